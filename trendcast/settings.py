@@ -1,0 +1,85 @@
+"""Every setting once: name, default, help, check. The only module that reads the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from trendcast.errors import NotConfigured
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the table: the environment variable, its default, what it does, and how its text is read."""
+
+    name: str
+    default: str
+    help: str
+    read: Callable[[str], object] = str
+    secret: bool = False
+
+
+def _choice(*allowed: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"must be one of {', '.join(allowed)}")
+        return text
+
+    return read
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("DATABASE_URL", "", "PostgreSQL to use; empty: the embedded server under TRENDCAST_HOME.", secret=True),
+    Setting("SOURCE_DATABASE_URL", "", "Database that `sync` reads the customer's tables from; empty: DATABASE_URL.", secret=True),
+    Setting("TRENDCAST_HOME", ".trendcast", "Folder of the embedded database, outputs/ and logs/.", Path),
+    Setting("TRENDCAST_AUTH", "off", "Who may come in: off (loopback only), proxy or oidc.", _choice("off", "proxy", "oidc")),
+    Setting("TRENDCAST_DEMO", "auto", "Fill an empty embedded database with the demo retailer: auto or off.", _choice("auto", "off")),
+    Setting("TRENDCAST_JOBS", "on", "Run due jobs inside the dashboard's process: on or off (then run a worker).", _choice("on", "off")),
+    Setting("TRENDCAST_JOB_MEMORY_MB", "6000", "Memory a refresh, replay or backtest may take before it is stopped.", int),
+    Setting("TRENDCAST_JOB_MINUTES", "90", "Minutes a refresh, replay or backtest may take before it is stopped.", int),
+    Setting("TRENDCAST_REAL_DATA", "../shared/data", "Folder of the real retailers for tests and benchmarks.", Path),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings as read; attributes are the names in lower case without the prefix TRENDCAST_."""
+
+    values: Mapping[str, object]
+
+    def __getattr__(self, name: str) -> object:
+        try:
+            return self.values[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+def attribute(name: str) -> str:
+    """The attribute of Settings that holds the setting ``name``: TRENDCAST_HOME -> home."""
+    return name.removeprefix("TRENDCAST_").lower()
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read all settings from the environment; NotConfigured names the line to change when one is wrong."""
+    source = os.environ if environ is None else environ
+    values = {}
+    for setting in SETTINGS:
+        text = source.get(setting.name, "")
+        file = source.get(setting.name + "_FILE", "") if setting.secret else ""
+        if file and not text:
+            try:
+                text = Path(file).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise NotConfigured(f"{setting.name}_FILE={file} cannot be read: {error.strerror}.") from error
+        try:
+            values[attribute(setting.name)] = setting.read(text or setting.default)
+        except ValueError as error:
+            reason = str(error) if str(error).startswith("must") else "is not of the right kind"
+            raise NotConfigured(f"{setting.name}={text} {reason}. {setting.help}") from error
+    return Settings(values)
