@@ -46,6 +46,9 @@ CREATE TABLE run_series (
     weights      jsonb NOT NULL,                -- member -> weight in the combination
     parameters   bytea,                         -- the structural member's coefficients, float64, and
     layout       jsonb NOT NULL DEFAULT '{}',   -- what they mean (forecasting.structural)
+    -- Arrays of float32, rows by name; names and first days stand in the run's summary. Thinned with age.
+    daily        bytea,                         -- (part, day): the decomposition around the origin
+    weekly       bytea,                         -- (measure, week): history and decomposition, whole weeks
     PRIMARY KEY (run_id, series_id)
 );
 
@@ -72,14 +75,14 @@ CREATE TABLE forecast_week (
     PRIMARY KEY (run_id, series_id, week)
 );
 
--- The rolling-origin backtest behind a run: per series and origin, sums of the seven days after 0, 7, 14, ... days.
+-- The rolling-origin backtest behind a run, weekly sums: float32, origins and members as in the run's summary.
 CREATE TABLE backtest (
     run_id    bigint NOT NULL REFERENCES run ON DELETE CASCADE,
     series_id integer NOT NULL REFERENCES series,
-    origin    date NOT NULL,
-    actual    double precision[] NOT NULL,      -- NaN: a week not wholly known
-    mean      double precision[] NOT NULL,
-    PRIMARY KEY (run_id, series_id, origin)
+    actual    bytea NOT NULL,                   -- (origin, week), NaN: a week not wholly known
+    mean      bytea NOT NULL,                   -- (origin, week), the combination
+    members   bytea NOT NULL,                   -- (member, origin, week)
+    PRIMARY KEY (run_id, series_id)
 );
 
 -- The backtest's figures by level, model and horizon week (0: all weeks).
