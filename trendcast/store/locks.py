@@ -1,0 +1,6 @@
+"""The numbers of our advisory locks, once; taken as transaction locks only: a session's lock outlives its return to the pool."""
+
+MIGRATION = 7_301_001  # one schema upgrade at a time
+LOAD = 7_301_002  # one merge into the facts at a time
+SCHEDULE = 7_301_003  # one process decides which slots are due
+DETECT = 7_301_004  # one detection of a scope at a time (second key: the scope's hash)
