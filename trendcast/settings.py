@@ -39,6 +39,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("SOURCE_DATABASE_URL", "", "Database that `sync` reads the customer's tables from; empty: DATABASE_URL.", secret=True),
     Setting("TRENDCAST_HOME", ".trendcast", "Folder of the embedded database, outputs/ and logs/.", Path),
     Setting("TRENDCAST_AUTH", "off", "Who may come in: off (loopback only), proxy or oidc.", _choice("off", "proxy", "oidc")),
+    Setting("TRENDCAST_PROXY_SECRET", "", "With TRENDCAST_AUTH=proxy: what the proxy sends as X-TrendCast-Proxy-Secret.", secret=True),
+    Setting("TRENDCAST_PROXY_USER_HEADER", "X-Forwarded-Email", "With TRENDCAST_AUTH=proxy: the header that names the user."),
     Setting("TRENDCAST_DEMO", "auto", "Fill an empty embedded database with the demo retailer: auto or off.", _choice("auto", "off")),
     Setting("TRENDCAST_JOBS", "on", "Run due jobs inside the dashboard's process: on or off (then run a worker).", _choice("on", "off")),
     Setting("TRENDCAST_JOB_MEMORY_MB", "6000", "Memory a refresh, replay or backtest may take before it is stopped.", int),

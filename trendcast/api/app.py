@@ -1,0 +1,241 @@
+"""The REST service: parse, call a service, shape the answer. Every figure comes from the current run; nothing is fitted here.
+
+``api`` is the plain FastAPI app that the dashboard's server carries; ``app`` is the same behind its own guard, for
+``uvicorn trendcast.api.app:app`` without a dashboard.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, ParamSpec, TypeVar
+
+import anyio
+import anyio.to_thread
+import pandas as pd
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse
+
+from trendcast import __version__, logs, settings
+from trendcast.api import docs, errors, guard, models
+from trendcast.api.cache import Memory
+from trendcast.errors import Conflict
+from trendcast.services import forecast, listing, report, runtime, scorecard
+from trendcast.services import health as health_service
+from trendcast.services.forecast import RunInfo, Selection
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+BODY_BYTES = 10_000_000
+AT_ONCE = 8
+POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+_FAILURES: dict[int | str, dict[str, Any]] = {
+    404: {"model": models.Failure, "description": "No such name; the sentence has the nearest ones"},
+    409: {"model": models.Failure, "description": "It does not fit the present state, for example no run yet"},
+    422: {"model": models.Failure, "description": "A field is missing, unknown or out of range"},
+    503: {"model": models.Failure, "description": "The database is away"},
+}
+
+
+def _failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: _FAILURES[status] for status in statuses}
+
+
+@asynccontextmanager
+async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
+    """Runs when the service stands alone; beside the dashboard the server opens and closes everything."""
+    chosen = settings.load()
+    guard.check_settings(chosen)
+    logs.begin(chosen, "api")
+    runtime.process.begin(chosen)
+    watch = asyncio.create_task(guard.watch_binding(chosen))
+    try:
+        yield
+    finally:
+        watch.cancel()
+        runtime.process.close()
+
+
+api = FastAPI(
+    title="TrendCast",
+    version=__version__,
+    description="Demand forecasts, read from the published run. Every error is {success: false, error: sentence}.",
+    lifespan=_lifespan,
+    docs_url=None,
+    redoc_url=None,
+    redirect_slashes=False,
+    separate_input_output_schemas=False,
+)
+errors.install(api)
+api.add_middleware(guard.BodyLimit, limit=BODY_BYTES)
+app: guard.App = guard.SecurityHeaders(guard.Guard(api, lambda: runtime.process.settings), POLICY)
+
+# Database work leaves the event loop; it has threads of its own, so that it never takes those of the dashboard's files.
+_limiter = anyio.CapacityLimiter(AT_ONCE)
+_indexes: Memory[pd.DataFrame] = Memory(2)
+_reports: Memory[bytes] = Memory(1024)
+
+
+async def _work(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    return await anyio.to_thread.run_sync(lambda: function(*args, **kwargs), limiter=_limiter)
+
+
+def forget() -> None:
+    """Empty the memories: for a process that changes its database, as tests do."""
+    _indexes.clear()
+    _reports.clear()
+
+
+def _current() -> tuple[Any, RunInfo, pd.DataFrame]:
+    """The database, the current run and the index of its series, for one request."""
+    db = runtime.database()
+    run = forecast.current_run(db)
+    return db, run, _indexes.get((db.url, run.id), lambda: forecast.series_index(db, run.id))
+
+
+def _stamp(run: RunInfo) -> dict[str, Any]:
+    return {"id": run.id, "kind": run.kind, "last_day": run.last_day, "published_at": run.published_at}
+
+
+@api.get("/health", response_model=models.Health, responses=_failures(503))
+@api.head("/health", include_in_schema=False)
+async def health() -> JSONResponse:
+    """Whether the service can serve: healthy, or degraded with the reasons; 503 when nothing can be served."""
+    found = await _work(lambda: health_service.health(runtime.database(), runtime.clock))
+    body = models.Health(timestamp=runtime.clock(), **{key: found[key] for key in ("status", "reasons") if key in found})
+    return JSONResponse(body.model_dump(mode="json"), headers={"cache-control": "no-store"})
+
+
+@api.post(
+    "/forecast",
+    response_model=models.ForecastAnswer,
+    responses=_failures(404, 409, 422, 503),
+    openapi_extra={
+        "requestBody": {"content": {"application/json": {"example": {"product_category": "Electronics", "forecast_days": 84}}}}
+    },
+)
+async def forecast_report(wanted: models.ForecastRequest) -> Response:
+    """The forecast report of one category, in one region or in all, from the published run."""
+    body = await _work(_report, wanted)
+    stamp = json.dumps(runtime.clock().isoformat()).encode()
+    # The report is kept as JSON: a run never changes, only the time of the answer does.
+    return Response(
+        b'{"success":true,"forecast":' + body + b',"generated_at":' + stamp + b"}", media_type="application/json"
+    )
+
+
+def _report(wanted: models.ForecastRequest) -> bytes:
+    db, run, index = _current()
+
+    def make() -> bytes:
+        made = report.forecast_report(
+            db, run, index, wanted.product_category, wanted.region, wanted.store, days=wanted.forecast_days
+        )
+        return models.Report.model_validate({**made, "run": _stamp(run)}).model_dump_json().encode()
+
+    return _reports.get((db.url, run.id, *wanted.model_dump().values()), make)
+
+
+@api.get("/forecast", response_model=models.ForecastRows, responses=_failures(404, 409, 422, 503))
+async def forecast_rows(wanted: Annotated[models.ForecastQuery, Query()]) -> Response:
+    """Rows of the published forecast with mean and nine quantiles, by day or by whole week, at most 1,000 a page."""
+
+    def read() -> models.ForecastRows:
+        db, run, index = _current()
+        selection = _selection(wanted)
+        page = listing.forecast_rows(
+            db,
+            run,
+            index,
+            selection,
+            first=wanted.from_,
+            last=wanted.to,
+            weekly=wanted.period == "weekly",
+            money=wanted.unit == "money",
+            offset=wanted.offset,
+            limit=wanted.limit,
+        )
+        return models.ForecastRows.model_validate(
+            {
+                "run": _stamp(run),
+                "level": selection.level,
+                "unit": wanted.unit,
+                "period": wanted.period,
+                "total": page.total,
+                "offset": wanted.offset,
+                "rows": _records(page.rows),
+            }
+        )
+
+    return _json(await _work(read))
+
+
+@api.get("/series", response_model=models.SeriesRows, responses=_failures(404, 409, 422, 503))
+async def series(wanted: Annotated[models.RowsQuery, Query()]) -> Response:
+    """The series of the published run: what can be asked for, with recent sales and price."""
+
+    def read() -> models.SeriesRows:
+        _, run, index = _current()
+        page = listing.series_rows(index, _selection(wanted), wanted.offset, wanted.limit)
+        return models.SeriesRows.model_validate(
+            {"run": _stamp(run), "total": page.total, "offset": wanted.offset, "series": _records(page.rows)}
+        )
+
+    return _json(await _work(read))
+
+
+@api.post("/anomalies/detect", responses=_failures(409, 503))
+async def detect() -> Response:
+    """Look for anomalies now. This version has no detector: the answer is 409 and says so."""
+    raise Conflict("This version does not detect anomalies yet, so nothing was checked.")
+
+
+@api.get("/metrics/dashboard", response_model=models.MetricsAnswer, responses=_failures(503))
+async def dashboard_metrics() -> Response:
+    """Forecast accuracy and anomalies of the last seven days."""
+
+    def read() -> models.MetricsAnswer:
+        db = runtime.database()
+        found = scorecard.scorecard(db, runtime.clock)
+        state = health_service.health(db, runtime.clock)["status"]
+        return models.MetricsAnswer.model_validate(
+            {
+                "metrics": {
+                    **found,
+                    "system_status": "operational" if state == "healthy" else "degraded",
+                    "last_updated": runtime.clock(),
+                }
+            }
+        )
+
+    return _json(await _work(read))
+
+
+@api.get("/docs", include_in_schema=False)
+async def documentation(request: Request) -> HTMLResponse:
+    html = docs.page(api.openapi(), str(request.base_url))
+    return HTMLResponse(html, headers={"content-security-policy": docs.POLICY})
+
+
+def _selection(wanted: models.RowsQuery) -> Selection:
+    level = listing.implied_level(wanted.level, bool(wanted.category), bool(wanted.region), bool(wanted.store))
+    return Selection(level, tuple(wanted.category), tuple(wanted.region), tuple(wanted.store))
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as dictionaries: dates without time, what is not known as None (JSON has no NaN)."""
+    frame = frame.copy()
+    for column in frame.columns:
+        if frame[column].dtype.kind == "M":
+            frame[column] = frame[column].dt.date
+        elif frame[column].dtype.kind == "f":
+            frame[column] = frame[column].astype(object).where(frame[column].notna(), None)
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _json(model: models.BaseModel) -> Response:
+    return Response(model.model_dump_json(by_alias=True), media_type="application/json")

@@ -1,0 +1,307 @@
+"""Who may come in: pure ASGI middleware for HTTP and websocket alike.
+
+The usual middleware classes see HTTP only; the dashboard's data goes over the websocket. So this is plain ASGI. It stands in
+front of everything: pages, REST, downloads and the websocket.
+
+- ``off``: only this machine. The peer must be loopback, the Host a loopback name (else a foreign page could reach us by
+  DNS rebinding), no proxy may stand between, and a web page may only call the server it came from.
+- ``proxy``: a proxy that signs people in proves itself with a shared secret and names the user; nobody else comes in.
+- anything else: nobody comes in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ipaddress
+import json
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from trendcast.errors import NotConfigured
+from trendcast.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+USER_HEADER = b"x-trendcast-user"
+SECRET_HEADER = b"x-trendcast-proxy-secret"
+SECRET_LENGTH = 32
+POLICY_VIOLATION = 1008
+
+# What answers without identity: whether we live, and the assets of the empty page shell. No data is among them.
+OPEN_PATHS = frozenset({"/health", "/_stcore/health", "/favicon.png"})
+OPEN_PREFIXES = ("/static/",)
+
+_PROXY_TRACES = frozenset(
+    {b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", SECRET_HEADER}
+)
+
+
+def is_loopback_address(address: str) -> bool:
+    """Whether ``address`` is an IP address of this machine's loopback, or the name localhost."""
+    if is_loopback_name(address):
+        return True
+    try:
+        parsed = ipaddress.ip_address(address.strip("[]").partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return (mapped or parsed).is_loopback
+
+
+def is_loopback_name(name: str) -> bool:
+    name = name.lower().removesuffix(".")
+    return name == "localhost" or name.endswith(".localhost")
+
+
+def check_settings(settings: Settings, address: str | None = None) -> None:
+    """Refuse a configuration that would let strangers in; NotConfigured says which line to set.
+
+    ``address`` is what the server will be bound to, None when it is not known (then each request is judged).
+    """
+    if settings.auth == "off":
+        if address is not None and not is_loopback_address(address):
+            raise NotConfigured(
+                f"TrendCast will not listen on {address} without a login, because everybody on the network could read "
+                "and change the retailer's data. Set TRENDCAST_AUTH=proxy (and TRENDCAST_PROXY_SECRET) behind a proxy "
+                "that signs people in, or set server.address = \"localhost\" in .streamlit/config.toml."
+            )
+        return
+    if settings.auth == "proxy":
+        if len(str(settings.proxy_secret)) < SECRET_LENGTH:
+            raise NotConfigured(
+                f"TRENDCAST_AUTH=proxy needs TRENDCAST_PROXY_SECRET with at least {SECRET_LENGTH} characters, for "
+                "example from: python -c 'import secrets; print(secrets.token_urlsafe(32))'."
+            )
+        return
+    raise NotConfigured(
+        f"TRENDCAST_AUTH={settings.auth} is not part of this version. Set TRENDCAST_AUTH=proxy behind a proxy that "
+        "signs people in, or TRENDCAST_AUTH=off to use it on this machine only."
+    )
+
+
+class Guard:
+    """Lets a request through, with the proven user's name in USER_HEADER, or refuses it."""
+
+    def __init__(self, app: App, settings: Callable[[], Settings]) -> None:
+        self._app = app
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers: list[tuple[bytes, bytes]] = list(scope["headers"])
+        settings = self._settings()
+        refusal, user = judge(scope, headers, settings)
+        if refusal is not None:
+            await refuse(scope, receive, send, 401 if refusal == SIGN_IN else 403, refusal)
+            return
+        # What a client says about itself never reaches the pages; only what we have proven does.
+        kept = [(name, value) for name, value in headers if name not in (USER_HEADER, SECRET_HEADER)]
+        if user:
+            kept.append((USER_HEADER, user))
+        scope = dict(scope)
+        scope["headers"] = kept
+        await self._app(scope, receive, send)
+
+
+SIGN_IN = "Please sign in first."
+
+
+def judge(
+    scope: Scope, headers: Iterable[tuple[bytes, bytes]], settings: Settings
+) -> tuple[str | None, bytes | None]:
+    """(the sentence of the refusal or None, the user's name or None) for one request or websocket."""
+    values: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        values.setdefault(name.lower(), []).append(value)
+    foreign = _foreign_page(scope, values)
+    if foreign:
+        return foreign, None
+    if settings.auth == "off":
+        return _not_this_machine(scope, values), None
+    if _is_open(scope):
+        return None, None
+    if settings.auth == "proxy":
+        user = _proven_user(values, settings)
+        return (None, user) if user else (SIGN_IN, None)
+    return SIGN_IN, None
+
+
+def _foreign_page(scope: Scope, values: dict[bytes, list[bytes]]) -> str | None:
+    """A browser says which page a call comes from. Another site's page may neither call us nor open the websocket; a
+    websocket that does not say (no browser does that) is refused as well."""
+    origins, hosts = values.get(b"origin", []), values.get(b"host", [])
+    if len(hosts) != 1:
+        return "The request must name exactly one Host."
+    if not origins:
+        return "A websocket must name its Origin." if scope["type"] == "websocket" else None
+    host = hosts[0].decode("latin-1").lower()
+    try:
+        same = len(origins) == 1 and urlsplit(origins[0].decode("latin-1").lower()).netloc == host
+    except ValueError:
+        same = False
+    return None if same else "Pages of other sites may not call this server."
+
+
+def _not_this_machine(scope: Scope, values: dict[bytes, list[bytes]]) -> str | None:
+    local_only = (
+        "Without a login TrendCast answers this machine only. To serve others, set TRENDCAST_AUTH=proxy and "
+        "TRENDCAST_PROXY_SECRET."
+    )
+    client = scope.get("client")
+    if client is None or not is_loopback_address(str(client[0])):
+        return local_only
+    # A proxy on this machine would make the whole network look like loopback.
+    if _PROXY_TRACES & values.keys():
+        return local_only
+    try:
+        name = urlsplit("//" + values[b"host"][0].decode("latin-1")).hostname or ""
+    except ValueError:
+        name = ""
+    if not is_loopback_address(name):
+        return "Open TrendCast under the name localhost: another name in front of this machine is not trusted."
+    return None
+
+
+def _is_open(scope: Scope) -> bool:
+    if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
+        return False
+    path = str(scope["path"])
+    return path in OPEN_PATHS or (path.startswith(OPEN_PREFIXES) and ".." not in path)
+
+
+def _proven_user(values: dict[bytes, list[bytes]], settings: Settings) -> bytes | None:
+    secret = str(settings.proxy_secret).encode()
+    sent = values.get(SECRET_HEADER, [])
+    users = values.get(str(settings.proxy_user_header).lower().encode("latin-1"), [])
+    if len(secret) < SECRET_LENGTH or len(sent) != 1 or not hmac.compare_digest(sent[0], secret):
+        return None
+    return users[0].strip() or None if len(users) == 1 else None
+
+
+async def refuse(scope: Scope, receive: Receive, send: Send, status: int, sentence: str) -> None:
+    """Answer with the one error shape; a websocket is closed before it opens (the browser sees 403)."""
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})
+        return
+    body = json.dumps({"success": False, "error": sentence}).encode()
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [
+                (b"content-type", b"application/json"),
+                (b"content-length", str(len(body)).encode()),
+                (b"cache-control", b"no-store"),
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+class SecurityHeaders:
+    """Adds what a browser should be told with every answer; a header the app has set itself stays."""
+
+    def __init__(self, app: App, policy: str) -> None:
+        self._app = app
+        self._headers = [
+            (b"content-security-policy", policy.encode()),
+            (b"x-content-type-options", b"nosniff"),
+            (b"x-frame-options", b"DENY"),
+            (b"referrer-policy", b"no-referrer"),
+            (b"cross-origin-opener-policy", b"same-origin"),
+            (b"cross-origin-resource-policy", b"same-origin"),
+            (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def with_headers(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                present = {name.lower() for name, _ in message.get("headers", [])}
+                added = [pair for pair in self._headers if pair[0] not in present]
+                message = {**message, "headers": [*message.get("headers", []), *added]}
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+class BodyLimit:
+    """Refuses a body above ``limit`` bytes, announced or streamed, with 413."""
+
+    def __init__(self, app: App, limit: int) -> None:
+        self._app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        sentence = f"The body is larger than {self._limit // 1_000_000} MB."
+        announced = next((value for name, value in scope["headers"] if name.lower() == b"content-length"), b"0")
+        if not announced.isdigit() or int(announced) > self._limit:
+            await refuse(scope, receive, send, 413, sentence)
+            return
+        # The body is read here, before anything works on it: what follows then can still be refused as a whole.
+        body = bytearray()
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > self._limit:
+                await refuse(scope, receive, send, 413, sentence)
+                return
+        delivered = False
+
+        async def replay() -> MutableMapping[str, Any]:
+            nonlocal delivered
+            if not delivered:
+                delivered = True
+                return {"type": "http.request", "body": bytes(body), "more_body": False}
+            return await receive()
+
+        await self._app(scope, replay, send)
+
+
+def exposed_addresses() -> set[str]:
+    """The addresses beyond loopback on which this process listens."""
+    import psutil
+
+    try:
+        connections = psutil.Process().net_connections(kind="inet")
+    except psutil.Error:  # not ours to look at on this system: each request is judged anyway
+        return set()
+    listening = {row.laddr.ip for row in connections if row.status == psutil.CONN_LISTEN}
+    return {address for address in listening if not is_loopback_address(address)}
+
+
+async def watch_binding(settings: Settings, seconds: float = 1.0) -> None:
+    """Stop the server soon after its start when it listens beyond loopback without a login. A server started by other
+    means than ours (``uvicorn --host 0.0.0.0``) tells its app no address, so this looks at the process itself."""
+    if settings.auth != "off":
+        return
+    await asyncio.sleep(seconds)
+    for address in await asyncio.to_thread(exposed_addresses):
+        try:
+            check_settings(settings, address)
+        except NotConfigured as error:
+            logger.error("%s", error)
+            signal.raise_signal(signal.SIGINT)
+            return

@@ -1,0 +1,34 @@
+"""``serve``: dashboard, REST service and worker in one process, as ``streamlit run streamlit_app.py`` does."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from trendcast.errors import UsageError
+from trendcast.settings import Settings
+
+HELP = "serve the dashboard, the REST service and the worker"
+ENTRY = Path(__file__).resolve().parents[2] / "streamlit_app.py"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--address", help="where to listen (default: server.address in .streamlit/config.toml)")
+    parser.add_argument("--port", type=int, help="default: server.port in .streamlit/config.toml, else 8501")
+
+
+def run(args: argparse.Namespace, settings: Settings) -> int:
+    if args.json:
+        raise UsageError("serve runs until it is stopped and has no JSON document to print.")
+    command = [sys.executable, "-m", "streamlit", "run", str(ENTRY)]
+    if args.address:
+        command += ["--server.address", args.address]
+    if args.port is not None:
+        if not 0 <= args.port <= 65535:
+            raise UsageError("--port must be between 0 and 65535.")
+        command += ["--server.port", str(args.port)]
+    sys.stdout.flush()
+    # The server replaces this process: Ctrl-C and signals reach it directly, and nothing is left behind.
+    os.execv(sys.executable, command)  # noqa: S606  no shell, our own arguments

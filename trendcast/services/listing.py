@@ -1,0 +1,100 @@
+"""Rows of the current run as they are stored, page by page: what the REST service lists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from trendcast.errors import InvalidInput
+from trendcast.services.forecast import RunInfo, Selection, resolve
+
+if TYPE_CHECKING:
+    from trendcast.store.engine import Database
+
+NUMBERS = ("mean", "q025", "q05", "q10", "q25", "q50", "q75", "q90", "q95", "q975")
+DIMENSIONS = ("level", "product_category", "region", "store")
+
+
+@dataclass(frozen=True)
+class Page:
+    """``rows``: the wanted slice of ``total`` rows, in the order of the series and then of time."""
+
+    total: int
+    rows: pd.DataFrame
+
+
+def implied_level(selection_level: str | None, category: bool, region: bool, store: bool) -> str:
+    """The level meant when only some dimensions are named: a category and a region mean category_region."""
+    if selection_level:
+        return selection_level
+    finest = "store" if store else "region" if region else ""
+    if not finest:
+        return "category"
+    return f"category_{finest}" if category else finest
+
+
+def series_rows(index: pd.DataFrame, selection: Selection, offset: int, limit: int) -> Page:
+    """The series of a selection: level, product_category, region, store, recent_units, unit_price."""
+    found = resolve(index, selection)
+    columns = [*DIMENSIONS, "recent_units", "unit_price"]
+    return Page(len(found), found.iloc[offset : offset + limit][columns])
+
+
+def forecast_rows(
+    db: Database,
+    run: RunInfo,
+    index: pd.DataFrame,
+    selection: Selection,
+    *,
+    first: date | None = None,
+    last: date | None = None,
+    weekly: bool = False,
+    money: bool = False,
+    offset: int = 0,
+    limit: int = 1000,
+) -> Page:
+    """Forecast rows with the mean and nine quantiles; ``date`` is the day, or the Monday of the week.
+
+    In money, what has no price is NaN. InvalidInput when the range is upside down, NotFound for unknown names.
+    """
+    if first is not None and last is not None and first > last:
+        raise InvalidInput(f"'from' ({first}) lies after 'to' ({last}).")
+    found = resolve(index, selection)
+    dates = _dates(run, weekly)
+    dates = [day for day in dates if (first is None or day >= first) and (last is None or day <= last)]
+    total = len(found) * len(dates)
+    wanted = range(offset, min(offset + limit, total))
+    if not wanted:
+        return Page(total, pd.DataFrame(columns=[*DIMENSIONS, "date", *NUMBERS]))
+    # Every series of a run has the same days, so a page is a slice of the series: no OFFSET over the whole table.
+    at, end = wanted[0] // len(dates), wanted[-1] // len(dates) + 1
+    some = found.iloc[at:end].reset_index(drop=True)
+    frame = db.frame(
+        "listing_forecast_weekly" if weekly else "listing_forecast_daily",
+        run_id=run.id,
+        series_ids=[int(number) for number in some["series_id"]],
+        first=dates[0],
+        last=dates[-1],
+    )
+    order = pd.Series(np.arange(len(some)), index=some["series_id"])
+    frame["position"] = frame["series_id"].map(order)
+    frame = frame.sort_values(["position", "date"], kind="stable").iloc[wanted[0] - at * len(dates) :][: len(wanted)]
+    position = frame["position"].to_numpy()
+    for column in DIMENSIONS:
+        frame[column] = some[column].to_numpy()[position]
+    if money:
+        price = some["unit_price"].to_numpy(dtype=float)[position]
+        frame[list(NUMBERS)] = frame[list(NUMBERS)].to_numpy() * price[:, None]
+    return Page(total, frame[[*DIMENSIONS, "date", *NUMBERS]])
+
+
+def _dates(run: RunInfo, weekly: bool) -> list[date]:
+    """The days of a run's forecast, or the Mondays of its whole weeks."""
+    days = [run.last_day + timedelta(days=ahead) for ahead in range(1, run.horizon + 1)]
+    if not weekly:
+        return days
+    return [day for day in days if day.weekday() == 0 and day + timedelta(days=6) <= days[-1]]
