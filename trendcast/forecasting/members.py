@@ -46,7 +46,7 @@ class Member:
 
 MEMBERS: tuple[Member, ...] = (
     Member("structural", "trendcast.forecasting.structural_member", "Structural model (trend, seasons, holidays)"),
-    Member("profile", "trendcast.forecasting.baselines", "Recent level x weekly and yearly profile", "profile"),
+    Member("profile", "trendcast.forecasting.profile", "Recent level x weekly and yearly profile"),
     Member("arima", "trendcast.forecasting.arima", "ARIMA with yearly waves on weekly sums", stateful=True),
     Member("naive7", "trendcast.forecasting.baselines", "Same weekday of the last week", "naive7"),
     Member("naive364", "trendcast.forecasting.baselines", "Same day last year x growth", "naive364"),
