@@ -22,7 +22,7 @@ def segments(nodes: pd.DataFrame, recent_units: np.ndarray, *, classes: int = 3,
     """
     result = np.zeros(len(nodes), int)
     next_segment = 0
-    for _, rows in nodes.groupby("level", sort=False).indices.items():
+    for rows in nodes.groupby("level", sort=False).indices.values():
         count = classes if len(rows) >= classes * smallest else 1
         rank = recent_units[rows].argsort(kind="stable").argsort(kind="stable")
         result[rows] = next_segment + rank * count // len(rows)

@@ -14,14 +14,16 @@ from typing import Any
 
 import numpy as np
 
+from trendcast.errors import TrendCastError
 from trendcast.forecasting import combine, intervals
-from trendcast.forecasting.members import MEMBERS, Member
+from trendcast.forecasting.members import MEMBERS, Member, MemberForecast
 from trendcast.forecasting.reconcile import reconcile
 from trendcast.panel import Hierarchy, Panel
 
 HORIZON = 91  # 13 weeks: 12 whole weeks show on any weekday
 ORIGINS = 13  # a year of calibration origins
 GRID_DAYS = 28
+YEAR = 364
 MINIMUM_HISTORY = 56
 HALF_LIFE_DAYS = 365.0  # of an origin's weight in the intervals
 MEANINGFUL_OPEN = 0.3  # an aggregate with less of its capacity open is not forecast on its own that day
@@ -55,6 +57,26 @@ def weekly_sums(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
     if not len(starts):
         return np.empty((*values.shape[:-1], 0))
     return np.stack([values[..., s : s + 7].sum(axis=-1) for s in starts], axis=-1)
+
+
+def truth_after(panel: Panel, origin: int, horizon: int) -> np.ndarray:
+    """Units (S, horizon) after ``origin`` as far as the panel knows them. Closed days are NaN: they are known to be
+    closed, so they are neither learnt from nor counted as hits."""
+    window = np.full((panel.n_series, horizon), np.nan)
+    stop = min(origin + horizon, panel.history)
+    units, is_open = panel.units[:, origin:stop], panel.open[:, origin:stop] > 0
+    window[:, : max(stop - origin, 0)] = np.where(is_open, units, np.nan)
+    return window
+
+
+def with_closed_days(truth: np.ndarray, panel: Panel, origins: list[int]) -> np.ndarray:
+    """Truth (O, S, H) for sums over days: on a closed day within what is known nothing was sold."""
+    result = truth.copy()
+    for o, origin in enumerate(origins):
+        stop = min(origin + truth.shape[2], panel.history)
+        part = result[o, :, : stop - origin]
+        part[np.isnan(part) & (panel.open[:, origin:stop] <= 0)] = 0.0
+    return result
 
 
 @dataclass(frozen=True)
@@ -95,57 +117,75 @@ class Forecaster:
         self.horizon = horizon
         self.member_table = tuple(members)
         self.hierarchy = Hierarchy.of(bottom.series)
-        self.truth_panel = self.hierarchy.panel(bottom)
         self.on_progress = on_progress
         self.threads = threads
-        self._said: dict[int, tuple[np.ndarray, dict[str, dict[str, Any]]]] = {}
-        self._states: dict[str, Any] = {}
+        self._said: dict[tuple[int, int], tuple[np.ndarray, dict[str, dict[str, Any]]]] = {}
+        self._by_member: dict[tuple[str, int, int], Any] = {}
         self.failures: dict[str, str] = {}
-        scored = self.truth_panel.units.copy()
-        # Closed days are known to be closed: they are neither learnt from nor counted as hits.
-        scored[np.asarray(self.truth_panel.open) <= 0] = np.nan
-        self._scored = scored
 
-    def truth(self, history: int, known: int) -> np.ndarray:
-        """Truth (S, H) after ``history`` as far as it was known when ``known`` days were."""
-        window = np.full((len(self._scored), self.horizon), np.nan)
-        stop = min(history + self.horizon, known)
-        window[:, : max(stop - history, 0)] = self._scored[:, history:stop]
-        return window
+    def known_at(self, history: int) -> Panel:
+        """The panel of all nodes as it was known at the origin."""
+        return self.hierarchy.panel(self.bottom.as_of(history))
 
-    def members_at(self, history: int) -> tuple[np.ndarray, dict[str, dict[str, Any]]]:
-        """What each member says at the origin, (M, S, H); a member that fails says NaN and is noted in failures."""
-        if history not in self._said:
-            panel = self.hierarchy.panel(self.bottom.as_of(history))
+    def members_at(self, history: int, anchor: int) -> tuple[np.ndarray, dict[str, dict[str, Any]]]:
+        """What each member says at the origin, (M, S, H), and its extras. Members that are fitted only now and then
+        take their parameters from ``anchor``. One that fails says NaN, and why stands in ``failures``."""
+        if (history, anchor) not in self._said:
+            panel = self.known_at(history)
             said = np.full((len(self.member_table), len(self.hierarchy.nodes), self.horizon), np.nan)
             extras: dict[str, dict[str, Any]] = {}
             for m, member in enumerate(self.member_table):
-                try:
-                    result = member.forecast(panel, self.horizon, state=self._states.get(member.name))
-                except Exception as error:  # noqa: BLE001  a broken member never stops a run; it is reported
-                    self.failures[member.name] = f"{type(error).__name__}: {error}"
-                    continue
-                said[m] = result.mean
-                extras[member.name] = result.extras
-                if "state" in result.extras:
-                    self._states.setdefault(member.name, result.extras["state"])
-            self._said[history] = (said, extras)
-        return self._said[history]
+                result = self._ask(member, panel, history, anchor)
+                if result is not None:
+                    said[m], extras[member.name] = result.mean, result.extras
+            self._said[history, anchor] = (said, extras)
+        return self._said[history, anchor]
+
+    def _ask(self, member: Member, panel: Panel, history: int, anchor: int) -> MemberForecast | None:
+        key = (member.name, history, anchor if member.stateful else 0)
+        if key in self._by_member:
+            return self._by_member[key]
+        result: MemberForecast | None = None
+        try:
+            if not member.stateful or history == anchor:
+                result = member.forecast(panel, self.horizon)
+            else:
+                at_anchor = self._by_member.get((member.name, anchor, anchor))
+                if at_anchor is None:
+                    at_anchor = self._ask(member, self.known_at(anchor), anchor, anchor)
+                if at_anchor is not None:
+                    result = member.forecast(panel, self.horizon, state=at_anchor.extras["state"])
+        except Exception as error:  # noqa: BLE001  a broken member never stops a run; it is reported
+            self.failures[member.name] = f"{type(error).__name__}: {error}"
+        self._by_member[key] = result
+        return result
 
     def prepare(self, histories: Sequence[int]) -> None:
-        """Compute what the members say at all these origins, two at a time. The oldest goes first: slow members fit
-        their parameters there and only filter afterwards, so no parameter has seen the future of any origin."""
-        wanted = sorted(set(histories) - set(self._said))
-        if not wanted:
-            return
-        self.on_progress("members", 0, len(wanted))
-        self.members_at(wanted[0])
-        done = 1
-        self.on_progress("members", done, len(wanted))
+        """Compute what the members say at these origins and at the earlier ones they learn from, two at a time."""
+        wanted: dict[tuple[int, int], None] = {}
+        for history in histories:
+            anchor = self.anchor_for(history)
+            wanted.update({(h, anchor): None for h in [*self.origins_for(history), history]})
+        todo = [key for key in wanted if key not in self._said]
+        self.on_progress("members", 0, len(todo))
+        # The parameters of stateful members first: two threads would both fit them.
+        for anchor in dict.fromkeys(anchor for _, anchor in todo):
+            panel = self.known_at(anchor)
+            for member in self.member_table:
+                if member.stateful:
+                    self._ask(member, panel, anchor, anchor)
         with ThreadPoolExecutor(self.threads) as pool:
-            for _ in pool.map(self.members_at, wanted[1:]):
-                done += 1
-                self.on_progress("members", done, len(wanted))
+            for done, _ in enumerate(pool.map(lambda key: self.members_at(*key), todo), start=1):
+                self.on_progress("members", done, len(todo))
+
+    def anchor_for(self, history: int) -> int:
+        """The origin that slow members take their parameters from: never later than the oldest origin they are judged
+        at, and the same for publications of about a year, so that a refresh and a backtest agree."""
+        oldest = min([*self.origins_for(history), history])
+        known = np.arange(2 * YEAR, oldest + 1)
+        last = (self.bottom.first_day + known - 1).astype("datetime64[D]").astype(int)
+        grid = known[(last - 3) % YEAR == 0]
+        return int(grid[-1]) if len(grid) else oldest
 
     def origins_for(self, history: int) -> list[int]:
         return calibration_origins(self.bottom.first_day, history)
@@ -153,9 +193,11 @@ class Forecaster:
     def publish(self, history: int) -> Publication:
         """The publication at the origin with ``history`` known days."""
         origins = self.origins_for(history)
-        self.prepare([*origins, history])
-        said, extras = self.members_at(history)
-        known = self.truth_panel.units[:, :history]
+        anchor = self.anchor_for(history)
+        self.prepare([history])
+        said, extras = self.members_at(history, anchor)
+        panel = self.known_at(history)
+        known = panel.units[:, :history]
         with np.errstate(invalid="ignore"):
             ceiling = np.nan_to_num(np.nanmax(np.where(np.isfinite(known), known, -np.inf), axis=1), neginf=0.0)
         recent = np.nan_to_num(known[:, -56:]).mean(axis=1)
@@ -165,22 +207,26 @@ class Forecaster:
         past_members = np.full((count, len(origins), series, horizon), np.nan)
         past_truth = np.full((len(origins), series, horizon), np.nan)
         for o, origin in enumerate(origins):
-            past_members[:, o] = self.members_at(origin)[0]
-            past_truth[o] = self.truth(origin, history)
+            past_members[:, o] = self.members_at(origin, anchor)[0]
+            past_truth[o] = truth_after(panel, origin, horizon)
 
         alive = np.isfinite(said).any(axis=(1, 2))
+        if not alive.any():
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in self.failures.items())
+            raise TrendCastError(f"No model could make a forecast ({reasons}).")
         table = np.zeros((int(segment.max()) + 1, count))
-        if alive.any():
-            table[:, alive] = combine.fit_weights(
-                np.nan_to_num(past_members[alive]), past_truth, segment
-            ) if origins else 1 / alive.sum()
+        table[:, alive] = (
+            combine.fit_weights(np.nan_to_num(past_members[alive]), past_truth, segment) if origins else 1 / alive.sum()
+        )
         weights = table[segment]
 
         points = combine.combine(said, weights, ceiling)
-        past_points = np.stack(
-            [combine.combine(past_members[:, o], weights, ceiling) for o in range(len(origins))]
-        ) if origins else np.empty((0, series, horizon))
-        means, past_means, reconciled = self._reconciled(points, past_points, past_truth, segment, history, origins)
+        past_points = (
+            np.stack([combine.combine(past_members[:, o], weights, ceiling) for o in range(len(origins))])
+            if origins
+            else np.empty((0, series, horizon))
+        )
+        means, past_means, reconciled = self._reconciled(points, past_points, past_truth, segment, panel, origins)
 
         age = np.array([history - origin for origin in origins], float)
         recency = 0.5 ** (age / HALF_LIFE_DAYS)
@@ -189,7 +235,7 @@ class Forecaster:
         weekly_means = weekly_sums(means, weeks)
         past_weeks = np.arange(0, horizon - 6, 7)  # calibration origins are Sundays
         weekly = self._calibration(
-            weekly_sums(self._week_truth(past_truth, origins), past_weeks),
+            weekly_sums(with_closed_days(past_truth, panel, origins), past_weeks),
             weekly_sums(past_means, past_weeks),
             segment,
             intervals.WEEK_BUCKETS,
@@ -221,22 +267,13 @@ class Forecaster:
             return intervals.unscored(len(segment), segment, ends)
         return intervals.Calibration.fit(truth, means, segment, ends=ends, origin_weights=recency)
 
-    def _week_truth(self, truth: np.ndarray, origins: list[int]) -> np.ndarray:
-        """Truth for weekly sums: a closed day counts as the zero it is, a day not known stays unknown."""
-        closed = np.stack(
-            [np.asarray(self.truth_panel.open)[:, o : o + self.horizon] <= 0 for o in origins]
-        ) if origins else np.zeros(truth.shape, bool)
-        # A closed day is only known once its week is: unknown days behind the truth's edge must stay NaN.
-        edge = np.isfinite(truth).any(axis=1, keepdims=True)
-        return np.where(np.isnan(truth) & closed & edge, 0.0, truth)
-
     def _reconciled(
         self,
         points: np.ndarray,
         past_points: np.ndarray,
         past_truth: np.ndarray,
         segment: np.ndarray,
-        history: int,
+        panel: Panel,
         origins: list[int],
     ) -> tuple[np.ndarray, np.ndarray, bool]:
         """Coherent means now and at the calibration origins; bottom-up where reconciling did not pay there."""
@@ -247,17 +284,17 @@ class Forecaster:
         def bottom_up(values: np.ndarray) -> np.ndarray:
             return np.asarray(summing @ values[aggregates:])
 
-        if not len(origins) or not aggregates:
-            return bottom_up(points), np.stack([bottom_up(p) for p in past_points]) if len(origins) else past_points, False
+        plain = np.stack([bottom_up(p) for p in past_points]) if origins else past_points
+        if not origins or not aggregates:
+            return bottom_up(points), plain, False
         error = intervals.Calibration.fit(past_truth, past_points, segment, ends=(), origin_weights=None).sigma
-        open_share = np.asarray(self.truth_panel.open)[:aggregates]
+        open_share = panel.open[:aggregates]
 
         def coherent(values: np.ndarray, start: int) -> np.ndarray:
             window = open_share[:, start : start + self.horizon]
             return reconcile(values, summing, aggregates, error, trusted=window > MEANINGFUL_OPEN)
 
         past = np.stack([coherent(p, o) for p, o in zip(past_points, origins, strict=True)])
-        plain = np.stack([bottom_up(p) for p in past_points])
         known = np.isfinite(past_truth)
         gain = []
         levels = hierarchy.nodes["level"].to_numpy()
@@ -267,4 +304,4 @@ class Forecaster:
             gain.append(ours / theirs if theirs > 0 else 1.0)
         if np.mean(gain) > 1.0 or max(gain) > 1.01:
             return bottom_up(points), plain, False
-        return coherent(points, history), past, True
+        return coherent(points, panel.history), past, True

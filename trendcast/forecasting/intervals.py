@@ -81,7 +81,9 @@ class Calibration:
                 pool = np.exp(np.nanmean(np.log(np.maximum(own[rows], 1e-8))))
                 n = seen[rows]
                 mine = np.where(np.isfinite(own[rows]), own[rows], pool)
-                sigma[rows] = np.exp(0.5 * (n * np.log(np.maximum(mine, 1e-8)) + SIGMA_WEIGHT * np.log(pool)) / (n + SIGMA_WEIGHT))
+                sigma[rows] = np.exp(
+                    0.5 * (n * np.log(np.maximum(mine, 1e-8)) + SIGMA_WEIGHT * np.log(pool)) / (n + SIGMA_WEIGHT)
+                )
         scores = residual / sigma[None, :, None]
         weight = np.ones(origins) if origin_weights is None else origin_weights
         table = np.full((n_segments, count, len(LEVELS)), np.nan)

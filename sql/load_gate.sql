@@ -1,0 +1,6 @@
+-- Per day of sales among the last 16 weeks before the newest day, and that day: rows and units.
+SELECT date_id AS day, count(*) AS rows, sum(sales_units) AS units
+FROM sales_daily
+WHERE date_id > (SELECT max(date_id) FROM sales_daily) - 112
+GROUP BY date_id
+ORDER BY date_id

@@ -1,0 +1,2 @@
+-- All series ever forecast.
+SELECT id, level, product_category, region, store FROM series

@@ -1,0 +1,216 @@
+"""Rolling origins: what would have been published then, beside what happened, and the figures over all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from trendcast.errors import InvalidInput
+from trendcast.forecasting import intervals
+from trendcast.forecasting.forecaster import MINIMUM_HISTORY, Forecaster, Publication
+from trendcast.panel import Panel
+
+COMBINATION = "combination"
+SEASON = 7
+# Coverage inside a run is measured on its newest origins, each with intervals learnt from the origins before it.
+MEASURED_ORIGINS = 6
+
+
+def backtest_origins(history: int, horizon: int, origins: int, step: int) -> list[int]:
+    """Numbers of known days at each scored origin, oldest first; the last window ends on the last full day.
+
+    Raises InvalidInput when the history does not reach back that far.
+    """
+    first = history - horizon - (origins - 1) * step
+    if first < MINIMUM_HISTORY:
+        raise InvalidInput(
+            f"{origins} origins {step} days apart with a horizon of {horizon} days need "
+            f"{horizon + (origins - 1) * step + MINIMUM_HISTORY} days of history; there are {history}."
+        )
+    return [first + i * step for i in range(origins)]
+
+
+@dataclass(frozen=True)
+class Window:
+    """One scored origin: the publication cut to the horizon, and the truth (S, H), NaN where nothing was recorded."""
+
+    origin: int
+    publication: Publication
+    truth: np.ndarray
+    closed: np.ndarray  # (S, H) closed days, known after the fact
+
+
+def windows(forecaster: Forecaster, horizon: int, origins: int, step: int) -> Iterator[Window]:
+    """Each scored origin in turn; what members say is computed for all of them first, so that they share it."""
+    if horizon > forecaster.horizon:
+        raise InvalidInput(f"The forecaster reaches {forecaster.horizon} days ahead, not {horizon}.")
+    scored = backtest_origins(forecaster.bottom.history, horizon, origins, step)
+    truth = forecaster.known_at(forecaster.bottom.history)
+    forecaster.prepare(scored)
+    for origin in scored:
+        days = slice(origin, origin + horizon)
+        yield Window(origin, forecaster.publish(origin), truth.units[:, days], truth.open[:, days] <= 0)
+
+
+def seasonal_scale(panel: Panel, history: int) -> np.ndarray:
+    """Mean absolute change from the same weekday of the week before, over the history (S,): the scale of MASE."""
+    known = panel.units[:, :history]
+    with np.errstate(invalid="ignore"):
+        change = np.abs(known[:, SEASON:] - known[:, :-SEASON])
+    count = np.isfinite(change).sum(axis=1)
+    total = np.where(np.isfinite(change), change, 0.0).sum(axis=1)
+    return np.where((count > 0) & (total > 0), total / np.maximum(count, 1), np.nan)
+
+
+class Tally:
+    """Sums from which all figures follow, by level, model and horizon week; add one origin and model at a time."""
+
+    def __init__(self, levels: np.ndarray) -> None:
+        self.names, self.code = np.unique(levels, return_inverse=True)
+        self.sums: dict[tuple[str, int, str], np.ndarray] = {}
+
+    def add(
+        self,
+        model: str,
+        truth: np.ndarray,
+        mean: np.ndarray,
+        *,
+        closed: np.ndarray,
+        scale: np.ndarray,
+        quantiles: np.ndarray | None = None,
+        weekly_truth: np.ndarray | None = None,
+    ) -> None:
+        """``truth`` and ``mean`` (S, H), ``quantiles`` (S, H, 9). ``closed`` days that were forecast to be closed are
+        no test and stay out. ``scale`` (S,): of MASE. ``weekly_truth`` (S, H): truth with closed days as 0, for sums."""
+        known = np.isfinite(truth) & np.isfinite(mean) & ~(closed & (mean <= 0))
+        y, f = np.where(known, truth, 0.0), np.where(known, mean, 0.0)
+        error = f - y
+        positive = known & (y > 0)
+        scaled = known & np.isfinite(scale)[:, None]
+        parts = {
+            "n": known.astype(float),
+            "abs_error": np.abs(error),
+            "error": error,
+            "squared": error**2,
+            "actual": y,
+            "ape": np.where(positive, np.abs(error) / np.where(positive, y, 1.0), 0.0),
+            "positive": positive.astype(float),
+            "scaled_error": np.where(scaled, np.abs(error) / np.where(scaled, scale[:, None], 1.0), 0.0),
+            "scaled": scaled.astype(float),
+        }
+        if quantiles is not None:
+            q = np.where(known[:, :, None], quantiles, 0.0)
+            below = y[:, :, None] - q
+            loss = np.maximum(intervals.LEVELS * below, (intervals.LEVELS - 1) * below).mean(axis=2) * known
+            parts |= {
+                "quantile_n": known.astype(float),
+                "hit80": known & (y >= q[:, :, 2]) & (y <= q[:, :, 6]),
+                "hit95": known & (y >= q[:, :, 0]) & (y <= q[:, :, 8]),
+                "width95": (q[:, :, 8] - q[:, :, 0]) * known,
+                "pinball": loss,
+                "scaled_pinball": np.where(scaled, loss / np.where(scaled, scale[:, None], 1.0), 0.0),
+            }
+        weeks = truth.shape[1] // 7
+        whole = truth if weekly_truth is None else weekly_truth
+        actual_week = whole[:, : weeks * 7].reshape(len(truth), weeks, 7).sum(axis=2)
+        mean_week = mean[:, : weeks * 7].reshape(len(truth), weeks, 7).sum(axis=2)
+        usable = np.isfinite(actual_week) & (actual_week > 0) & np.isfinite(mean_week)
+        week_error = np.where(usable, np.abs(mean_week - actual_week), 0.0)
+        by_week = {
+            "week_ape": np.where(usable, week_error / np.where(usable, actual_week, 1.0), 0.0),
+            "week_n": usable.astype(float),
+            "week_abs_error": week_error,
+            "week_actual": np.where(usable, actual_week, 0.0),
+        }
+        step_week = np.arange(truth.shape[1]) // 7 + 1
+        for name, values in parts.items():
+            daily = np.stack([values[:, step_week == w].sum(axis=1) for w in range(1, step_week[-1] + 1)], axis=1)
+            self._collect(model, name, daily)
+        for name, values in by_week.items():
+            self._collect(model, name, values)
+
+    def _collect(self, model: str, name: str, by_week: np.ndarray) -> None:
+        summed = np.zeros((len(self.names), by_week.shape[1]))
+        np.add.at(summed, self.code, by_week)
+        for w in range(by_week.shape[1]):
+            for week in (0, w + 1):
+                key = (model, week, name)
+                self.sums[key] = self.sums.get(key, 0.0) + summed[:, w]
+
+    def frame(self) -> pd.DataFrame:
+        """One row per level, model and horizon_week (0: all): the figures, NaN where there is nothing to divide by."""
+        wide: dict[tuple[str, int], dict[str, np.ndarray]] = {}
+        for (model, week, name), values in self.sums.items():
+            wide.setdefault((model, week), {})[name] = values
+        frames = []
+        for (model, week), s in wide.items():
+            with np.errstate(invalid="ignore", divide="ignore"):
+                columns = {
+                    "level": self.names,
+                    "model": model,
+                    "horizon_week": week,
+                    "n": s["n"],
+                    "wape": s["abs_error"] / s["actual"],
+                    "mae": s["abs_error"] / s["n"],
+                    "rmse": np.sqrt(s["squared"] / s["n"]),
+                    "bias": s["error"] / s["actual"],
+                    "mase": s["scaled_error"] / s["scaled"],
+                    "mape": s["ape"] / s["positive"],
+                    "zero_share": 1 - s["positive"] / s["n"],
+                }
+                if "week_n" in s:
+                    columns |= {
+                        "wape_weekly": s["week_abs_error"] / s["week_actual"],
+                        "mape_weekly": s["week_ape"] / s["week_n"],
+                    }
+                if "quantile_n" in s:
+                    columns |= {
+                        "coverage80": s["hit80"] / s["quantile_n"],
+                        "coverage95": s["hit95"] / s["quantile_n"],
+                        "width95": s["width95"] / s["actual"],
+                        "pinball": s["pinball"] / s["quantile_n"],
+                        "scaled_pinball": s["scaled_pinball"] / s["scaled"],
+                    }
+            frames.append(pd.DataFrame(columns))
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def measure(forecaster: Forecaster, publication: Publication) -> pd.DataFrame:
+    """The figures of a run's own backtest (``Tally.frame``): every member and the combination at all calibration
+    origins; coverage on the newest origins, each with intervals learnt only from what was known there.
+
+    The weights are those of the run, so the combination's error is very slightly flattered; ``windows`` has no such
+    advantage, and costs the run of every origin.
+    """
+    panel = forecaster.known_at(publication.history)
+    levels = forecaster.hierarchy.nodes["level"].to_numpy()
+    tally = Tally(levels)
+    horizon, origins = forecaster.horizon, publication.origins
+    for o, origin in enumerate(origins):
+        stop = min(origin + horizon, panel.history)
+        truth = np.full((panel.n_series, horizon), np.nan)
+        closed = np.zeros(truth.shape, bool)
+        truth[:, : stop - origin] = panel.units[:, origin:stop]
+        closed[:, : stop - origin] = panel.open[:, origin:stop] <= 0
+        whole = np.where(np.isnan(truth) & closed, 0.0, truth)
+        scale = seasonal_scale(panel, origin)
+        quantiles = None
+        if o >= max(len(origins) - MEASURED_ORIGINS, 4):
+            # What was known at this origin of the windows before it.
+            past = publication.past_truth[:o].copy()
+            for earlier, start in enumerate(origins[:o]):
+                past[earlier, :, max(origin - start, 0) :] = np.nan
+            calibration = intervals.Calibration.fit(
+                past, publication.past_means[:o], publication.segment, ends=intervals.DAY_BUCKETS
+            )
+            quantiles = calibration.quantiles(publication.past_means[o])
+        for m, member in enumerate(forecaster.member_table):
+            said = publication.past_members[m, o]
+            if np.isfinite(said).any():
+                tally.add(member.name, truth, said, closed=closed, scale=scale, weekly_truth=whole)
+        mean = publication.past_means[o]
+        tally.add(COMBINATION, truth, mean, closed=closed, scale=scale, quantiles=quantiles, weekly_truth=whole)
+    return tally.frame()
