@@ -46,9 +46,9 @@ CREATE TABLE run_series (
     weights      jsonb NOT NULL,                -- member -> weight in the combination
     parameters   bytea,                         -- the structural member's coefficients, float64, and
     layout       jsonb NOT NULL DEFAULT '{}',   -- what they mean (forecasting.structural)
-    -- Arrays of float32, rows by name; names and first days stand in the run's summary. Thinned with age.
-    daily        bytea,                         -- (part, day): the decomposition around the origin
-    weekly       bytea,                         -- (measure, week): history and decomposition, whole weeks
+    -- Day by day from the run's first day, packed by store/runs.py; thinned with age.
+    history      bytea,                         -- units, share open, share under promotion, stock-outs
+    parts        bytea,                         -- the decomposition, history and forecast
     PRIMARY KEY (run_id, series_id)
 );
 

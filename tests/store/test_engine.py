@@ -56,7 +56,9 @@ def test_an_empty_frame_has_the_same_types(db: Database, queries: Callable[[str,
 
 
 def test_values_are_bound_never_pasted(db: Database, queries: Callable[[str, str], str]) -> None:
-    echo = queries("echo", "-- What was given.\nSELECT :text::text AS text, :day::date AS day, :numbers::int[] AS numbers")
+    echo = queries(
+        "echo", "-- What was given.\nSELECT :text::text AS text, :day::date AS day, :numbers::int[] AS numbers"
+    )
     hostile = "'; DROP TABLE run; -- %s :x \\ \u202e🙂"
     row = db.rows(echo, text=hostile, day=np.datetime64("2024-02-29"), numbers=np.array([1, 2], dtype=np.int64))[0]
     assert row == {"text": hostile, "day": datetime.date(2024, 2, 29), "numbers": [1, 2]}
@@ -132,9 +134,10 @@ def test_errors_leave_as_ours(
 def test_a_slow_query_is_stopped(db: Database, queries: Callable[[str, str], str]) -> None:
     queries("slow", "SELECT set_config('statement_timeout', '50', true), pg_sleep(0.01)")
     nap = queries("nap", "SELECT pg_sleep(5)")
-    with pytest.raises(errors.DatabaseAway, match="too long"), db.transaction() as connection:
+    with db.transaction() as connection:
         db.rows("slow", connection=connection)
-        db.rows(nap, connection=connection)
+        with pytest.raises(errors.DatabaseAway, match="too long"):
+            db.rows(nap, connection=connection)
 
 
 def test_every_connection_has_its_limits(db: Database, queries: Callable[[str, str], str]) -> None:

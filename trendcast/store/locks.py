@@ -1,4 +1,4 @@
-"""The numbers of our advisory locks, once; taken as transaction locks only: a session's lock outlives its return to the pool."""
+"""The numbers of our advisory locks, once. Transaction locks only: a session's lock outlives its return to the pool."""
 
 MIGRATION = 7_301_001  # one schema upgrade at a time
 LOAD = 7_301_002  # one merge into the facts at a time

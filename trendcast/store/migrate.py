@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from trendcast.store.engine import SCHEMA, SQL_FOLDER, Database, connect_argumen
 from trendcast.store.locks import MIGRATION
 
 REVISIONS = Path(__file__).resolve().parent / "revisions"
+_one_at_a_time = threading.Lock()  # Alembic keeps the migration at work in globals
 
 
 def run_file(name: str) -> None:
@@ -43,8 +45,8 @@ def head() -> str:
 def current(database: Database) -> str | None:
     """The revision the database is at; None when it has none of our schema."""
     with database.read() as connection:
-        present = connection.execute(text("SELECT to_regclass(:table)"), {"table": f"{SCHEMA}.alembic_version"}).scalar()
-        if present is None:
+        table = {"table": f"{SCHEMA}.alembic_version"}
+        if connection.execute(text("SELECT to_regclass(:table)"), table).scalar() is None:
             return None
         return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
@@ -76,11 +78,11 @@ def upgrade(database_or_url: Database | str, to: str = "head") -> list[str]:
     applied: list[str] = []
 
     def steps(revision: str | tuple[str, ...], _context: MigrationContext) -> list[RevisionStep]:
-        chosen = script._upgrade_revs(to, revision)  # type: ignore[arg-type]
-        applied.extend(step.revision.revision for step in chosen)  # type: ignore[attr-defined]
+        chosen = script._upgrade_revs(to, revision)
+        applied.extend(step.revision.revision for step in chosen)
         return chosen  # type: ignore[return-value]
 
-    with mapped_errors(), engine.connect() as connection:
+    with _one_at_a_time, mapped_errors(), engine.connect() as connection:
         environment = EnvironmentContext(Config(), script, fn=steps, destination_rev=to)
         with environment:
             environment.configure(connection=connection, version_table_schema=SCHEMA, transactional_ddl=True)

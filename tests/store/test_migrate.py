@@ -1,0 +1,155 @@
+"""Migrations: from nothing and from every older schema to the head, once, whoever asks at the same time."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import text
+
+from trendcast import errors
+from trendcast.store import migrate
+from trendcast.store.engine import Database
+
+
+@pytest.fixture
+def fresh(new_database: Callable[..., str]) -> Callable[[], Database]:
+    return lambda: Database(new_database(), role="worker")
+
+
+def shape(database: Database) -> list[tuple[object, ...]]:
+    """Every column, constraint and index of our schema."""
+    with database.read() as connection:
+        return [
+            tuple(row)
+            for row in connection.execute(text(
+                "SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns"
+                " WHERE table_schema = 'trendcast' UNION ALL SELECT conrelid::regclass::text, conname,"
+                " pg_get_constraintdef(oid), '', '' FROM pg_constraint WHERE connamespace = 'trendcast'::regnamespace"
+                " UNION ALL SELECT tablename, indexname, indexdef, '', '' FROM pg_indexes"
+                " WHERE schemaname = 'trendcast' ORDER BY 1, 2, 3"
+            ))
+        ]  # fmt: skip
+
+
+def test_from_nothing_to_the_head(fresh: Callable[[], Database]) -> None:
+    database = fresh()
+    assert migrate.current(database) is None
+    with pytest.raises(errors.SchemaBehind, match="db upgrade"):
+        migrate.check(database)
+    assert migrate.upgrade(database)[0] == "0001"
+    assert migrate.current(database) == migrate.head()
+    migrate.check(database)
+    assert migrate.upgrade(database) == []
+    database.close()
+
+
+def test_from_every_older_schema_with_data_to_the_same_shape(fresh: Callable[[], Database], db: Database) -> None:
+    whole = shape(db)
+    for older in ["0001", "0002"]:
+        database = fresh()
+        migrate.upgrade(database, to=older)
+        with database.transaction() as connection:
+            connection.execute(
+                text("INSERT INTO load_batch (source, table_name, status) VALUES ('f', 'stores', 'merged')")
+            )
+            connection.execute(text("INSERT INTO stores (store, batch_id) VALUES ('1', 1)"))
+        migrate.upgrade(database)
+        assert shape(database) == whole
+        with database.read() as connection:
+            assert connection.execute(text("SELECT store FROM stores")).scalar() == "1"
+        database.close()
+
+
+def test_upgrades_at_once_do_it_once(fresh: Callable[[], Database]) -> None:
+    database = fresh()
+    program = "import sys; from trendcast.store import migrate; print(len(migrate.upgrade(sys.argv[1])))"
+    started = [
+        subprocess.Popen([sys.executable, "-c", program, database.url], stdout=subprocess.PIPE, text=True) for _ in "ab"
+    ]
+    with ThreadPoolExecutor(3) as pool:
+        here = list(pool.map(lambda _: len(migrate.upgrade(database.url)), range(3)))
+    there = [int(one.communicate(timeout=60)[0]) for one in started]
+    assert sorted(here + there) == [0, 0, 0, 0, int(migrate.head())]
+    database.close()
+
+
+def test_a_failing_step_leaves_nothing(fresh: Callable[[], Database]) -> None:
+    database = fresh()
+    with database.transaction() as connection:
+        connection.execute(text("CREATE SCHEMA trendcast"))
+        connection.execute(text("CREATE TABLE trendcast.outbox (id int)"))  # in the way of a late step
+    with pytest.raises(errors.TrendCastError, match="outbox"):
+        migrate.upgrade(database)
+    with database.read() as connection:
+        assert connection.execute(text("SELECT to_regclass('trendcast.sales_daily')")).scalar() is None
+    database.close()
+
+
+def test_a_newer_schema_is_refused(db: Database) -> None:
+    with db.transaction() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(errors.SchemaBehind, match="newer"):
+        migrate.check(db)
+
+
+def test_the_line_of_revisions_is_straight_and_each_runs_its_file() -> None:
+    revisions = list(migrate._script().walk_revisions())
+    assert [revision.revision for revision in revisions] == [f"{n:04}" for n in range(len(revisions), 0, -1)]
+    files = sorted(path.stem for path in (migrate.SQL_FOLDER / "migrations").glob("0*.sql"))
+    assert files == sorted(path.stem for path in migrate.REVISIONS.glob("0*.py"))
+
+
+def test_an_owner_without_the_right_to_make_roles_or_schemas_upgrades(fresh: Callable[[], Database]) -> None:
+    database = fresh()
+    with database.transaction() as connection:
+        connection.execute(text("DROP ROLE IF EXISTS plain_owner"))
+        connection.execute(text("CREATE ROLE plain_owner LOGIN NOCREATEROLE"))
+        connection.execute(text("CREATE SCHEMA trendcast AUTHORIZATION plain_owner"))
+    try:
+        migrate.upgrade(database.url.replace("postgres@", "plain_owner@"))
+        migrate.check(database)
+    finally:
+        with database.transaction() as connection:
+            connection.execute(text("DROP OWNED BY plain_owner CASCADE"))
+            connection.execute(text("DROP ROLE plain_owner"))
+        database.close()
+
+
+@pytest.mark.parametrize(("statement", "allowed"), [
+    ("SELECT count(*) FROM forecast", True),
+    ("INSERT INTO audit (actor, action, object) VALUES ('a', 'b', 'c')", True),
+    ("INSERT INTO job_slot (name, scheduled_for) VALUES ('refresh', now())", True),
+    ("UPDATE anomaly_log SET status = 'RESOLVED'", True),
+    ("UPDATE anomaly_log SET actual_value = 0", False),
+    ("UPDATE audit SET actor = 'somebody else'", False),
+    ("DELETE FROM decision", False),
+    ("DELETE FROM sales_daily", False),
+    ("UPDATE current_run SET run_id = 1", False),
+    ("CREATE TABLE own (id int)", False),
+    ("DROP TABLE run", False),
+    ("SELECT pg_read_file('postgresql.conf')", False),
+    ("COPY look FROM '/etc/passwd'", False),
+    ("COPY (SELECT 1) TO PROGRAM 'cat'", False),
+])  # fmt: skip
+def test_the_web_role_has_least_rights(db: Database, statement: str, allowed: bool) -> None:
+    def attempt() -> None:
+        with db.transaction() as connection:
+            connection.execute(text("SET LOCAL ROLE tc_web"))
+            connection.execute(text(statement))
+
+    if allowed:
+        attempt()
+    else:
+        with pytest.raises((errors.NotAllowed, errors.SchemaBehind)):
+            attempt()
+
+
+def test_strangers_have_no_right_at_all(db: Database) -> None:
+    with db.transaction() as connection:
+        connection.execute(text("CREATE ROLE stranger"))
+        connection.execute(text("SET LOCAL ROLE stranger"))
+        assert connection.execute(text("SELECT has_schema_privilege('trendcast', 'USAGE')")).scalar() is False
+        connection.execute(text("RESET ROLE"))
+        connection.execute(text("DROP ROLE stranger"))
