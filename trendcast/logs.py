@@ -22,7 +22,7 @@ _OWN_HANDLERS = ("uvicorn", "streamlit", "websockets", "alembic", "cmdstanpy", "
 # The password in a URL; the value after a word that announces a secret.
 _URL_PASSWORD = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@]+(?=@)", re.IGNORECASE)
 _NAMED_SECRET = re.compile(
-    r"(?P<before>\b(?:password|passwd|pwd|secret|token|api[_-]?key|authorization)\b['\"]?\s*[=:]\s*(?:bearer\s+|basic\s+)?['\"]?)"
+    r"(?P<before>\b(?:password|passwd|pwd|secret|token|api[_-]?key|authorization)\b['\"]?\s*[=:]\s*['\"]?(?:bearer\s+|basic\s+)?)"
     r"[^\s'\",;&]+",
     re.IGNORECASE,
 )
@@ -55,6 +55,16 @@ class _Formatter(logging.Formatter):
         return redact(super().format(record), self._secrets)
 
 
+class _Stdout(logging.Handler):
+    """Writes to whatever is stdout now: a captured or redirected stdout is not kept beyond its life."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            print(self.format(record), file=sys.stdout, flush=True)
+        except (OSError, ValueError):  # the reader of stdout is gone; the file has the line
+            return
+
+
 def begin(settings: Settings, name: str) -> Path | None:
     """Send all log lines of this process to stdout and to ``TRENDCAST_HOME/logs/NAME.log``; returns the file, None when
     the folder cannot be written (stdout still works, and says so)."""
@@ -69,7 +79,7 @@ def begin(settings: Settings, name: str) -> Path | None:
         if getattr(handler, "of_trendcast", False):
             root.removeHandler(handler)
             handler.close()
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout)]
+    handlers: list[logging.Handler] = [_Stdout()]
     folder = Path(str(settings.home)) / "logs"
     file: Path | None = folder / f"{name}.log"
     problem = None

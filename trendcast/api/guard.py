@@ -16,6 +16,7 @@ import hmac
 import ipaddress
 import json
 import logging
+import re
 import signal
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
@@ -40,6 +41,7 @@ POLICY_VIOLATION = 1008
 OPEN_PATHS = frozenset({"/health", "/_stcore/health", "/favicon.png"})
 OPEN_PREFIXES = ("/static/",)
 
+_HOST = re.compile(r"(?P<name>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
 _PROXY_TRACES = frozenset(
     {b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", SECRET_HEADER}
 )
@@ -164,10 +166,8 @@ def _not_this_machine(scope: Scope, values: dict[bytes, list[bytes]]) -> str | N
     # A proxy on this machine would make the whole network look like loopback.
     if _PROXY_TRACES & values.keys():
         return local_only
-    try:
-        name = urlsplit("//" + values[b"host"][0].decode("latin-1")).hostname or ""
-    except ValueError:
-        name = ""
+    host = _HOST.fullmatch(values[b"host"][0].decode("latin-1"))
+    name = host["name"] if host else ""
     if not is_loopback_address(name):
         return "Open TrendCast under the name localhost: another name in front of this machine is not trusted."
     return None
