@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
@@ -132,12 +132,59 @@ def thin(db: Database, keep: int = RUNS_WITH_DAYS) -> None:
     db.execute("run_thin_backtest")
 
 
-def hex_rows(values: np.ndarray) -> pa.Array:
-    """Rows of an array (S, ...) as float32 bytea literals for COPY."""
-    flat = np.ascontiguousarray(values, dtype="<f4").reshape(len(values), -1)
-    return pa.array(["\\x" + row.tobytes().hex() for row in flat])
+def hex_rows(blobs: Iterable[bytes | None]) -> pa.Array:
+    """Bytes as the bytea literals COPY reads."""
+    return pa.array([None if blob is None else "\\x" + blob.hex() for blob in blobs], pa.string())
 
 
-def from_bytes(raw: bytes | memoryview, shape: Sequence[int]) -> np.ndarray:
+def pack_history(units: np.ndarray, is_open: np.ndarray, promotion: np.ndarray, stockout: np.ndarray) -> bytes:
+    """One series' days: units float32 (NaN: not observed), then share open, share promoted (255: not known) and
+    stock-outs as bytes."""
+    shares = [
+        np.where(np.isfinite(share), np.round(np.nan_to_num(share) * 254), 255).astype(np.uint8)
+        for share in (is_open, promotion)
+    ]
+    return b"".join(
+        [units.astype("<f4").tobytes(), *(s.tobytes() for s in shares), stockout.astype(np.uint8).tobytes()]
+    )
+
+
+def unpack_history(raw: bytes | memoryview) -> pd.DataFrame:
+    """Columns units, open, promotion, stockout; a row per day."""
+    data = bytes(raw)
+    days = len(data) // 7
+    small = np.frombuffer(data, np.uint8, offset=4 * days).reshape(3, days)
+    shares = np.where(small[:2] == 255, np.nan, small[:2] / 254.0)
+    return pd.DataFrame(
+        {
+            "units": np.frombuffer(data, "<f4", days).astype(np.float64),
+            "open": shares[0],
+            "promotion": shares[1],
+            "stockout": small[2].astype(bool),
+        }
+    )
+
+
+def pack_parts(parts: np.ndarray) -> bytes:
+    """One series' decomposition (P, days): per part its largest value as float64, then all days in 16 bits of it. What
+    the rounding leaves (3e-5 of the largest value) is part of the rest, so the parts still add up exactly."""
+    largest = np.maximum(np.abs(parts).max(axis=1), 1e-12)
+    steps = np.round(parts / largest[:, None] * 32767).astype("<i2")
+    return largest.astype("<f8").tobytes() + steps.tobytes()
+
+
+def unpack_parts(raw: bytes | memoryview, count: int) -> np.ndarray:
+    """The decomposition (count, days) of pack_parts."""
+    data = bytes(raw)
+    largest = np.frombuffer(data, "<f8", count)
+    return np.frombuffer(data, "<i2", offset=8 * count).reshape(count, -1) * (largest[:, None] / 32767)
+
+
+def pack_floats(values: np.ndarray) -> bytes:
+    """Any array as float32, row by row."""
+    return np.ascontiguousarray(values, dtype="<f4").tobytes()
+
+
+def unpack_floats(raw: bytes | memoryview, *shape: int) -> np.ndarray:
     """A stored array back as float64; the first axis is inferred."""
-    return np.frombuffer(raw, dtype="<f4").reshape(-1, *shape).astype(np.float64)
+    return np.frombuffer(bytes(raw), dtype="<f4").reshape(-1, *shape).astype(np.float64)

@@ -1,0 +1,101 @@
+"""The finding above a chart: what the figures say, in one sentence; the same text on pages, in REST and in mail."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from trendcast.services import forecast
+
+if TYPE_CHECKING:
+    from trendcast.services.forecast import RunInfo, Selection
+    from trendcast.store.engine import Database
+
+WEEKS = 12
+NOTABLE = 0.02  # a change smaller than this is called "about the same"
+
+
+def outlook(
+    name: str, weekly: pd.DataFrame, history: pd.DataFrame, accuracy: dict[str, object], unit: str = "units"
+) -> str:
+    """One sentence on the next twelve weeks of ``name``: how much, against last year or the weeks before, its strongest
+    week, and how far forecasts like it were off.
+
+    ``weekly``: week, mean (units or money, as ``unit`` says); ``history``: date_id and units in the same unit.
+    """
+    ahead = weekly.head(WEEKS)
+    total = float(ahead["mean"].sum())
+    if not total > 0:
+        return f"{name} is not expected to sell anything in the next {len(ahead)} weeks."
+    by_day = history.set_index("date_id")["units"]
+    start, days = ahead["week"].iloc[0], 7 * len(ahead)
+    year_before = _sum(by_day, start - pd.Timedelta(364, "D"), days)
+    before = _sum(by_day, by_day.index.max() - pd.Timedelta(days - 1, "D"), days)
+    parts = [f"{name}: {amount(total, unit)} expected in the {len(ahead)} weeks from {start:%-d %b %Y}"]
+    reference, words = (
+        (year_before, "than the same weeks last year") if year_before else (before, "than the weeks before")
+    )
+    if reference:
+        parts.append(_compared(total / reference - 1, words))
+    best = ahead.loc[ahead["mean"].idxmax()]
+    if best["mean"] > 1.1 * ahead["mean"].mean():
+        parts.append(f"the strongest week begins {best['week']:%-d %b}")
+    wape = accuracy.get("wape", {})
+    error = wape.get(forecast.COMBINATION) if isinstance(wape, dict) else None
+    if error is not None:
+        parts.append(f"weekly forecasts like this were {error:.0%} off over the past year")
+    return ", ".join(parts) + "."
+
+
+def _sum(by_day: pd.Series, start: pd.Timestamp, days: int) -> float | None:
+    """The sum of so many days, or None when they are not all within the history."""
+    if by_day.empty or start < by_day.index[0] or start + pd.Timedelta(days - 1, "D") > by_day.index[-1]:
+        return None
+    total = float(by_day.loc[start : start + pd.Timedelta(days - 1, "D")].sum())
+    return total if total > 0 else None
+
+
+def _compared(change: float, words: str) -> str:
+    if abs(change) < NOTABLE:
+        return "about the same " + words.replace("than", "as", 1)
+    return f"{abs(change):.0%} {'more' if change > 0 else 'less'} {words}"
+
+
+def amount(value: float, unit: str = "units") -> str:
+    """A figure short enough to say: 1.2 k units."""
+    for size, suffix in ((1e9, " bn"), (1e6, " M"), (1e3, " k")):
+        if abs(value) >= 0.9995 * size:
+            return f"{value / size:.3g}{suffix} {unit}".strip()
+    return f"{value:.3g} {unit}".strip()
+
+
+def series_name(rows: pd.DataFrame) -> str:
+    """What a selection is called in a sentence."""
+    if len(rows) != 1:
+        return f"The {len(rows)} chosen series together"
+    row = rows.iloc[0]
+    if row["level"] == "total":
+        return "All categories"
+    if row["level"] == "region":
+        return f"Region {row['region']}"
+    if row["level"] == "store":
+        return f"Store {row['store']}"
+    place = row["store"] or row["region"]
+    return f"{row['product_category']} in {place}" if place else str(row["product_category"])
+
+
+def finding(db: Database, run: RunInfo, selection: Selection, unit: str = "units") -> str:
+    """The sentence for a selection of a run, in ``units`` or ``money``."""
+    rows = forecast.resolve(forecast.series_index(db, run.id), selection)
+    series_ids = [int(number) for number in rows["series_id"]]
+    weekly = forecast.forecast_weekly(db, run.id, series_ids)[["week", "mean"]]
+    history = forecast.history_daily(db, run, series_ids)[["date_id", "units"]]
+    if unit == "money":
+        known = rows.dropna(subset="unit_price")
+        weight = known["recent_units"].sum()
+        price = float((known["unit_price"] * known["recent_units"]).sum() / weight) if weight > 0 else float("nan")
+        weekly = weekly.assign(mean=weekly["mean"] * price)
+        history = history.assign(units=history["units"] * price)
+    word = "" if unit == "money" else "units"
+    return outlook(series_name(rows), weekly, history, forecast.series_accuracy(db, run.id, series_ids), word)

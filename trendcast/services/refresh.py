@@ -1,0 +1,311 @@
+"""The refresh: everything is computed for every series, checked, and shown at once as one immutable run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import resource
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from trendcast import __version__
+from trendcast.errors import Conflict, TrendCastError
+
+if TYPE_CHECKING:
+    from trendcast.forecasting.forecaster import Forecaster, Publication
+    from trendcast.panel import Panel
+    from trendcast.store.engine import Database
+
+PARTS = ("trend", "yearly", "weekly", "holidays", "promotions")  # and `rest`, which is what they leave
+RECENT_DAYS = 56
+BLOCK = 256  # series whose decomposition is in memory at once
+
+
+class Stages:
+    """Names, times and progress of the stages of a refresh."""
+
+    def __init__(self, progress: Callable[..., None]) -> None:
+        self.progress = progress
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str, total: int = 1) -> Iterator[Callable[[int], None]]:
+        started = time.perf_counter()
+        self.progress(name, 0, total)
+        yield lambda done: self.progress(name, done, total)
+        self.progress(name, total, total)
+        self.seconds[name] = round(time.perf_counter() - started, 2)
+
+
+def refresh(
+    db: Database, clock: Callable[[], datetime], progress: Callable[..., None], token: str, *, kind: str = "quick"
+) -> dict[str, Any]:
+    """Compute and publish a run; returns its id, seconds by stage and memory.
+
+    ``token`` is the lease the caller holds (see trendcast.jobs): without it nothing is published. ``progress(stage,
+    done, total)``. Raises Conflict when nothing is loaded, TrendCastError when the run fails its checks; the run that
+    was shown before stays shown.
+    """
+    from trendcast.forecasting import forecaster as forecasting
+    from trendcast.forecasting.backtest import measure
+    from trendcast.store import runs
+    from trendcast.store.panel import read_panel
+
+    stages = Stages(progress)
+    with stages.stage("Reading the sales"):
+        with db.read() as connection:
+            facts = db.rows("data_range", connection=connection)[0]
+            if not facts["n_rows"]:
+                raise Conflict("There are no sales to forecast: load data first.")
+            panel = read_panel(db, connection)
+        engine = forecasting.Forecaster(
+            panel, on_progress=lambda stage, done, total: progress("Fitting the models", done, total)
+        )
+    run_id = runs.begin(
+        db,
+        kind=kind,
+        first_day=_date(panel.first_day),
+        last_day=_date(panel.last_day),
+        horizon=engine.horizon,
+        data_batch_hi=facts["newest_batch"] or 0,
+        code_version=__version__,
+        params_hash=parameters_hash(engine),
+        token=token,
+    )
+    try:
+        with stages.stage("Fitting the models"):
+            engine.prepare([panel.history])
+        with stages.stage("Combining and calibrating"):
+            publication = engine.publish(panel.history)
+        with stages.stage("Measuring the accuracy"):
+            metrics = measure(engine, publication)
+        with stages.stage("Writing the forecasts"):
+            summary = _write(db, run_id, token, engine, publication, metrics, stages)
+    except TrendCastError as error:
+        db.execute("run_fail", run_id=run_id, error=str(error))
+        raise
+    except Exception as error:
+        db.execute("run_fail", run_id=run_id, error=f"{type(error).__name__}: {error}")
+        raise
+    with stages.stage("Thinning old runs"):
+        runs.thin(db)
+    return {"run_id": run_id, **summary, "seconds": stages.seconds}
+
+
+def parameters_hash(engine: Forecaster) -> str:
+    """Changes when the forecast would differ on the same data: members, horizon, version."""
+    facts = {"version": __version__, "horizon": engine.horizon, "members": [m.name for m in engine.member_table]}
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _write(
+    db: Database,
+    run_id: int,
+    token: str,
+    engine: Forecaster,
+    publication: Publication,
+    metrics: pd.DataFrame,
+    stages: Stages,
+) -> dict[str, Any]:
+    """Everything of the run in one transaction, ending with its publication: a killed refresh leaves nothing."""
+    from trendcast.store import runs
+
+    panel = engine.known_at(publication.history)
+    named = engine.hierarchy.named()
+    node = named["node"].to_numpy()
+    ahead = panel.first_day + publication.history
+    days = ahead + np.arange(engine.horizon)
+    price = unit_prices(engine.bottom, engine.hierarchy.summing)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    summary = {
+        "levels": {str(level): int(count) for level, count in named["level"].value_counts(sort=False).items()},
+        "members": [member.name for member in engine.member_table],
+        "labels": {member.name: member.label for member in engine.member_table},
+        "failures": engine.failures,
+        "reconciled": publication.reconciled,
+        "measured": publication.measured,
+        "origins": [str(panel.first_day + (origin - 1)) for origin in publication.origins],
+        "parts": list(PARTS) if "structural" in publication.extras else [],
+        "has_money": bool(np.isfinite(price).any()),
+        "promotion_known_until": _promotion_known_until(engine.bottom),
+        "peak_memory_mb": int(peak),
+        "seconds": stages.seconds,
+    }
+    with db.transaction() as connection:
+        ids = runs.series_ids(db, connection, named)
+        _write_series(db, connection, run_id, ids, node, panel, publication, price)
+        runs.write_forecast(
+            db, connection, "forecast", run_id, ids, days, publication.means[node], publication.quantiles[node]
+        )
+        runs.write_forecast(
+            db,
+            connection,
+            "forecast_week",
+            run_id,
+            ids,
+            ahead + publication.weeks,
+            publication.weekly_means[node],
+            publication.weekly_quantiles[node],
+        )
+        _write_backtest(db, connection, run_id, ids, node, panel, publication)
+        _write_metrics(db, connection, run_id, metrics)
+        actuals = weekly_actuals(panel, ids, node)
+        summary["scored"] = runs.score(db, connection, _date(panel.last_day), actuals)
+        runs.publish(db, connection, run_id, token, len(ids), engine.horizon, summary)
+    return summary
+
+
+def _write_series(
+    db: Database,
+    connection: Any,
+    run_id: int,
+    ids: np.ndarray,
+    node: np.ndarray,
+    panel: Panel,
+    publication: Publication,
+    price: np.ndarray,
+) -> None:
+    import pyarrow as pa
+
+    from trendcast.store import runs
+
+    history, stop = publication.history, publication.history + publication.means.shape[1]
+    observed = np.isfinite(panel.units[:, :history])
+    first = np.where(observed.any(axis=1), observed.argmax(axis=1), 0)
+    recent = np.nan_to_num(panel.units[:, max(history - RECENT_DAYS, 0) : history]).mean(axis=1)
+    members = list(publication.extras)
+    structural = publication.extras.get("structural", {})
+    decompose = structural.get("components")
+    for start in range(0, len(ids), BLOCK):
+        block = slice(start, start + BLOCK)
+        rows = node[block]
+        parts: list[bytes | None] = [None] * len(rows)
+        if decompose is not None:
+            named_parts = decompose(0, stop, rows)
+            stacked = np.stack([named_parts[part] for part in PARTS], axis=1)
+            parts = [runs.pack_parts(one) for one in stacked]
+        histories = [
+            runs.pack_history(
+                np.where(np.arange(stop) < history, panel.units[i, :stop], np.nan),
+                panel.open[i, :stop],
+                panel.promotion[i, :stop],
+                panel.stockout[i, :stop],
+            )
+            for i in rows
+        ]
+        weights = [
+            json.dumps({name: round(float(w), 4) for name, w in zip(members, publication.weights[i], strict=False)})
+            for i in rows
+        ]
+        table = {
+            "run_id": pa.array(np.full(len(rows), run_id)),
+            "series_id": pa.array(ids[block]),
+            "first_day": pa.array((panel.first_day + first[rows]).astype("datetime64[D]")),
+            "days_observed": pa.array(observed[rows].sum(axis=1)),
+            "recent_units": pa.array(recent[rows]),
+            "unit_price": pa.array(price[rows], from_pandas=True),
+            "weights": pa.array(weights),
+            "history": runs.hex_rows(histories),
+            "parts": runs.hex_rows(parts),
+        }
+        db.copy_in(connection, "run_series", list(table), pa.table(table))
+
+
+def _write_backtest(
+    db: Database,
+    connection: Any,
+    run_id: int,
+    ids: np.ndarray,
+    node: np.ndarray,
+    panel: Panel,
+    publication: Publication,
+) -> None:
+    import pyarrow as pa
+
+    from trendcast.forecasting.forecaster import weekly_sums, with_closed_days
+    from trendcast.store import runs
+
+    if not publication.origins:
+        return
+    starts = np.arange(0, publication.means.shape[1] - 6, 7)
+    actual = weekly_sums(with_closed_days(publication.past_truth, panel, publication.origins), starts).swapaxes(0, 1)
+    mean = weekly_sums(publication.past_means, starts).swapaxes(0, 1)
+    members = np.moveaxis(weekly_sums(publication.past_members, starts), 2, 0)
+    table = {
+        "run_id": pa.array(np.full(len(ids), run_id)),
+        "series_id": pa.array(ids),
+        "actual": runs.hex_rows(runs.pack_floats(actual[i]) for i in node),
+        "mean": runs.hex_rows(runs.pack_floats(mean[i]) for i in node),
+        "members": runs.hex_rows(runs.pack_floats(members[i]) for i in node),
+    }
+    db.copy_in(connection, "backtest", list(table), pa.table(table))
+
+
+def _write_metrics(db: Database, connection: Any, run_id: int, metrics: pd.DataFrame) -> None:
+    if metrics.empty:
+        return
+    keys = ["level", "model", "horizon_week"]
+    figures = [name for name in metrics.columns if name not in keys]
+    rows = metrics[keys].assign(
+        run_id=run_id,
+        metrics=[
+            {name: None if pd.isna(value) else float(value) for name, value in zip(figures, row, strict=True)}
+            for row in metrics[figures].itertuples(index=False, name=None)
+        ],
+    )
+    db.copy_in(connection, "backtest_metric", ["run_id", *keys, "metrics"], rows)
+
+
+def unit_prices(bottom: Panel, summing: Any) -> np.ndarray:
+    """Money per unit of every node (S,), NaN where unknown: the planned price of the days ahead, else revenue over
+    units of the last 56 days with a known price."""
+    recent = slice(max(bottom.history - RECENT_DAYS, 0), bottom.history)
+    units, price = np.nan_to_num(bottom.units[:, recent]), bottom.price[:, recent].astype(np.float64)
+    known = np.isfinite(price) & (units > 0)
+    sold = np.where(known, units, 0.0).sum(axis=1)
+    revenue = np.where(known, units * np.nan_to_num(price), 0.0).sum(axis=1)
+    planned = bottom.price[:, bottom.history :].astype(np.float64)
+    has_plan = np.isfinite(planned).any(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean_plan = np.nan_to_num(planned).sum(axis=1) / np.isfinite(planned).sum(axis=1)
+    revenue = np.where(has_plan & (sold > 0), sold * np.nan_to_num(mean_plan), revenue)
+    total, amount = summing @ sold, summing @ revenue
+    return np.divide(amount, total, out=np.full(len(total), np.nan), where=total > 0)
+
+
+def weekly_actuals(panel: Panel, ids: np.ndarray, node: np.ndarray) -> pd.DataFrame:
+    """Units sold per series and whole week of the last 26 weeks: series_id, week (Monday), actual. Days without a row
+    on which the series was closed count as zero; a week with another unknown day is left out."""
+    last = panel.history - 1
+    day = (panel.first_day + np.arange(panel.history)).astype("datetime64[D]").astype(int)
+    mondays = [m for m in np.flatnonzero((day - 4) % 7 == 0) if m + 6 <= last][-26:]
+    units = panel.units[:, : panel.history]
+    units = np.where(np.isnan(units) & (panel.open[:, : panel.history] <= 0), 0.0, units)
+    frames = [
+        pd.DataFrame(
+            {
+                "series_id": ids,
+                "week": np.datetime64(panel.first_day + int(m), "us"),
+                "actual": units[node, m : m + 7].sum(axis=1),
+            }
+        )
+        for m in mondays
+    ]
+    empty = pd.DataFrame({"series_id": ids[:0], "week": np.array([], "datetime64[us]"), "actual": np.zeros(0)})
+    return pd.concat([empty, *frames], ignore_index=True)
+
+
+def _promotion_known_until(bottom: Panel) -> str | None:
+    """The last day of the promotion plan, or None when nothing is planned beyond the data."""
+    planned = np.isfinite(bottom.promotion[:, bottom.history :]).any(axis=0)
+    return str(bottom.first_day + bottom.history + int(np.flatnonzero(planned)[-1])) if planned.any() else None
+
+
+def _date(day: np.datetime64) -> date:
+    return day.astype("datetime64[D]").astype(date)
