@@ -1,4 +1,4 @@
--- Per day of sales among the last 16 weeks before the newest day, and that day: rows and units.
+-- Rows and units per day of sales over the sixteen weeks up to the last day.
 SELECT date_id AS day, count(*) AS rows, sum(sales_units) AS units
 FROM sales_daily
 WHERE date_id > (SELECT max(date_id) FROM sales_daily) - 112

@@ -1,0 +1,2 @@
+-- Forget all batches but one; their quarantine goes with them.
+DELETE FROM load_batch WHERE id <> :batch
