@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from trendcast.errors import InvalidInput
-from trendcast.services.forecast import RunInfo, Selection, resolve
+from trendcast.services.forecast import QUANTILES, RunInfo, Selection, resolve
 
 if TYPE_CHECKING:
     from trendcast.store.engine import Database
 
-NUMBERS = ("mean", "q025", "q05", "q10", "q25", "q50", "q75", "q90", "q95", "q975")
+NUMBERS = ("mean", *QUANTILES)
 DIMENSIONS = ("level", "product_category", "region", "store")
 
 
