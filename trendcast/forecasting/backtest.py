@@ -84,7 +84,7 @@ class Tally:
         weekly_truth: np.ndarray | None = None,
     ) -> None:
         """``truth`` and ``mean`` (S, H), ``quantiles`` (S, H, 9). ``closed`` days that were forecast to be closed are
-        no test and stay out. ``scale`` (S,): of MASE. ``weekly_truth`` (S, H): truth with closed days as 0, for sums."""
+        no test and stay out. ``scale`` (S,): of MASE. ``weekly_truth`` (S, H): closed days as 0, for sums."""
         known = np.isfinite(truth) & np.isfinite(mean) & ~(closed & (mean <= 0))
         y, f = np.where(known, truth, 0.0), np.where(known, mean, 0.0)
         error = f - y
@@ -176,6 +176,26 @@ class Tally:
                     }
             frames.append(pd.DataFrame(columns))
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def add_window(tally: Tally, forecaster: Forecaster, window: Window, horizon: int, *, published: bool = True) -> None:
+    """Score one origin: every member and the combination; with ``published`` its nine quantiles too."""
+    whole = np.where(np.isnan(window.truth) & window.closed, 0.0, window.truth)
+    scale = seasonal_scale(forecaster.known_at(window.origin), window.origin)
+    publication = window.publication
+    for m, member in enumerate(forecaster.member_table):
+        said = publication.members[m, :, :horizon]
+        if np.isfinite(said).any():
+            tally.add(member.name, window.truth, said, closed=window.closed, scale=scale, weekly_truth=whole)
+    tally.add(
+        COMBINATION,
+        window.truth,
+        publication.means[:, :horizon],
+        closed=window.closed,
+        scale=scale,
+        quantiles=publication.quantiles[:, :horizon] if published else None,
+        weekly_truth=whole,
+    )
 
 
 def measure(forecaster: Forecaster, publication: Publication) -> pd.DataFrame:

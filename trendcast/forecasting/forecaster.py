@@ -112,8 +112,10 @@ class Forecaster:
         members: Sequence[Member] = MEMBERS,
         on_progress: Progress = lambda stage, done, total: None,
         threads: int = 2,
+        levels: np.ndarray = intervals.LEVELS,
     ) -> None:
         self.bottom = bottom
+        self.levels = levels
         self.horizon = horizon
         self.member_table = tuple(members)
         self.hierarchy = Hierarchy.of(bottom.series)
@@ -264,8 +266,8 @@ class Forecaster:
         self, truth: np.ndarray, means: np.ndarray, segment: np.ndarray, ends: tuple[int, ...], recency: np.ndarray
     ) -> intervals.Calibration:
         if not len(truth):
-            return intervals.unscored(len(segment), segment, ends)
-        return intervals.Calibration.fit(truth, means, segment, ends=ends, origin_weights=recency)
+            return intervals.unscored(len(segment), segment, ends, self.levels)
+        return intervals.Calibration.fit(truth, means, segment, ends=ends, origin_weights=recency, levels=self.levels)
 
     def _reconciled(
         self,

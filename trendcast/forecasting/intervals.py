@@ -8,6 +8,7 @@ Weeks have their own residuals and cells: quantiles of days do not add up to qua
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
@@ -25,8 +26,16 @@ def buckets(horizon: int, ends: tuple[int, ...]) -> np.ndarray:
     return np.searchsorted(ends, np.arange(1, horizon + 1))
 
 
-def corrected_quantiles(scores: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """The nine quantiles of ``scores``, each tail on its own with the (n + 1) correction: conservative when n is small.
+def column(level: float) -> str:
+    """The name of a quantile's column: .025 is q025, .5 is q50."""
+    digits = f"{level:.3f}"[2:]
+    return "q" + (digits[:-1] if digits.endswith("0") else digits)
+
+
+def corrected_quantiles(
+    scores: np.ndarray, weights: np.ndarray | None = None, levels: np.ndarray = LEVELS
+) -> np.ndarray:
+    """Quantiles of ``scores``, each tail on its own with the (n + 1) correction: conservative when n is small.
 
     ``weights``: relative weight of each score, by default all equal.
     """
@@ -35,16 +44,16 @@ def corrected_quantiles(scores: np.ndarray, weights: np.ndarray | None = None) -
     w = np.ones(len(scores)) if weights is None else weights[order]
     n = w.sum() ** 2 / (w**2).sum()  # effective number of scores
     position = (np.cumsum(w) - w / 2) / w.sum()
-    upper = LEVELS >= 0.5
-    target = np.where(upper, np.minimum(LEVELS * (n + 1) / n, 1.0), np.maximum(1 - (1 - LEVELS) * (n + 1) / n, 0.0))
-    target[LEVELS == 0.5] = 0.5
+    upper = levels >= 0.5
+    target = np.where(upper, np.minimum(levels * (n + 1) / n, 1.0), np.maximum(1 - (1 - levels) * (n + 1) / n, 0.0))
+    target[levels == 0.5] = 0.5
     return np.interp(target, position, sorted_scores)
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a run learnt of its errors: ``sigma`` (S,), ``table`` (segments, buckets, 9) normalised quantiles, and the
-    bucket of each step. ``measured`` is False where nothing was there to learn from."""
+    """What a run learnt of its errors: ``sigma`` (S,), ``table`` (segments, buckets, levels) normalised quantiles, and
+    the bucket of each step. ``measured`` is False where nothing was there to learn from."""
 
     sigma: np.ndarray
     table: np.ndarray
@@ -61,6 +70,7 @@ class Calibration:
         *,
         ends: tuple[int, ...],
         origin_weights: np.ndarray | None = None,
+        levels: np.ndarray = LEVELS,
     ) -> Calibration:
         """From ``truth`` and ``means`` (O, S, H), NaN where not scored; ``segment`` (S,) groups the cells;
         ``origin_weights`` (O,) lets older origins count less."""
@@ -86,8 +96,8 @@ class Calibration:
                 )
         scores = residual / sigma[None, :, None]
         weight = np.ones(origins) if origin_weights is None else origin_weights
-        table = np.full((n_segments, count, len(LEVELS)), np.nan)
-        normal = np.array([-1.96, -1.645, -1.282, -0.674, 0.0, 0.674, 1.282, 1.645, 1.96])
+        table = np.full((n_segments, count, len(levels)), np.nan)
+        normal = np.array([NormalDist().inv_cdf(level) for level in levels])
         for b in range(count):
             steps = bucket == b
             if not steps.any():
@@ -103,11 +113,11 @@ class Calibration:
                     table[s, b] = normal
                     continue
                 w = np.broadcast_to(weight[:, None, None], where.shape)[where]
-                table[s, b] = corrected_quantiles(chosen[where], w)
+                table[s, b] = corrected_quantiles(chosen[where], w, levels)
         return cls(sigma, table, segment, ends, bool(known.any()))
 
     def quantiles(self, means: np.ndarray) -> np.ndarray:
-        """The nine quantiles (S, H, 9) around ``means`` (S, H): monotone, never negative, 0 where the mean is 0."""
+        """The quantiles (S, H, levels) around ``means`` (S, H): monotone, never negative, 0 where the mean is 0."""
         bucket = buckets(means.shape[1], self.ends)
         spread = self.table[self.segment][:, bucket] * self.sigma[:, None, None]
         result = np.expm1(np.log1p(means)[:, :, None] + spread)
@@ -115,7 +125,7 @@ class Calibration:
         return np.where(means[:, :, None] > 0, result, 0.0)
 
 
-def unscored(n_series: int, segment: np.ndarray, ends: tuple[int, ...]) -> Calibration:
+def unscored(n_series: int, segment: np.ndarray, ends: tuple[int, ...], levels: np.ndarray = LEVELS) -> Calibration:
     """A calibration with nothing measured: wide normal intervals."""
-    empty = np.full((1, n_series, 1), np.nan)
-    return Calibration.fit(empty, np.ones_like(empty), segment, ends=ends)
+    empty = np.full((1, n_series, ends[-1] + 1), np.nan)
+    return Calibration.fit(empty, np.ones_like(empty), segment, ends=ends, levels=levels)
