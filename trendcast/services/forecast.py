@@ -308,12 +308,6 @@ def series_accuracy(db: Database, run_id: int, series_ids: Sequence[int]) -> dic
     }
 
 
-def backtest_weeks(db: Database, run: RunInfo, series_ids: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Actual and forecast weekly sums of the selection in the run's backtest, both (origins, weeks); NaN: not known."""
-    actual, mean, _ = _backtest(db, run.id, series_ids)
-    return actual, mean
-
-
 def last_week_forecast(db: Database, run_id: int, series_ids: Sequence[int]) -> pd.DataFrame:
     """What was published for the same weeks one week before this run: week, mean; empty where nothing was."""
     frame = db.frame("forecast_log_before", run_id=run_id, series_ids=list(series_ids))

@@ -1,8 +1,13 @@
-"""The specification's forecast report of one category, read from the published run."""
+"""The specification's forecast report of one category, read from the published run.
+
+A report is always of one stored series, so it is read in one transaction and kept in plain arrays: it must answer within
+50 ms also when nobody has asked for it before.
+"""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +22,7 @@ if TYPE_CHECKING:
 
 # The specification's limits: the trend over the horizon, deviation over mean, width of the band over mean.
 TREND, VOLATILITY, UNCERTAINTY = 0.10, 0.30, 0.50
-VOLATILITY_WEEKS = 52
+VOLATILITY_WEEKS, FEWEST_WEEKS = 52, 8
 NUMBERS = ("mean", *forecast.QUANTILES)
 
 
@@ -33,127 +38,173 @@ def forecast_report(
 ) -> dict[str, Any]:
     """The report of a category in a region, in a store, or in all together, ``days`` ahead.
 
-    Keys of the specification and more; errors (``mae`` in units per week, ``mape`` and ``wape`` in percent) are those of
-    the rolling-origin backtest, None before it has been run. Raises NotFound with the nearest names, InvalidInput when the
-    run does not reach so far.
+    Keys of the specification and more. Errors (``mae`` in units per week, ``mape`` and ``wape`` in percent) are those of
+    the rolling-origin backtest over the run's whole horizon, None when nothing could be measured. Raises NotFound with the
+    nearest names, and InvalidInput when the run does not reach so far.
     """
     if not 1 <= days <= run.horizon:
         raise InvalidInput(f"The published run reaches {run.horizon} days ahead, so {days} days cannot be reported.")
     level = "category_store" if store else "category_region" if region else "category"
-    selection = Selection(
-        level, (product_category,), (region,) if region else (), (store,) if store else ()
-    )
-    rows = forecast.resolve(index, selection)
-    series_ids = [int(number) for number in rows["series_id"]]
-    last = pd.Timestamp(run.last_day) + timedelta(days=days)
-    daily = forecast.forecast_daily(db, run.id, series_ids)
-    daily = daily[daily["date_id"] <= last]
-    all_weeks = forecast.forecast_weekly(db, run.id, series_ids)
-    weekly = all_weeks[all_weeks["week"] + timedelta(days=6) <= last]
-    accuracy = forecast.series_accuracy(db, run.id, series_ids)
-    mae, mape = _errors(db, run, series_ids)
-    history = forecast.history_daily(db, run, series_ids)
+    selection = Selection(level, (product_category,), (region,) if region else (), (store,) if store else ())
+    row = forecast.resolve(index, selection).iloc[0]
+    daily, all_weeks, stored, actual, mean = _read(db, run, int(row["series_id"]))
+    last = run.last_day + timedelta(days=days)
+    daily = [day for day in daily if day["date"] <= last]
+    weekly = [week for week in all_weeks if week["week"] + timedelta(days=6) <= last]
+    accuracy = errors(actual, mean)
+    units = stored["units"]
     peak, trough = _extremes(daily, weekly)
     return {
         "product_category": product_category,
         "region": region,
         "store": store,
-        "forecast_horizon": f"{days // 7} weeks" if days % 7 == 0 else f"{days} days",
-        "mae": mae,
-        "mape": mape,
-        "wape": _percent(accuracy["wape"].get(forecast.COMBINATION)),
-        "avg_weekly_forecast": float(daily["mean"].mean() * 7),
-        "seasonal_peak": peak,
-        "seasonal_trough": trough,
+        "forecast_horizon": _span(days),
+        "mae": accuracy["mae"],
+        "mape": _percent(accuracy["mape"]),
+        "wape": _percent(accuracy["wape"]),
+        "avg_weekly_forecast": 7 * float(np.mean([day["mean"] for day in daily])),
+        "seasonal_peak": peak.isoformat(),
+        "seasonal_trough": trough.isoformat(),
         "business_recommendations": recommendations(
-            daily, weekly, _whole_weeks(history), _trend(db, run, series_ids, days), days
+            days, whole_weeks(units, run.first_day), _band_width(weekly or daily), _trend(run, stored["parts"], days)
         ),
-        "finding": findings.outlook(findings.series_name(rows), all_weeks, history, accuracy),
+        "finding": _finding(row, run, all_weeks, units, accuracy["wape"]),
         "forecast_days": days,
-        "daily": _records(daily.rename(columns={"date_id": "date"})),
-        "weekly": _records(weekly),
+        "daily": daily,
+        "weekly": weekly,
     }
 
 
-def recommendations(
-    daily: pd.DataFrame, weekly: pd.DataFrame, history: np.ndarray, trend: float | None, days: int
-) -> list[str]:
+def errors(actual: np.ndarray, mean: np.ndarray) -> dict[str, float | None]:
+    """``mae`` (units per week), ``mape`` and ``wape`` (shares) of weekly sums; NaN marks weeks not known.
+
+    A week without sales has no percentage error: it is left out of ``mape``, and counts in the other two.
+    """
+    known = np.isfinite(actual) & np.isfinite(mean)
+    truth, gap = actual[known], np.abs(mean - actual)[known]
+    sold = truth > 0
+    return {
+        "mae": float(gap.mean()) if known.any() else None,
+        "mape": float((gap[sold] / truth[sold]).mean()) if sold.any() else None,
+        "wape": float(gap.sum() / truth.sum()) if sold.any() else None,
+    }
+
+
+def recommendations(days: int, history: np.ndarray, width: float | None, trend: float | None) -> list[str]:
     """The specification's tagged sentences, each with the figure that made it apply.
 
-    ``history``: units of past whole weeks; ``trend``: its relative change over the horizon, None when it is not known.
+    ``history``: units of past whole weeks; ``width``: the 80 % band over the forecast; ``trend``: its relative change
+    over the horizon; None where it is not known.
     """
-    span = f"the next {days // 7} weeks" if days % 7 == 0 else f"the next {days} days"
     said = []
     if trend is not None and trend > TREND:
-        said.append(f"GROWTH: the trend rises by {trend:.0%} over {span}; check that supply can follow.")
+        said.append(f"GROWTH: the trend rises by {trend:.0%} over the next {_span(days)}; check that supply can follow.")
     if trend is not None and trend < -TREND:
-        said.append(f"DECLINE: the trend falls by {-trend:.0%} over {span}; check open orders before they arrive.")
-    recent = history[-VOLATILITY_WEEKS:]
-    if len(recent) >= 8 and recent.mean() > 0 and (ratio := recent.std(ddof=1) / recent.mean()) > VOLATILITY:
         said.append(
-            f"HIGH VOLATILITY: weekly sales of the last {len(recent)} weeks deviate by {ratio:.0%} of their mean; "
-            "review stock weekly."
+            f"DECLINE: the trend falls by {-trend:.0%} over the next {_span(days)}; check open orders before they arrive."
         )
-    frame, period = (weekly, "weekly") if len(weekly) else (daily, "daily")
-    if "q10" in frame and frame["mean"].sum() > 0:
-        width = float((frame["q90"] - frame["q10"]).sum() / frame["mean"].sum())
-        if width > UNCERTAINTY:
-            said.append(
-                f"HIGH UNCERTAINTY: the 80 % band of the {period} forecast is {width:.0%} of the forecast wide; plan "
-                "with the band, not with its middle."
-            )
+    recent = history[-VOLATILITY_WEEKS:]
+    deviation = recent.std(ddof=1) / recent.mean() if len(recent) >= FEWEST_WEEKS and recent.mean() > 0 else 0.0
+    if deviation > VOLATILITY:
+        said.append(
+            f"HIGH VOLATILITY: sales of the last {len(recent)} weeks deviate by {deviation:.0%} of their mean; review "
+            "stock every week."
+        )
+    if width is not None and width > UNCERTAINTY:
+        said.append(
+            f"HIGH UNCERTAINTY: the 80 % band is {width:.0%} as wide as the forecast is high; plan with the band, not "
+            "with its middle."
+        )
     return said
 
 
-def _extremes(daily: pd.DataFrame, weekly: pd.DataFrame) -> tuple[str, str]:
-    """The dates of the highest and the lowest whole week (its Monday); of single days where no week is whole."""
-    frame, column = (weekly, "week") if len(weekly) else (daily, "date_id")
-    high, low = frame["mean"].to_numpy().argmax(), frame["mean"].to_numpy().argmin()
-    return str(frame[column].iloc[high].date()), str(frame[column].iloc[low].date())
+def whole_weeks(units: np.ndarray, first_day: date) -> np.ndarray:
+    """Units of the whole weeks, Monday to Sunday, of daily ``units`` from ``first_day`` on, oldest first; a week with an
+    unknown day is left out."""
+    skip = -first_day.weekday() % 7
+    weeks = units[skip : skip + (len(units) - skip) // 7 * 7].reshape(-1, 7).sum(axis=1)
+    return weeks[np.isfinite(weeks)]
 
 
-def _trend(db: Database, run: RunInfo, series_ids: list[int], days: int) -> float | None:
-    """The relative change of the trend component from the last day of data to the end of the horizon."""
-    start = end = 0.0
-    last = pd.Timestamp(run.last_day)
-    for series_id in series_ids:
-        try:
-            parts = forecast.components_daily(db, run, series_id)
-        except NotFound:  # a run without the structural member has no trend of its own
-            return None
-        trend = parts.set_index("date_id")["trend"]
-        start += float(trend.get(last, np.nan))
-        end += float(trend.get(last + timedelta(days=days), np.nan))
-    change = end / start - 1 if start > 0 else np.nan
-    return float(change) if np.isfinite(change) else None
+def _read(
+    db: Database, run: RunInfo, series_id: int
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, Any], np.ndarray, np.ndarray]:
+    """(days, weeks, stored arrays, backtest's actual and mean (origins, weeks)) of one series, from one transaction."""
+    from trendcast.store import runs
+
+    wanted = {"run_id": run.id, "series_ids": [series_id]}
+    with db.read() as connection:
+        daily = db.rows("forecast_daily", connection=connection, **wanted)
+        weekly = db.rows("forecast_weekly", connection=connection, **wanted)
+        arrays = db.rows("run_series_arrays", connection=connection, **wanted)
+        backtest = db.rows("run_backtest", connection=connection, **wanted)
+    if not daily:
+        raise NotFound("The daily figures of this forecast are no longer kept: a newer one has been published.")
+    history = arrays[0]["history"] if arrays else None
+    days = (run.last_day - run.first_day).days + 1
+    units = np.full(days, np.nan) if history is None else runs.unpack_history(history)["units"].to_numpy()[:days]
+    stored = {"units": units, "parts": arrays[0]["parts"] if arrays else None}
+    weeks = run.horizon // 7
+    empty = np.empty((0, weeks))
+    return (
+        [{"date": row["date_id"], **{name: row[name] for name in NUMBERS}} for row in daily],
+        [{"week": row["week"], **{name: row[name] for name in NUMBERS}} for row in weekly],
+        stored,
+        runs.unpack_floats(backtest[0]["actual"], weeks) if backtest else empty,
+        runs.unpack_floats(backtest[0]["mean"], weeks) if backtest else empty,
+    )
 
 
-def _errors(db: Database, run: RunInfo, series_ids: list[int]) -> tuple[float | None, float | None]:
-    """(mean absolute error in units, mean absolute percentage error in percent) per week of the backtest; weeks without
-    sales have no percentage and are left out of the second. None: not measured."""
-    actual, mean = forecast.backtest_weeks(db, run, series_ids)
-    known = np.isfinite(actual) & np.isfinite(mean)
-    gap, truth = np.abs(mean - actual)[known], actual[known]
-    sold = truth > 0
-    mae = float(gap.mean()) if known.any() else None
-    return mae, _percent(float((gap[sold] / truth[sold]).mean()) if sold.any() else None)
+def _extremes(daily: list[dict[str, Any]], weekly: list[dict[str, Any]]) -> tuple[date, date]:
+    """The highest and the lowest whole week, by its Monday; of single days where the horizon holds no whole week."""
+    rows, name = (weekly, "week") if weekly else (daily, "date")
+    return max(rows, key=_mean)[name], min(rows, key=_mean)[name]
 
 
-def _whole_weeks(history: pd.DataFrame) -> np.ndarray:
-    """Units of the whole weeks (Monday to Sunday) of history, oldest first."""
-    monday = history["date_id"] - pd.to_timedelta(history["date_id"].dt.weekday, unit="D")
-    grouped = history["units"].groupby(monday)
-    return grouped.sum()[grouped.count() == 7].to_numpy(dtype=float)
+def _mean(row: dict[str, Any]) -> float:
+    return float(row["mean"])
+
+
+def _band_width(rows: Sequence[dict[str, Any]]) -> float | None:
+    """Width of the 80 % band over the forecast, both summed over the horizon."""
+    total = sum(row["mean"] for row in rows)
+    return sum(row["q90"] - row["q10"] for row in rows) / total if total > 0 else None
+
+
+def _trend(run: RunInfo, packed: bytes | None, days: int) -> float | None:
+    """The relative change of the trend component from the last day of data to the end of the horizon; None when the run
+    has no decomposition."""
+    from trendcast.store import runs
+
+    names = list(run.summary.get("parts", ()))
+    if packed is None or "trend" not in names:
+        return None
+    trend = runs.unpack_parts(packed, len(names))[names.index("trend")]
+    origin = (run.last_day - run.first_day).days
+    start, end = trend[origin], trend[min(origin + days, len(trend) - 1)]
+    return float(end / start - 1) if start > 0 else None
+
+
+def _finding(row: pd.Series, run: RunInfo, weekly: list[dict[str, Any]], units: np.ndarray, wape: float | None) -> str:
+    """The sentence the dashboard shows for this series."""
+    ahead = pd.DataFrame(
+        {
+            "week": np.array([week["week"] for week in weekly], "datetime64[us]"),
+            "mean": [week["mean"] for week in weekly],
+        }
+    )
+    first = int(np.flatnonzero(np.isfinite(units))[0]) if np.isfinite(units).any() else 0
+    start = np.datetime64(run.first_day, "D") + first
+    days = (start + np.arange(len(units) - first)).astype("datetime64[us]")
+    history = pd.DataFrame({"date_id": days, "units": units[first:]})
+    return findings.outlook(
+        findings.series_name(row.to_frame().T), ahead, history, {"wape": {forecast.COMBINATION: wape}}
+    )
+
+
+def _span(days: int) -> str:
+    return f"{days // 7} weeks" if days % 7 == 0 else f"{days} days"
 
 
 def _percent(share: float | None) -> float | None:
-    return None if share is None or not np.isfinite(share) else float(share) * 100
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as dictionaries: dates without time, all ten numbers present, unknown ones None."""
-    frame = frame.reindex(columns=[frame.columns[0], *NUMBERS])
-    first = frame.columns[0]
-    values = frame[list(NUMBERS)].astype(object).where(frame[list(NUMBERS)].notna(), None)
-    values.insert(0, first, frame[first].dt.date)
-    return [{str(key): value for key, value in row.items()} for row in values.to_dict("records")]
+    return None if share is None else share * 100
