@@ -19,6 +19,8 @@ HIDDEN = "***"
 
 # Loggers that bring their own handlers and formats; theirs are taken away so that all lines look alike.
 _OWN_HANDLERS = ("uvicorn", "streamlit", "websockets", "alembic", "cmdstanpy", "prophet")
+# What speaks too much: a line per request (with its query, which may name people) or per plugin.
+_QUIET = ("uvicorn.access", "alembic", "cmdstanpy", "prophet")
 # The password in a URL; the value after a word that announces a secret.
 _URL_PASSWORD = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@]+(?=@)", re.IGNORECASE)
 _NAMED_SECRET = re.compile(
@@ -110,3 +112,5 @@ def adopt_foreign_loggers() -> None:
             logger.propagate = True
             if logger.level < logging.INFO:
                 logger.setLevel(logging.NOTSET)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -74,12 +74,20 @@ class Quantiles(BaseModel):
     q975: float | None
 
 
-class Day(Quantiles):
+class _OfDay(BaseModel):
     date: date
 
 
-class Week(Quantiles):
+class _OfWeek(BaseModel):
     week: date = Field(description="The Monday the week starts on.")
+
+
+class Day(Quantiles, _OfDay):
+    """One day of a forecast."""
+
+
+class Week(Quantiles, _OfWeek):
+    """One whole week of a forecast, Monday to Sunday."""
 
 
 class Report(BaseModel):
@@ -129,12 +137,15 @@ class ForecastQuery(RowsQuery):
     period: Literal["daily", "weekly"] = "daily"
 
 
-class ForecastRow(Quantiles):
+class _OfSeries(BaseModel):
     level: Level
     product_category: str
     region: str
     store: str
-    date: date
+
+
+class ForecastRow(Quantiles, _OfDay, _OfSeries):
+    """One day, or one week named by its Monday, of one series."""
 
 
 class ForecastRows(BaseModel):
@@ -148,11 +159,7 @@ class ForecastRows(BaseModel):
     rows: list[ForecastRow]
 
 
-class SeriesRow(BaseModel):
-    level: Level
-    product_category: str
-    region: str
-    store: str
+class SeriesRow(_OfSeries):
     recent_units: float = Field(description="Mean units per day over the last 56 days of data.")
     unit_price: float | None
 
