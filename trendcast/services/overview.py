@@ -1,0 +1,55 @@
+"""What is loaded and what was published: the rows behind the Data page, and the runs one can go back to."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+from trendcast.errors import NotFound
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from trendcast.store.engine import Database
+
+
+def tables(db: Database) -> pd.DataFrame:
+    """Per fact table: table_name, rows (the planner's estimate, exact enough to read), first_day, last_day, batches."""
+    return db.frame("overview_tables")
+
+
+def batches(db: Database, limit: int = 200) -> pd.DataFrame:
+    """The newest load batches, newest first."""
+    return db.frame("overview_batches", limit=limit)
+
+
+def quarantine(db: Database, batch_id: int | None = None, limit: int = 500) -> pd.DataFrame:
+    """Quarantined rows, newest first: batch_id, table_name, source, row_number, reason, raw (bytes as text)."""
+    frame = db.frame("overview_quarantine", batch_id=batch_id, limit=limit)
+    frame["raw"] = [bytes(value).decode("utf-8", "replace") for value in frame["raw"]]
+    return frame
+
+
+def runs(db: Database, limit: int = 50) -> pd.DataFrame:
+    """The newest runs, newest first: id, status, kind, last_day, n_series, created_at, published_at, error, summary,
+    is_current."""
+    return db.frame("run_list", limit=limit)
+
+
+def run_days(db: Database) -> list[dt.date]:
+    """The last days of data of all published runs that still have their numbers, newest first."""
+    return [_date(row["last_day"]) for row in db.rows("overview_run_days")]
+
+
+def run_as_of(db: Database, day: dt.date) -> Any:
+    """The run that was current when the data ended on ``day`` or before; NotFound when there was none yet."""
+    from trendcast.services import forecast
+
+    rows = db.rows("overview_run_as_of", day=day)
+    if not rows:
+        raise NotFound(f"No forecast had been published by {day.isoformat()}.")
+    return forecast.run_info(db, int(rows[0]["id"]))
+
+
+def _date(value: Any) -> dt.date:
+    return value.date() if isinstance(value, dt.datetime) else value

@@ -1,0 +1,44 @@
+"""Looks at one series by reference models (stock Prophet, statsmodels MSTL): made by a job, kept with the run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from trendcast.ui import charts, measures, reads, text
+from trendcast.ui.shell import View
+
+KINDS = {"prophet": "Prophet", "mstl": "statsmodels MSTL"}
+
+
+def frame(result: dict[str, Any], grain: str, factor: float = 1.0) -> pd.DataFrame:
+    """The forecast of a look: date, value, per day or per whole week."""
+    part = result.get("forecast") or result
+    days = pd.DataFrame(
+        {"date": pd.to_datetime(part.get("dates", [])).astype("datetime64[us]"), "value": part.get("mean", [])}
+    )
+    days["value"] = days["value"].astype(float) * factor
+    return measures.by_week(days) if grain == "week" else days
+
+
+def show(view: View, grain: str, made: dict[str, dict[str, Any]]) -> None:
+    """The looks beside our forecast, and a sentence each."""
+    factor = reads.price(view.run_id, view.choice) if view.unit == "money" else 1.0
+    rows = reads.on_view(*view.key, grain, view.first, view.last)
+    lines = {}
+    for kind, result in made.items():
+        found = measures.window(frame(result, grain, factor or 1.0), rows["date"].min(), rows["date"].max())
+        if len(found):
+            lines[KINDS[kind]] = found
+    figure, alt = charts.look_chart(measures.thin(rows), lines, grain=grain, unit=view.unit, dark=view.dark)
+    st.plotly_chart(figure, key=f"looks_{view.dark}", config=charts.CONFIG, alt=alt)
+    ours = rows[rows["future"] & rows["mean"].notna()].set_index("date")["mean"]
+    for label, found in lines.items():
+        other = found.set_index("date")["value"].reindex(ours.index).dropna()
+        if len(other) and ours.reindex(other.index).sum():
+            gap = other.sum() / ours.reindex(other.index).sum() - 1
+            st.caption(
+                f"{label} expects {text.percent(abs(gap))} {'more' if gap >= 0 else 'less'} than TrendCast here."
+            )

@@ -1,0 +1,362 @@
+"""Cached reads: the only module with st.cache_*.
+
+Everything is keyed by the run's id and by plain values (names, dates, a unit), never by a frame: a run is immutable, so
+what is keyed by it stays true for a day, and it is what pages show while the database is away. Figures and indexes are
+shared between sessions as they are (``cache_resource``); nobody may change them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from trendcast.errors import DatabaseAway, NoRun, NotFound
+from trendcast.ui import charts, measures
+from trendcast.ui.live import LiveProvider
+from trendcast.ui.provider import Choice, Provider
+
+DAY = 86_400
+RUN_SECONDS, AWAY_SECONDS = 15.0, 4.0
+MANY = 24  # up to so many series of one selection are explained part by part
+
+provider: Provider = LiveProvider()
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What there is to show: a run or none, and whether the database answered. ``error`` is the sentence why not."""
+
+    run: Any = None
+    away: bool = False
+    error: str = ""
+    read_at: dt.datetime | None = None  # when the run was last confirmed
+
+
+class CurrentRun:
+    """The current run as this process knows it. One question per 15 s; while the database is away one per 4 s, and
+    the last known run goes on being served, so that fifty sessions do not queue for a connection."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._standing = Standing()
+        self._until = 0.0
+        self.runs: dict[int, Any] = {}
+
+    def get(self, *, fresh: bool = False) -> Standing:
+        with self._lock:
+            if fresh or time.monotonic() >= self._until:
+                self._standing = self._ask(self._standing)
+                # Without a run every visitor waits for one: look again soon.
+                calm = self._standing.run is not None and not self._standing.away
+                self._until = time.monotonic() + (RUN_SECONDS if calm else AWAY_SECONDS)
+            return self._standing
+
+    def _ask(self, before: Standing) -> Standing:
+        now = dt.datetime.now(dt.UTC)
+        try:
+            run = provider.current_run()
+        except NoRun:
+            return Standing(read_at=now)
+        except DatabaseAway as error:
+            return Standing(before.run, True, str(error), before.read_at)
+        self.runs[run.id] = run
+        return Standing(run, False, "", now)
+
+    def note(self, run: Any) -> Any:
+        """Remember a run that was read otherwise (an earlier one), by its id."""
+        self.runs[run.id] = run
+        return run
+
+    def run(self, run_id: int) -> Any:
+        """The run with this id, as it was read."""
+        if run_id not in self.runs:
+            raise NotFound(f"Run {run_id} is not known here.")
+        return self.runs[run_id]
+
+
+@st.cache_resource(ttl=None, max_entries=1, show_spinner=False)
+def _holder() -> CurrentRun:
+    return CurrentRun()
+
+
+def standing(*, fresh: bool = False) -> Standing:
+    """The current run, asked at most every 15 seconds per process (``fresh``: now)."""
+    return _holder().get(fresh=fresh)
+
+
+@st.cache_data(ttl=60, max_entries=64, show_spinner=False)
+def run_days() -> list[dt.date]:
+    """The last days of the published runs, newest first."""
+    return provider.run_days()
+
+
+@st.cache_resource(ttl=DAY, max_entries=64, show_spinner=False)
+def _run_as_of(day: dt.date, current: int) -> Any:
+    return provider.run_as_of(day)
+
+
+def run_as_of(day: dt.date, current: int) -> Any:
+    """The run that was current at the end of ``day`` (the last one whose data ended on it or before)."""
+    return _holder().note(_run_as_of(day, current))
+
+
+# --- the series of a run -------------------------------------------------------------------------------------------
+
+
+class Catalogue:
+    """The series of one run and what the filters offer; shared, never changed.
+
+    Stores depend on the regions and categories chosen, so that nobody has to search 1,115 of them.
+    """
+
+    def __init__(self, index: pd.DataFrame) -> None:
+        self.index = index
+        self.levels = tuple(level for level in measures_levels(index))
+        self.by_level = dict(index.groupby("level"))
+        self._options: dict[tuple[Any, ...], tuple[str, ...]] = {}
+
+    def options(
+        self, level: str, column: str, regions: tuple[str, ...] = (), categories: tuple[str, ...] = ()
+    ) -> tuple[str, ...]:
+        """The names a filter offers at a level; () when the level does not have the dimension."""
+        key = (level, column, regions, categories)
+        if key not in self._options:
+            self._options[key] = self._find(level, column, regions, categories)
+        return self._options[key]
+
+    def _find(self, level: str, column: str, regions: tuple[str, ...], categories: tuple[str, ...]) -> tuple[str, ...]:
+        if not has(level, column):
+            return ()
+        frame = self.by_level.get(level)
+        if frame is None:
+            return ()
+        if (
+            column == "store"
+            and not has(level, "product_category")
+            and categories
+            and "category_store" in self.by_level
+        ):
+            frame = self.by_level["category_store"]
+        if regions and column == "store":
+            frame = frame[frame["region"].isin(regions)]
+        if categories and column == "store":
+            frame = frame[frame["product_category"].isin(categories)]
+        names = frame[column]
+        return tuple(sorted({str(name) for name in names if name != ""}))
+
+
+def measures_levels(index: pd.DataFrame) -> list[str]:
+    """Levels present, from the whole to the parts."""
+    order = ("total", "region", "store", "category", "category_region", "category_store")
+    present = set(index["level"].unique())
+    return [level for level in order if level in present]
+
+
+def has(level: str, column: str) -> bool:
+    """Whether a level has a dimension of its own (a store also names its region, which narrows the list)."""
+    return {
+        "product_category": level.startswith("category"),
+        "region": level.endswith(("region", "store")),
+        "store": level.endswith("store"),
+    }[column]
+
+
+@st.cache_resource(ttl=DAY, max_entries=16, show_spinner=False)
+def catalogue(run_id: int) -> Catalogue:
+    return Catalogue(provider.series_index(run_id))
+
+
+@st.cache_resource(ttl=DAY, max_entries=512, show_spinner=False)
+def series(run_id: int, choice: Choice) -> pd.DataFrame:
+    """The rows of the series index a choice means."""
+    return provider.resolve(catalogue(run_id).index, choice)
+
+
+def _ids(run_id: int, choice: Choice) -> list[int]:
+    return [int(i) for i in series(run_id, choice)["series_id"]]
+
+
+def price(run_id: int, choice: Choice) -> float | None:
+    """Units to money: the mean recent price of the chosen series, weighted by their recent units; None: unknown."""
+    rows = series(run_id, choice).dropna(subset=["unit_price"])
+    weight = rows["recent_units"].clip(lower=0)
+    if rows.empty or not weight.sum() > 0:
+        return None
+    return float((rows["unit_price"] * weight).sum() / weight.sum())
+
+
+# --- the measures of a selection -----------------------------------------------------------------------------------
+
+
+@st.cache_resource(ttl=DAY, max_entries=256, show_spinner=False)
+def table(run_id: int, choice: Choice, unit: str, grain: str) -> pd.DataFrame:
+    """measures.grid of the selection over all time: twelve whole weeks ahead, per week or per day."""
+    run = _holder().run(run_id)
+    history, daily, weekly, logged = _inputs(run_id, choice)
+    last_day = pd.Timestamp(run.last_day)
+    money = price(run_id, choice) if unit == "money" else None
+    grid = measures.grid(history, daily, weekly, logged, last_day=last_day, grain=grain, price=money)
+    return grid[grid["date"] <= pd.Timestamp(last_week(run.last_day)) + pd.Timedelta(6 if grain == "day" else 0, "D")]
+
+
+@st.cache_resource(ttl=DAY, max_entries=128, show_spinner=False)
+def _inputs(run_id: int, choice: Choice) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    ids = _ids(run_id, choice)
+    run = _holder().run(run_id)
+    history = provider.history_daily(run, ids)
+    # What is known of the days ahead belongs to the same picture: Christmas is coming.
+    ahead = provider.events_daily(run, ids)
+    ahead = ahead[ahead["date_id"] > pd.Timestamp(run.last_day)]
+    return (
+        pd.concat([history, ahead], ignore_index=True) if len(ahead) else history,
+        provider.forecast_daily(run_id, ids),
+        provider.forecast_weekly(run_id, ids),
+        provider.last_week_forecast(run_id, ids),
+    )
+
+
+def last_week(last_day: dt.date) -> dt.date:
+    """The Monday of the twelfth whole week after the last day of data."""
+    first = last_day + dt.timedelta(days=7 - last_day.weekday() if last_day.weekday() < 6 else 1)
+    return first + dt.timedelta(weeks=11)
+
+
+@st.cache_data(ttl=DAY, max_entries=256, show_spinner=False)
+def finding(run_id: int, choice: Choice, unit: str) -> str:
+    return provider.finding(_holder().run(run_id), choice, unit)
+
+
+@st.cache_data(ttl=DAY, max_entries=256, show_spinner=False)
+def kpis(run_id: int, choice: Choice, unit: str) -> measures.Kpis:
+    return measures.kpis(table(run_id, choice, unit, "week"))
+
+
+@st.cache_data(ttl=DAY, max_entries=256, show_spinner=False)
+def series_accuracy(run_id: int, choice: Choice) -> dict[str, Any]:
+    return provider.series_accuracy(run_id, _ids(run_id, choice))
+
+
+@st.cache_data(ttl=DAY, max_entries=64, show_spinner=False)
+def accuracy(run_id: int, level: str | None) -> pd.DataFrame:
+    return provider.accuracy(run_id, level)
+
+
+@st.cache_resource(ttl=DAY, max_entries=256, show_spinner=False)
+def forecast_figure(
+    run_id: int, choice: Choice, unit: str, grain: str, first: dt.date, last: dt.date, dark: bool
+) -> tuple[go.Figure, str]:
+    """The ready chart of history and forecast."""
+    run = _holder().run(run_id)
+    cover = series_accuracy(run_id, choice)
+    shown = measures.thin(on_view(run_id, choice, unit, grain, first, last))
+    return charts.forecast_chart(
+        shown,
+        grain=grain,
+        unit=unit,
+        dark=dark,
+        last_day=pd.Timestamp(run.last_day),
+        coverage80=cover.get("coverage80"),
+        coverage95=cover.get("coverage95"),
+    )
+
+
+def on_view(run_id: int, choice: Choice, unit: str, grain: str, first: dt.date, last: dt.date) -> pd.DataFrame:
+    """The rows of the selection's table between the weeks chosen, both included."""
+    end = pd.Timestamp(last) + pd.Timedelta(6 if grain == "day" else 0, "D")
+    return measures.window(table(run_id, choice, unit, grain), pd.Timestamp(first), end)
+
+
+@st.cache_resource(ttl=DAY, max_entries=128, show_spinner=False)
+def parts(run_id: int, choice: Choice, unit: str) -> pd.DataFrame | None:
+    """What the selection's number is made of, per day; None for more than MANY series."""
+    ids = _ids(run_id, choice)
+    if len(ids) > MANY:
+        return None
+    run = _holder().run(run_id)
+    frames = [provider.components_daily(run, i).set_index("date_id") for i in ids]
+    total = frames[0].astype(float)
+    for frame in frames[1:]:
+        total = total.add(frame.astype(float), fill_value=0.0)
+    factor = price(run_id, choice) if unit == "money" else None
+    if factor is not None:
+        total *= factor
+    return total.rename_axis("date").reset_index()
+
+
+@st.cache_resource(ttl=DAY, max_entries=128, show_spinner=False)
+def parts_figure(
+    run_id: int, choice: Choice, unit: str, grain: str, first: dt.date, last: dt.date, dark: bool
+) -> tuple[go.Figure, str] | None:
+    found = parts(run_id, choice, unit)
+    if found is None:
+        return None
+    run = _holder().run(run_id)
+    shown = measures.window(found, pd.Timestamp(first), pd.Timestamp(last) + pd.Timedelta(6, "D"))
+    if grain == "week":
+        shown = measures.by_week(shown)
+    return charts.decomposition_chart(
+        measures.thin(shown), unit=unit, dark=dark, last_day=pd.Timestamp(run.last_day), grain=grain
+    )
+
+
+# --- jobs, looks and what is loaded: short-lived ----------------------------------------------------------------------
+
+
+@st.cache_data(ttl=1.5, max_entries=64, show_spinner=False)
+def slot(slot_id: int) -> dict[str, Any]:
+    return provider.slot(slot_id)
+
+
+@st.cache_data(ttl=1.5, max_entries=4, show_spinner=False)
+def slots(limit: int = 50) -> pd.DataFrame:
+    return provider.slots(limit)
+
+
+def enqueue(name: str, arguments: dict[str, Any]) -> int:
+    """Start a job; the caches of jobs forget."""
+    slot_id = provider.enqueue(name, arguments)
+    slots.clear()
+    return slot_id
+
+
+@st.cache_data(ttl=DAY, max_entries=256, show_spinner=False)
+def _look(run_id: int, series_id: int, kind: str) -> dict[str, Any]:
+    result = provider.read_look(run_id, series_id, kind)
+    if result is None:
+        raise NotFound("This look has not been made yet.")  # an exception is not cached: the next read asks again
+    return result
+
+
+def look(run_id: int, series_id: int, kind: str) -> dict[str, Any] | None:
+    """The stored look at one series by a reference model, or None when nobody has asked for it yet."""
+    try:
+        return _look(run_id, series_id, kind)
+    except NotFound:
+        return None
+
+
+@st.cache_data(ttl=5, max_entries=4, show_spinner=False)
+def loaded_tables() -> pd.DataFrame:
+    return provider.tables()
+
+
+@st.cache_data(ttl=5, max_entries=4, show_spinner=False)
+def batches(limit: int = 200) -> pd.DataFrame:
+    return provider.batches(limit)
+
+
+@st.cache_data(ttl=5, max_entries=16, show_spinner=False)
+def quarantine(batch_id: int | None, limit: int = 500) -> pd.DataFrame:
+    return provider.quarantine(batch_id, limit)
+
+
+@st.cache_data(ttl=5, max_entries=4, show_spinner=False)
+def runs(limit: int = 50) -> pd.DataFrame:
+    return provider.runs(limit)

@@ -1,0 +1,300 @@
+"""The parts of the Forecasts page: tiles, chart, table, downloads, decomposition, accuracy and looks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from trendcast.errors import TrendCastError
+from trendcast.export import tables
+from trendcast.ui import charts, filters, looks, measures, reads, scores, states, text
+from trendcast.ui.shell import View
+
+GRAINS = {"week": "Weeks", "day": "Days"}
+AROUND = {"week": (4, 13), "day": (7, 28)}  # how far the table "around now" looks back and ahead
+
+
+def headline(view: View) -> None:
+    """What is on view, and the finding in one sentence."""
+    st.header(filters.title(view.filters), anchor=False)
+    st.markdown("#### " + text.sentence(reads.finding(*view.key)))
+
+
+def tiles(view: View) -> None:
+    """The numbers a weekly meeting starts with."""
+    figures, measured = reads.kpis(*view.key), reads.series_accuracy(view.run_id, view.choice)
+    what = "units" if view.unit == "units" else "money at recent prices"
+    with st.grid(4, min_column_width=150, key="tiles"):
+        weeks = text.count(figures.weeks, "week")
+        _tile(
+            f"Next {weeks}",
+            text.short(figures.ahead),
+            figures.ahead,
+            figures.last_year,
+            "vs last year",
+            f"Expected {what} of the {weeks} from {text.week(figures.first_week) if figures.weeks else text.NONE}: "
+            f"{text.full(figures.ahead)}. The same weeks last year: {text.full(figures.last_year)}.",
+        )
+        _tile(
+            f"Previous {weeks}",
+            text.short(figures.before),
+            figures.ahead,
+            figures.before,
+            "ahead",
+            f"Actual of the last {weeks}: {text.full(figures.before)}. The arrow compares the {weeks} ahead with them.",
+        )
+        error, skill = measured.get("wape", {}).get(scores.OURS), measured.get("skill")
+        rival = text.member(str(measured.get("best_naive"))).split(" (")[0].lower()
+        st.metric(
+            "Weekly error (WAPE)",
+            text.percent(error),
+            delta=text.change(None if skill is None else -skill, "vs best naive", 0),
+            delta_color="inverse",
+            border=True,
+            height="stretch",
+            help="Weeks 1 to 12 ahead: distance between forecast and actual as a share of sales, on past weeks the "
+            f"model had not seen. The best naive forecast is “{rival}”. "
+            f"{text.count(int(measured.get('weeks', 0)), 'week')} of this selection, from "
+            f"{text.count(int(measured.get('origins', 0)), 'starting point')}. Lower is better.",
+        )
+        points = measured.get("points")
+        level = text.level_inline(view.choice.level)
+        st.metric(
+            f"The 80{text.NARROW}% band held",
+            text.percent(measured.get("coverage80")),
+            delta=f"{level} level" if points else None,
+            delta_color="off",
+            delta_arrow="off",
+            border=True,
+            height="stretch",
+            help=f"How often the actual fell inside the 80 % band: {text.full(points)} past days at this level; "
+            "80 % is right. "
+            f"The 95 % band held {text.percent(measured.get('coverage95'))}.",
+        )
+
+
+def _tile(label: str, value: str, ahead: float | None, other: float | None, words: str, explain: str) -> None:
+    change = (ahead - other) / other if _both(ahead, other) and other else None  # type: ignore[operator]
+    st.metric(
+        label, value, delta=text.change(change, words), delta_color="off", help=explain, border=True, height="stretch"
+    )
+
+
+def _both(a: Any, b: Any) -> bool:
+    return all(isinstance(v, (int, float)) and np.isfinite(v) for v in (a, b))
+
+
+def chart(view: View) -> str:
+    """History and forecast; returns the grain chosen."""
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.subheader("History and forecast", anchor=False)
+        grain = filters.own("by", GRAINS, "week", "Show by")
+    figure, alt = reads.forecast_figure(*view.key, grain, view.first, view.last, view.dark)
+    st.plotly_chart(figure, key=f"chart_{view.dark}", config=charts.CONFIG, alt=alt)
+    rows = reads.on_view(*view.key, grain, view.first, view.last)
+    if rows["future"].any() and not rows["low80"].notna().any():
+        st.caption(
+            "Bands of a sum of several series are shown by week only: daily bands do not add up."
+            if grain == "day"
+            else "There are no bands for this sum of series."
+        )
+    return grain
+
+
+def alerts(view: View) -> None:
+    """The place of anomalies and recommendations of this selection: nothing is drawn while there are none."""
+    st.container(key="alerts")
+    st.container(key="recommendations")
+
+
+def table(view: View, grain: str) -> None:
+    """Measures as rows, weeks as columns, and the downloads of the same rows."""
+    rows = reads.on_view(*view.key, grain, view.first, view.last)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.subheader("Numbers", anchor=False)
+        shown = filters.own("span", {"near": "Around now", "all": "All weeks on view"}, "near", "Table shows")
+    near = rows
+    if shown == "near":
+        now = int(rows["future"].to_numpy().argmax()) if rows["future"].any() else len(rows)
+        back, ahead = AROUND[grain]
+        near = rows.iloc[max(0, now - back) : now + ahead].reset_index(drop=True)
+    frame = measures.pivot(near.iloc[-400:])
+    heads = list(frame.columns[1:])
+    future = near["future"].iloc[-400:].tolist()
+    config: dict[str, Any] = {"Measure": st.column_config.TextColumn("Measure", pinned=True, width=196)}
+    for head, later in zip(heads, future, strict=True):
+        label = text.week_column(head) if grain == "week" else text.day_column(head)
+        full = text.week(head) if grain == "week" else text.day(head)
+        config[head] = st.column_config.TextColumn(
+            label, alignment="right", width=92, help=f"{full}{', forecast' if later else ''}"
+        )
+    first = heads[future.index(True)] if True in future else None
+    st.dataframe(
+        _mark_future(frame, heads, future, view.dark),
+        hide_index=True,
+        column_config=config,
+        height="content",
+        key="measures",
+        alt=f"Measures by {grain}; forecasts from {first}." if first else f"Measures by {grain}.",
+    )
+    _downloads(view, rows, grain)
+
+
+def _mark_future(frame: pd.DataFrame, heads: list[str], future: list[bool], dark: bool) -> Any:
+    """Tint what lies ahead, with a stronger first column: the line between past and future."""
+    tint, edge = ("rgba(96,165,250,0.10)", "rgba(96,165,250,0.24)") if dark else ("#F1F6FE", "#DCE9FD")
+    ahead = [head for head, later in zip(heads, future, strict=True) if later]
+    if not ahead:
+        return frame
+    styled = frame.style.set_properties(subset=ahead[1:], **{"background-color": tint}) if ahead[1:] else frame.style
+    return styled.set_properties(subset=ahead[:1], **{"background-color": edge})
+
+
+def _downloads(view: View, rows: pd.DataFrame, grain: str) -> None:
+    words = {**{k: " ".join(v) for k, v in filters.to_params(view.filters).items() if k in filters.LISTS}}
+    name = text.file_name("trendcast", view.filters.level, *words.values(), view.unit, grain, view.last_day.isoformat())
+
+    def about() -> dict[str, str]:
+        return {
+            "Level": text.level(view.filters.level),
+            "Category": ", ".join(view.filters.category) or "all",
+            "Region": ", ".join(view.filters.region) or "all",
+            "Store": ", ".join(view.filters.store) or "all",
+            "Measure": text.UNITS[view.unit],
+            "Money": "booked revenue; forecasts are units times the unit price of the last 56 days"
+            if view.unit == "money"
+            else "not shown",
+            "Data to": text.day(view.last_day),
+            "Run": str(view.run_id),
+            "Bands": "Low and High are the 80 % band (P10 to P90), P2.5 to P97.5 the 95 % band",
+            "Week": "a week runs from Monday to Sunday and is named by its Monday",
+        }
+
+    def workbook() -> bytes:
+        sheets = {"Weeks" if grain == "week" else "Days": measures.export(rows, grain, view.unit)}
+        found = reads.accuracy(view.run_id, view.choice.level)
+        if len(found):
+            sheets["Accuracy"] = scores.accuracy_table(found, raw=True)
+        return tables.xlsx(sheets, about())
+
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.download_button(
+            "CSV",
+            lambda: tables.csv(measures.export(rows, grain, view.unit)),
+            file_name=f"{name}.csv",
+            mime="text/csv",
+            on_click="ignore",
+            icon=":material/download:",
+            key="csv",
+        )
+        st.download_button(
+            "XLSX",
+            workbook,
+            file_name=f"{name}.xlsx",
+            on_click="ignore",
+            icon=":material/download:",
+            key="xlsx",
+            mime="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        )
+        st.caption(f"All {len(rows)} {GRAINS[grain].lower()} on view, in full numbers, same filters.")
+
+
+def decomposition(view: View, grain: str) -> None:
+    """What the number is made of."""
+    st.subheader("What the number is made of", anchor=False)
+    found = reads.parts_figure(*view.key, grain, view.first, view.last, view.dark)
+    if found is None:
+        st.caption(f"The parts are shown for up to {reads.MANY} series at once; choose fewer names.")
+        return
+    figure, alt = found
+    st.plotly_chart(figure, key=f"parts_{view.dark}", config=charts.CONFIG, alt=alt)
+    st.caption(
+        "The parts add up to the actual (solid) and to the forecast (dotted). All effects share one scale; "
+        "“rest” is what the model does not explain."
+        + (" The days of the week cancel out over a week; they show by days." if grain == "week" else "")
+    )
+
+
+def accuracy(view: View) -> None:
+    """How good the forecast was on weeks it had not seen, beside the naives everybody could make."""
+    level = view.choice.level
+    found = reads.accuracy(view.run_id, level)
+    st.subheader("Measured accuracy", anchor=False)
+    if found.empty:
+        st.caption("The backtest of this run is still to come; the next run brings it.")
+        return
+    st.markdown(scores.accuracy_sentence(found, level))
+    st.dataframe(
+        scores.accuracy_table(found),
+        hide_index=True,
+        key="accuracy",
+        height="content",
+        alt="Accuracy by model.",
+        column_config={"Model": st.column_config.TextColumn(pinned=True)},
+    )
+
+
+def references(view: View, grain: str) -> None:
+    """Looks at the one series on view by stock Prophet and statsmodels: jobs, kept with the run."""
+    rows = reads.series(view.run_id, view.choice)
+    st.subheader("A second opinion", anchor=False)
+    if len(rows) != 1:
+        st.caption("Stock Prophet and statsmodels look at one series at a time: choose a single one.")
+        return
+    series_id = int(rows["series_id"].iloc[0])
+    st.caption("Other well-known models, fitted to this one series on request and kept with this run.")
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        for kind, label in looks.KINDS.items():
+            if reads.look(view.run_id, series_id, kind) is None:
+                _look_button(view, series_id, kind, label)
+    running = {k: s for k, s in st.session_state.get("looks", {}).items() if k[:2] == (view.run_id, series_id)}
+    if any(reads.look(*key) is None for key in running):
+        _follow(view, series_id)
+    made = {kind: reads.look(view.run_id, series_id, kind) for kind in looks.KINDS}
+    if any(made.values()):
+        looks.show(view, grain, {kind: result for kind, result in made.items() if result})
+
+
+def _look_button(view: View, series_id: int, kind: str, label: str) -> None:
+    key = (view.run_id, series_id, kind)
+    asked = st.session_state.setdefault("looks", {})
+    if key in asked:
+        return
+    if st.button(f"Ask {label}", key=f"look_{kind}", disabled=view.away, icon=":material/query_stats:"):
+        try:
+            asked[key] = reads.enqueue("look", {"run_id": view.run_id, "series_id": series_id, "kind": kind})
+        except TrendCastError as error:
+            st.error(text.markdown(str(error), 400))
+            return
+        while len(asked) > 50:
+            asked.pop(next(iter(asked)))
+        st.rerun()
+
+
+@st.fragment(run_every="1.5s")
+def _follow(view: View, series_id: int) -> None:
+    """The progress of the looks asked for; the page is drawn again when one is there."""
+    asked = st.session_state.get("looks", {})
+    for key, slot_id in list(asked.items()):
+        run_id, series, kind = key
+        if (run_id, series) != (view.run_id, series_id) or reads.look(run_id, series, kind) is not None:
+            continue
+        try:
+            slot = reads.slot(slot_id)
+        except TrendCastError as error:
+            st.caption(text.markdown(str(error), 400))
+            continue
+        if slot.get("state") == "done":
+            asked.pop(key, None)
+            st.rerun()
+        if slot.get("state") == "dead":
+            st.error(f"{looks.KINDS[kind]}: " + text.markdown(slot.get("error") or "the job failed", 300))
+            if st.button("Ask again", key=f"again_{kind}"):
+                asked.pop(key, None)
+                st.rerun()
+            continue
+        st.caption(looks.KINDS[kind])
+        states.progress_line(slot)

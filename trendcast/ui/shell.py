@@ -1,0 +1,145 @@
+"""The frame of every page: navigation, the filter bar, the data stamp, and what stands in place of a page that has
+nothing to show."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from trendcast.errors import TrendCastError
+from trendcast.ui import filters as bar
+from trendcast.ui import reads, states
+from trendcast.ui.provider import Choice
+
+logger = logging.getLogger(__name__)
+_HERE = Path(__file__).resolve().parent
+_ROOT = _HERE.parents[1] / "pages"
+_VIEW = "shell_view"
+
+
+@dataclass(frozen=True)
+class View:
+    """What a page is asked to show. Everything in it is small and immutable; frames stay in the cache."""
+
+    run_id: int
+    choice: Choice
+    filters: bar.Filters
+    first: dt.date
+    last: dt.date
+    dark: bool
+    away: bool
+    last_day: dt.date
+    has_money: bool
+
+    @property
+    def unit(self) -> str:
+        return self.filters.unit
+
+    @property
+    def key(self) -> tuple[int, Choice, str]:
+        return self.run_id, self.choice, self.unit
+
+
+class Router:
+    """Streamlit's chosen page inside our frame; ``run()`` shows it. A new page is one line in PAGES."""
+
+    def __init__(self, page: Any, needs_run: bool | None) -> None:  # None: not a page of ours, no frame
+        self._page, self._needs_run = page, needs_run
+
+    def run(self) -> None:
+        try:
+            if self._needs_run is None or self._frame():
+                self._page.run()
+        except TrendCastError as error:
+            states.error_state(error)
+        except Exception:
+            logger.exception("A page failed: %s", self._page.url_path or "home")
+            states.broken()
+
+    def _frame(self) -> bool:
+        """Filters and stamp; False when there is no run and the page has nothing without one."""
+        st.session_state.pop(_VIEW, None)
+        standing = reads.standing()
+        if standing.run is None:
+            if standing.away:
+                states.away(standing.error)
+                return False
+            if self._needs_run:
+                states.nothing_yet(standing)
+                return False
+            return True
+        if standing.away:
+            states.away_banner(standing)
+        view = _view(standing)
+        st.session_state[_VIEW] = view
+        return True
+
+
+PAGES: tuple[tuple[str, str, str, bool], ...] = (
+    # file, title, icon, needs a run
+    ("forecasts.py", "Forecasts", ":material/trending_up:", True),
+    ("data.py", "Data", ":material/database:", False),
+)
+
+
+def pages() -> Router:
+    """The router: what the entry file runs on each rerun."""
+    # A material icon or an emoji as page icon would be fetched from a foreign host.
+    st.set_page_config(page_title="TrendCast", page_icon=str(_HERE / "images" / "icon.png"), layout="wide")
+    st.logo(str(_HERE / "images" / "logo.svg"), size="large", icon_image=str(_HERE / "images" / "icon.png"))
+    listed = [st.Page(_ROOT / file, title=title, icon=icon, url_path=Path(file).stem) for file, title, icon, _ in PAGES]
+
+    def home() -> None:
+        st.switch_page(listed[0], query_params={name: st.query_params.get_all(name) for name in st.query_params})
+
+    # The default page has no URL of its own, and /forecasts must be one: the root leads there, filters included.
+    root = st.Page(home, title="Home", default=True, visibility="hidden")
+    page = st.navigation([root, *listed], position="top")
+    needs = {title: needs_run for _, title, _, needs_run in PAGES}
+    return Router(page, needs.get(page.title))
+
+
+def view() -> View | None:
+    """What the page is asked to show; None without a run."""
+    found = st.session_state.get(_VIEW)
+    return found if isinstance(found, View) else None
+
+
+def _view(standing: reads.Standing) -> View:
+    run, as_of = standing.run, bar.as_of_asked()
+    said: list[str] = []
+    if as_of is not None and as_of < run.last_day:
+        try:
+            run = reads.run_as_of(as_of, run.id)
+        except TrendCastError as error:
+            said.append(f"{error} Showing the newest.")
+            as_of = None
+    else:
+        as_of = None
+    catalogue = reads.catalogue(run.id)
+    found, words = bar.from_session(run, catalogue, as_of)
+    said += words
+    days = [] if standing.away else reads.run_days()
+    with st.sidebar:
+        bar.draw(found, catalogue, run, days)
+    bar.write_url(found)
+    states.stamp(run, len(catalogue.index), dt.datetime.now(dt.UTC).date(), as_of=as_of)
+    if said:
+        st.warning(" ".join(said), icon=":material/link_off:")
+    first, last = bar.window(found, run)
+    return View(
+        run_id=run.id,
+        choice=bar.choice(found, catalogue),
+        filters=found,
+        first=first,
+        last=last,
+        dark=st.context.theme.type == "dark",
+        away=standing.away,
+        last_day=run.last_day,
+        has_money=run.has_money,
+    )

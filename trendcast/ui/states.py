@@ -1,0 +1,233 @@
+"""The states a page can be in instead of showing figures: each one sentence and one next step, never a traceback."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import streamlit as st
+
+from trendcast.errors import TrendCastError
+from trendcast.ui import reads, text
+
+STAGES = {
+    "load": "Loading data",
+    "read": "Reading the data",
+    "panel": "Reading the data",
+    "demo": "Preparing the demo retailer",
+    "members": "Fitting the models",
+    "backtest": "Testing against the past",
+    "combine": "Combining the models",
+    "reconcile": "Making totals add up",
+    "intervals": "Calibrating the bands",
+    "checks": "Checking the result",
+    "write": "Writing the forecasts",
+    "publish": "Publishing",
+}
+
+
+def stage(words: Any) -> str:
+    """A job's stage in planner's words."""
+    name = str(words or "").strip()
+    return STAGES.get(name.lower(), text.plain(name)[:1].upper() + text.plain(name)[1:])
+
+
+def share(done: Any, total: Any) -> float:
+    """How far a stage is, 0 to 1."""
+    try:
+        return min(1.0, max(0.0, float(done) / float(total))) if float(total) > 0 else 0.0
+    except (TypeError, ValueError):
+        return 0.0
+
+
+def progress_line(slot: dict[str, Any]) -> None:
+    """One running job: its stage and how far it is."""
+    facts = slot.get("progress") or {}
+    if slot.get("state") == "queued":
+        st.progress(0.0, text="Waiting for a worker to start")
+        return
+    part = share(facts.get("done"), facts.get("total"))
+    words = stage(facts.get("stage")) or "Starting"
+    more = f", {text.full(facts['done'])} of {text.full(facts['total'])}" if facts.get("total") else ""
+    st.progress(part, text=text.markdown(words) + more)
+
+
+def away(error: str) -> None:
+    """The database does not answer and there is nothing remembered to show."""
+    with st.container(key="state_away"):
+        st.header("The database does not answer", anchor=False)
+        st.write(text.markdown(error or "The dashboard cannot reach its database right now.", 400))
+        st.write(
+            "This page looks again by itself every few seconds; nothing is lost. If it lasts, check DATABASE\\_URL."
+        )
+        _watch()
+
+
+def away_banner(standing: reads.Standing) -> None:
+    """The database is away, but the last figures are remembered."""
+    when = f" These are the figures of {text.moment(standing.read_at)}." if standing.read_at else ""
+    st.error(f"The database does not answer.{when} Changes are off until it is back.", icon=":material/cloud_off:")
+
+
+def nothing_yet(standing: reads.Standing) -> None:
+    """No run: the database is starting, there is no data, or the first refresh is on its way."""
+    starting = reads.provider.startup()
+    if getattr(starting, "busy", False) or getattr(starting, "error", ""):
+        _starting()
+        return
+    try:
+        loaded = not reads.loaded_tables().empty
+        slot = latest_refresh()
+    except TrendCastError as error:
+        error_state(error)
+        return
+    if slot and slot.get("state") in ("queued", "running"):
+        _first_refresh()
+    elif slot and slot.get("state") == "dead" and loaded:
+        failed(slot)
+    elif loaded:
+        _waiting()
+    else:
+        no_data()
+
+
+def no_data() -> None:
+    with st.container(key="state_empty"):
+        st.header("No data yet", anchor=False)
+        st.write("TrendCast forecasts the daily sales of a retailer, and no sales have been loaded.")
+        st.write("Put `sales_daily.csv` into a folder and load it:")
+        st.code("python -m trendcast load FOLDER", language=None)
+        st.caption("Or look at a made-up retailer first: `python -m trendcast demo`")
+        _watch()
+
+
+def failed(slot: dict[str, Any]) -> None:
+    with st.container(key="state_failed"):
+        st.header("The first forecast failed", anchor=False)
+        st.write(text.markdown(slot.get("error") or "The refresh stopped without a word.", 400))
+        st.write("Your data are safe. Start it again here; the log has the details.")
+        if st.button("Refresh again", type="primary"):
+            start_refresh()
+            st.rerun()
+
+
+def error_state(error: TrendCastError) -> None:
+    """A sentence the user can act on, in place of a page."""
+    from trendcast.errors import DatabaseAway
+
+    if isinstance(error, DatabaseAway):
+        away(str(error))
+        return
+    with st.container(key="state_error"):
+        st.error(text.markdown(str(error), 400), icon=":material/error:")
+
+
+def broken() -> None:
+    """Something nobody foresaw: the log has it, the page stays calm."""
+    with st.container(key="state_broken"):
+        st.error(
+            "This part of the page could not be shown. Reload the page; if it stays, the log says why.",
+            icon=":material/error:",
+        )
+
+
+def start_refresh() -> int:
+    return reads.enqueue("refresh", {})
+
+
+def latest_refresh() -> dict[str, Any] | None:
+    frame = reads.slots(20)
+    if frame.empty:
+        return None
+    rows = frame[frame["name"] == "refresh"]
+    return dict(rows.iloc[0]) if len(rows) else None
+
+
+@st.fragment(run_every="3s")
+def _watch() -> None:
+    """Look again until there is something to show."""
+    standing = reads.standing(fresh=True)
+    if standing.run is not None and not standing.away:
+        st.rerun()
+    if not standing.away and getattr(reads.provider.startup(), "busy", False):
+        st.rerun()
+    if standing.run is None and not standing.away and st.session_state.get("state_was") == "away":
+        st.rerun()
+    st.session_state["state_was"] = "away" if standing.away else "empty"
+
+
+@st.fragment(run_every="2s")
+def _starting() -> None:
+    starting = reads.provider.startup()
+    if reads.standing(fresh=True).run is not None:
+        st.rerun()
+    with st.container(key="state_starting"):
+        if starting.error:
+            st.header("The start did not finish", anchor=False)
+            st.write(text.markdown(starting.error, 400))
+            return
+        if not starting.busy:
+            st.rerun()
+        st.header("Getting ready", anchor=False)
+        st.progress(share(starting.done, starting.total), text=text.markdown(stage(starting.stage)))
+        st.caption("The first start prepares the data. This page comes alive by itself.")
+
+
+@st.fragment(run_every="2s")
+def _first_refresh() -> None:
+    if reads.standing(fresh=True).run is not None:
+        st.rerun()
+    slot = latest_refresh() or {}
+    if slot.get("state") not in ("queued", "running"):
+        st.rerun()
+    with st.container(key="state_refreshing"):
+        st.header("The first forecast is being made", anchor=False)
+        progress_line(slot)
+        started = slot.get("started_at")
+        if isinstance(started, dt.datetime) and started == started:
+            st.caption(f"Running for {text.age((dt.datetime.now(dt.UTC) - started).total_seconds())}.")
+        st.caption("The data are loaded. The figures appear here as soon as they have been checked.")
+
+
+def _waiting() -> None:
+    with st.container(key="state_waiting"):
+        st.header("The data are loaded, the first forecast is not made yet", anchor=False)
+        st.write("A worker starts it at the next full minute. You can also start it now.")
+        if st.button("Refresh now", type="primary"):
+            start_refresh()
+            st.rerun()
+        _watch()
+
+
+# --- the data stamp --------------------------------------------------------------------------------------------------
+
+
+def freshness(run: Any, today: dt.date) -> tuple[str, str]:
+    """Colour and words of the stamp: grey for historical data, amber and red for late data.
+
+    Data that had ended long before they were first forecast are historical, not late.
+    """
+    if run.historical:
+        return "gray", "historical data"
+    late = (today - run.last_day).days - 1
+    if late <= 1:
+        return "green", ""
+    words = f"{text.count(late, 'day')} late"
+    return ("orange", words) if late <= 3 else ("red", words)
+
+
+def stamp(run: Any, n_series: int, today: dt.date, *, as_of: dt.date | None = None) -> None:
+    """The data stamp, always visible: data until when, run when, how many series, how late."""
+    colour, words = freshness(run, today)
+    line = (
+        f"Data to {text.day(run.last_day)}, run {text.moment(run.published_at)}, "
+        f"{n_series:,} of {run.n_series:,} series"
+    )
+    if as_of:
+        colour, words = "blue", f"as of {text.day(as_of)}"
+    icons = {"green": "check_circle", "gray": "history", "orange": "schedule", "red": "warning", "blue": "undo"}
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="stamp"):
+        st.badge(
+            words[:1].upper() + words[1:] if words else "Up to date", color=colour, icon=f":material/{icons[colour]}:"
+        )
+        st.caption(line)
