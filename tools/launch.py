@@ -101,7 +101,7 @@ def alone(file: str, wait: str = "") -> Iterator[None]:
         yield
 
 
-# --- install ---------------------------------------------------------------------------------------------------------
+# --- install ---
 
 
 def install(lock: str) -> None:
@@ -203,6 +203,7 @@ def _pip_install(lock: str) -> None:
                     print("\r  unpacking ... ", end="", file=sys.stderr, flush=True)
         except KeyboardInterrupt:
             pip.kill()
+            pip.wait()
             raise
         finally:
             if terminal:
@@ -222,15 +223,15 @@ def _why(said: str) -> str:
         return f"The package index could not be reached safely: set PIP_CERT to your network's certificate, {again}"
     if re.search(
         r"Failed to establish|NewConnectionError|Connection(?:Reset|Refused|)Error|ConnectTimeout|ReadTimeout"
-        r"|ProxyError|name resolution|Network is unreachable|Connection broken|timed out",
+        r"|ProxyError|from versions: none|name resolution|Network is unreachable|Connection broken|timed out",
         said,
     ):
-        return f"The package index could not be reached: check the network (a proxy is set by HTTPS_PROXY), {again}"
+        return f"The package index could not be reached: check the network (HTTPS_PROXY, PIP_INDEX_URL), {again}"
     errors = re.findall(r"^ERROR: (.+)$", said, re.MULTILINE)
     return f"The install failed: {errors[0] if errors else said.strip()[-300:]}"
 
 
-# --- run -------------------------------------------------------------------------------------------------------------
+# --- run ---
 
 
 def run(command: str) -> int:
@@ -294,7 +295,7 @@ def _serve(command: str, port: int) -> int:
     arguments = [python, "-m", "streamlit", "run", "streamlit_app.py", f"--server.port={port}"]
     if command == "dev":
         arguments += ["--server.fileWatcherType=auto", "--client.showErrorDetails=full"]
-    server = subprocess.Popen(arguments, cwd=ROOT, start_new_session=True)
+    server = subprocess.Popen(arguments, cwd=ROOT, start_new_session=True, preexec_fn=_stop_with_launcher)
     try:
         code = server.wait()
     except KeyboardInterrupt:
@@ -304,6 +305,12 @@ def _serve(command: str, port: int) -> int:
     if code:
         raise Stopped(f"The dashboard ended by itself (exit code {code}); the lines above and logs/ say why.")
     return 0
+
+
+def _stop_with_launcher() -> None:
+    """In the server's process, before it becomes the server: Linux tells it to stop should the launcher be killed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGINT)  # PR_SET_PDEATHSIG
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:
