@@ -1,10 +1,10 @@
--- The demand feature set as the view demand_features: one row per product_category, region and day on which something was
--- recorded, over the last two years of data, ordered by category, region, day.
+-- The demand feature set as the view demand_features: one row per product_category, region and day with a record, over
+-- the last two years of the data, ordered by category, region, day.
 --
--- By date, not by row: sales_lag_7 is the units of the day seven days before, null when that day has no row, and a window
--- of seven days is seven days of the calendar, however many of them have a row. Stores of a region are summed first, and
--- each other table joins on its key, so no row comes twice. Columns of the specification include the day itself where they
--- are windows; the columns ending in _before are the same windows ending the day before, which is what a model may use.
+-- By date, not by row: sales_lag_7 is the units of the day seven days before, null when that day has no row, and a
+-- window of seven days is seven days of the calendar, however many of them have a row. Stores of a region are summed
+-- first, and each other table joins on its key, so no row comes twice. The specification's windows include the day
+-- itself; the columns ending in _before are the same windows ending the day before, which is what a model may use.
 --
 -- rolling_std_14d: sample standard deviation, null below two days. week_over_week_change: (units - units seven days
 -- before) / units seven days before, null when that was 0. is_weekend and major_holiday_flag: 0 or 1. seasonal_sin and
@@ -67,24 +67,27 @@ FROM (
             s.date_id,
             s.product_category,
             s.region,
+            s.date_id - date '2000-01-01' AS day,  -- windows over numbers cost half of those over dates
             sum(s.sales_units) AS sales_units,
             sum(s.sales_revenue) AS sales_revenue,
             bool_or(s.promotion_flag) AS promotion_flag
         FROM sales_daily s
+        -- The longest window looks 30 days back from the first day shown.
+        WHERE s.date_id > (SELECT max(l.date_id) FROM sales_daily l) - interval '2 years 30 days'
         GROUP BY s.product_category, s.region, s.date_id
     ) d
     WINDOW
-        series AS (PARTITION BY d.product_category, d.region ORDER BY d.date_id),
-        lag_1 AS (series RANGE BETWEEN '1 day' PRECEDING AND '1 day' PRECEDING),
-        lag_7 AS (series RANGE BETWEEN '7 days' PRECEDING AND '7 days' PRECEDING),
-        lag_8 AS (series RANGE BETWEEN '8 days' PRECEDING AND '8 days' PRECEDING),
-        lag_14 AS (series RANGE BETWEEN '14 days' PRECEDING AND '14 days' PRECEDING),
-        days_7 AS (series RANGE BETWEEN '6 days' PRECEDING AND CURRENT ROW),
-        days_30 AS (series RANGE BETWEEN '29 days' PRECEDING AND CURRENT ROW),
-        days_14 AS (series RANGE BETWEEN '13 days' PRECEDING AND CURRENT ROW),
-        days_7_before AS (series RANGE BETWEEN '7 days' PRECEDING AND '1 day' PRECEDING),
-        days_30_before AS (series RANGE BETWEEN '30 days' PRECEDING AND '1 day' PRECEDING),
-        days_14_before AS (series RANGE BETWEEN '14 days' PRECEDING AND '1 day' PRECEDING)
+        series AS (PARTITION BY d.product_category, d.region ORDER BY d.day),
+        lag_1 AS (series RANGE BETWEEN 1 PRECEDING AND 1 PRECEDING),
+        lag_7 AS (series RANGE BETWEEN 7 PRECEDING AND 7 PRECEDING),
+        lag_8 AS (series RANGE BETWEEN 8 PRECEDING AND 8 PRECEDING),
+        lag_14 AS (series RANGE BETWEEN 14 PRECEDING AND 14 PRECEDING),
+        days_7 AS (series RANGE BETWEEN 6 PRECEDING AND CURRENT ROW),
+        days_30 AS (series RANGE BETWEEN 29 PRECEDING AND CURRENT ROW),
+        days_14 AS (series RANGE BETWEEN 13 PRECEDING AND CURRENT ROW),
+        days_7_before AS (series RANGE BETWEEN 7 PRECEDING AND 1 PRECEDING),
+        days_30_before AS (series RANGE BETWEEN 30 PRECEDING AND 1 PRECEDING),
+        days_14_before AS (series RANGE BETWEEN 14 PRECEDING AND 1 PRECEDING)
 ) f
 LEFT JOIN market_factors m ON m.date_id = f.date_id
 LEFT JOIN inventory_daily i ON i.product_category = f.product_category AND i.date_id = f.date_id
@@ -93,5 +96,5 @@ LEFT JOIN LATERAL (
     FROM events v
     WHERE v.date_id = f.date_id AND v.region IN ('', f.region)
 ) e ON true
-WHERE f.date_id > (SELECT max(s.date_id) FROM sales_daily s) - interval '2 years'
+WHERE f.date_id > (SELECT max(l.date_id) FROM sales_daily l) - interval '2 years'
 ORDER BY f.product_category, f.region, f.date_id
