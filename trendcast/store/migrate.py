@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from alembic import op
 from alembic.config import Config
@@ -77,10 +78,10 @@ def upgrade(database_or_url: Database | str, to: str = "head") -> list[str]:
     script = _script()
     applied: list[str] = []
 
-    def steps(revision: str | tuple[str, ...], _context: MigrationContext) -> list[RevisionStep]:
+    def steps(revision: Any, _context: MigrationContext) -> list[RevisionStep]:
         chosen = script._upgrade_revs(to, revision)
         applied.extend(step.revision.revision for step in chosen)
-        return chosen  # type: ignore[return-value]
+        return list(chosen)
 
     with _one_at_a_time, mapped_errors(), engine.connect() as connection:
         environment = EnvironmentContext(Config(), script, fn=steps, destination_rev=to)

@@ -1,0 +1,2 @@
+-- The database's time, which alone decides what is due.
+SELECT now() AS now

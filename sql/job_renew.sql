@@ -1,0 +1,3 @@
+-- Holds the slot for another 90 s; touches no row when the token is no longer ours.
+UPDATE job_slot SET lease_until = now() + interval '90 s'
+WHERE id = :id AND lease_token = :token::uuid AND state = 'running'

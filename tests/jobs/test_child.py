@@ -1,0 +1,156 @@
+"""The child process: its result, its errors as sentences, its limits, and that it never outlives its parent."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.jobs.conftest import WORK
+from trendcast import errors, settings
+from trendcast.services import jobs as job_service
+from trendcast.settings import Settings
+from trendcast.store import jobs
+from trendcast.store.engine import Database
+
+
+def state(db: Database) -> tuple[str, str | None]:
+    newest = job_service.slots(db).iloc[0]
+    return newest["state"], None if newest["error"] != newest["error"] else newest["error"]
+
+
+def wait_for(condition: object, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_progress_and_result_come_back(db: Database, limits: Settings) -> None:
+    told: list[tuple[object, ...]] = []
+
+    def tell(*step: object, **facts: object) -> None:
+        told.append((*step, facts.get("rows")))
+
+    result = job_service.run_now(db, limits, "count", {"to": 4}, tell)
+    assert result == {"sum": 10, "aware": True}
+    assert ("Counting", 4, 4, 4) in told
+    assert told[-1] == ("Resting", 1, 1, None)
+    assert state(db) == ("done", None)
+    progress = job_service.slot(db, 1)["progress"]
+    assert [stage["stage"] for stage in progress["stages"]] == ["Counting", "Resting"]
+    assert progress["result"] == result
+
+
+@pytest.mark.parametrize(("name", "kind", "sentence"), [
+    ("refuse", errors.NotFound, "Did you mean North"),
+    ("stumble", errors.TrendCastError, "failed: ZeroDivisionError: by design"),
+    ("crash", errors.TrendCastError, r"crashed \(by signal SIGSEGV\)"),
+    ("vanish", errors.TrendCastError, "killed from outside, most likely because the machine ran out of memory"),
+])  # fmt: skip
+def test_a_failure_is_one_sentence(
+    db: Database, limits: Settings, name: str, kind: type[Exception], sentence: str
+) -> None:
+    with pytest.raises(kind, match=sentence) as caught:
+        job_service.run_now(db, limits, name)
+    assert "\n" not in str(caught.value)
+    assert state(db) == ("dead", str(caught.value))
+
+
+def test_too_much_memory_stops_the_child_alone(db: Database) -> None:
+    tight = settings.load({"TRENDCAST_JOB_MEMORY_MB": "400"})
+    with pytest.raises(errors.TrendCastError, match=r"more than the 400 MB it may take.*TRENDCAST_JOB_MEMORY_MB"):
+        job_service.run_now(db, tight, "swell")
+    assert state(db)[0] == "dead"
+
+
+def test_too_much_time_stops_the_child(db: Database, limits: Settings, tmp_path: Path) -> None:
+    hasty = Settings({**limits.values, "job_minutes": 0.05})
+    with pytest.raises(errors.TrendCastError, match=r"more than 0\.05 minutes"):
+        job_service.run_now(db, hasty, "dwell", {"marks": str(tmp_path / "marks")})
+    assert state(db)[0] == "dead"
+
+
+def start_parent(db: Database, marks: Path, then: str) -> subprocess.Popen[bytes]:
+    """A process of its own that runs the job ``dwell`` in a child."""
+    program = f"""
+from trendcast import settings
+from trendcast.services import jobs as job_service
+from trendcast.store.engine import Database
+job_service.JOBS.update({{name: "tests.jobs.work:" + name for name in {WORK!r}}})
+db = Database({db.url!r}, role="worker")
+{then}
+"""
+    parent = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
+    wait_for(lambda: marks.exists() and marks.read_text())
+    return parent
+
+
+def test_kill_9_of_the_worker_leaves_no_orphan_and_the_next_one_takes_over(db: Database, tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    slot = job_service.enqueue(db, "dwell", {"marks": str(marks)})
+    worker = (
+        "from trendcast.jobs.worker import Worker; import threading\n"
+        "Worker(settings.load({}), None, db).run(threading.Event())"
+    )
+    parent = start_parent(db, marks, worker)
+    child, helper = (int(pid) for pid in marks.read_text().split())
+    held = jobs.slot(db, slot)
+    assert held["at_work"]
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    wait_for(lambda: not alive(child) and not alive(helper), 5)
+    assert jobs.claim(db) is None  # still leased
+    with db.transaction() as connection:
+        connection.exec_driver_sql("UPDATE job_slot SET lease_until = now() - interval '1 s'")
+        token = connection.exec_driver_sql("SELECT lease_token::text FROM job_slot").scalar()
+    again = jobs.claim(db)
+    assert again is not None
+    assert again.attempts == 2
+    with pytest.raises(errors.LeaseLost):
+        jobs.finish(db, slot, str(token), {})
+
+
+def test_ctrl_c_stops_the_child_and_leaves_the_slot_dead(db: Database, tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    parent = start_parent(
+        db, marks, f"job_service.run_now(db, settings.load({{}}), 'dwell', {{'marks': {str(marks)!r}}})"
+    )
+    parent.send_signal(signal.SIGINT)
+    assert parent.wait(10) == -signal.SIGINT  # what an uncaught KeyboardInterrupt ends with
+    assert not any(alive(int(pid)) for pid in marks.read_text().split())
+    assert state(db) == ("dead", "Stopped by the person who started it.")
+
+
+def test_a_second_run_now_waits_for_its_turn(db: Database, limits: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_service, "ALONE", ("count",))
+    job_service.enqueue(db, "count", {"to": 9})
+    other = jobs.claim(db)
+    assert other is not None
+    told = []
+
+    def tell(stage: str, done: int, total: int, **facts: object) -> None:
+        told.append(stage)
+        if "Waiting" in stage:
+            jobs.finish(db, other.id, other.token, {})
+
+    assert job_service.run_now(db, limits, "count", {"to": 2}, tell)["sum"] == 3
+    assert told[0] == "Waiting for another count"
+
+
+def test_the_child_needs_an_order() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "trendcast.jobs.child"], stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    assert ended.returncode == 1
+    assert "python -m trendcast worker" in ended.stderr

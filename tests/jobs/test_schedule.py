@@ -1,0 +1,111 @@
+"""Daily jobs: once a day in every zone on every day, by the database's clock."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy import text
+
+from trendcast import settings
+from trendcast.jobs import worker
+from trendcast.jobs.schedule import last_due
+from trendcast.services import jobs as job_service
+from trendcast.store import jobs
+from trendcast.store.engine import Database
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC"])
+@pytest.mark.parametrize("at", [time(8, 0), time(2, 15)])  # the second does not exist, or comes twice, on some days
+def test_a_daily_job_is_due_once_a_day_whatever_the_clocks_do(zone: str, at: time) -> None:
+    place = ZoneInfo(zone)
+    now = datetime(2025, 1, 1, 12, tzinfo=UTC)
+    seen = []
+    while now < datetime(2028, 12, 31, tzinfo=UTC):  # a ticker that looks every 35 minutes
+        due = last_due(now, at, place)
+        assert due <= now
+        assert now - due < timedelta(hours=26)
+        if not seen or due != seen[-1]:
+            assert not seen or due > seen[-1]
+            seen.append(due)
+        now += timedelta(minutes=35)
+    days = [moment.astimezone(place).date() for moment in seen]
+    assert days == [days[0] + timedelta(days=number) for number in range(len(days))]
+    assert days[0] <= date(2025, 1, 1)
+    at_the_hour = [moment for moment in seen if moment.astimezone(place).time() == at]
+    assert len(seen) - len(at_the_hour) <= 8  # at most two odd days a year
+
+
+def load(db: Database, committed: str) -> None:
+    """As if a load of one row had been committed then (an expression of the database's clock)."""
+    with db.transaction() as connection:
+        connection.execute(text(
+            "INSERT INTO load_batch (source, table_name, status, rows_new, committed_at)"
+            f" VALUES ('f', 'sales_daily', 'merged', 1, {committed})"
+        ))  # fmt: skip
+
+
+def publish(db: Database) -> None:
+    with db.transaction() as connection:
+        connection.execute(
+            text("""
+            WITH made AS (INSERT INTO run (status, first_day, last_day, horizon, data_batch_hi, code_version,
+                params_hash, lease_token, published_at) SELECT 'ready', '2024-01-01', '2024-03-01', 91, max(id), '', '',
+                gen_random_uuid(), now() FROM load_batch RETURNING id)
+            INSERT INTO current_run (run_id) SELECT id FROM made
+        """)
+        )
+        connection.execute(text("UPDATE job_slot SET state = 'done'"))
+
+
+def refreshes(db: Database) -> int:
+    return len(job_service.slots(db))
+
+
+def test_the_first_load_asks_for_a_refresh_at_once_and_only_once(db: Database) -> None:
+    worker.tick(db)
+    assert refreshes(db) == 0
+    load(db, "now() - interval '1 min'")
+    for _ in range(3):
+        worker.tick(db)
+    assert refreshes(db) == 1
+    claim = jobs.claim(db)
+    assert claim is not None
+    jobs.fail(db, claim.id, claim.token, "no", again=False)
+    worker.tick(db)
+    assert refreshes(db) == 1  # what failed for good is not asked for again, until new data comes
+    load(db, "now()")
+    worker.tick(db)
+    assert refreshes(db) == 2
+
+
+def test_later_data_waits_for_the_refreshs_hour(db: Database) -> None:
+    load(db, "now() - interval '3 days'")
+    publish(db)
+    worker.tick(db)
+    assert refreshes(db) == 0  # nothing new
+    load(db, "now() + interval '1 min'")
+    worker.tick(db)
+    assert refreshes(db) == 0  # new since the hour: tomorrow
+    load(db, "now() - interval '2 days'")
+    worker.tick(db)
+    worker.tick(db)
+    assert refreshes(db) == 1  # one missed hour is caught up
+    assert job_service.slots(db).iloc[0]["scheduled_for"].time() == time(5, 0)
+
+
+@pytest.mark.parametrize("skew", [timedelta(hours=-1), timedelta(hours=1)])
+def test_a_workers_wrong_clock_decides_nothing(db: Database, skew: timedelta) -> None:
+    load(db, "now() - interval '3 days'")
+    publish(db)
+    load(db, "now() - interval '2 days'")
+    wrong = worker.Worker(settings.load({}), lambda: datetime.now(UTC) + skew, db)
+    job_service.enqueue(db, "look")
+    held = jobs.claim(db)
+    assert held is not None
+    wrong._ticker = jobs.take_lease(db, "ticker", wrong.holder)
+    worker.tick(db)
+    due = job_service.slots(db).set_index("name").loc["refresh", "scheduled_for"].to_pydatetime()
+    now = db.rows("job_now")[0]["now"]
+    assert due == last_due(now, time(5, 0), ZoneInfo("UTC"))
+    assert {jobs.claim(db).name for _ in range(1)} == {"refresh"}  # type: ignore[union-attr]
+    assert jobs.claim(db) is None  # a lease of 90 s is not over an hour early
