@@ -3,8 +3,7 @@
 A multiplicative decomposition of all series at once. Each factor is the ratio of what was sold to what the other
 factors expect on its days (iterative proportional fitting: the likelihood equations of a Poisson model), so that sums
 are unbiased and zeros do no harm. Factors are pulled towards the series' category, and that towards its level of the
-hierarchy, by how noisy the series is. The level is the same ratio over the last weeks, carried on with a part of last
-year's growth.
+hierarchy, by how noisy the series is. The level is the same ratio over the last weeks; growth beyond them did not pay.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from trendcast.forecasting.members import MemberForecast, finish
 from trendcast.panel import Panel
 
 NAME = "profile"
-YEAR = 364
 
 
 @dataclass(frozen=True)
@@ -28,19 +26,19 @@ class ProfileSettings:
     """Half-lives and widths in days; a spread is how far a factor is believed to differ from its pool's (relative)."""
 
     longest: int = 1826  # days of history used
-    weekly_half_life: float = 120.0
-    weekly_spread: float = 0.05
-    yearly_half_life: float = 730.0
-    yearly_width: float = 8.0
+    weekly_half_life: float = 365.0
+    weekly_spread: float = 0.15
+    yearly_half_life: float = 1461.0
+    yearly_width: float = 6.0
     yearly_spread: float = 0.05
     monthly_width: float = 1.0
-    monthly_spread: float = 0.02
-    event_spread: float = 0.05
-    event_days: tuple[int, ...] = (-1, 0, 1)
+    monthly_spread: float = 0.01
+    event_spread: float = 0.1
+    event_days: tuple[int, ...] = (-3, -2, -1, 0, 1, 2)
     rare: float = 0.06  # an event on a larger share of days has no days before and after
-    level_half_life: float = 21.0
-    growth: float = 0.3
-    rounds: int = 3
+    level_half_life: float = 14.0
+    promotion_spread: float = 0.05
+    rounds: int = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,15 +51,45 @@ class Factor:
     spread: float
 
 
+@dataclass(frozen=True, eq=False)
+class Decomposition:
+    """What the last `history` days and the days ahead are made of, (S, history + horizon) unless said otherwise.
+
+    A fully open day is expected to sell scale x level x lift x weekly x yearly x monthly x event.
+    """
+
+    history: int
+    scale: np.ndarray  # (S, 1) mean units of an open day
+    sold: np.ndarray  # (S, history) in scales, wild days clipped, 0 where not known
+    weight: np.ndarray  # (S, history) open share where known, else 0
+    lift: np.ndarray
+    weekly: np.ndarray
+    yearly: np.ndarray
+    monthly: np.ndarray
+    event: np.ndarray
+    level: np.ndarray  # (S,) of the last weeks, in scales
+
+
 def forecast(panel: Panel, horizon: int, settings: ProfileSettings | None = None) -> MemberForecast:
     """Forecasts of every series; days before a series' first sale and closed days teach nothing."""
     s = settings or ProfileSettings()
+    d = decompose(panel, horizon, s)
+    ahead = slice(d.history, None)
+    shape = d.lift[:, ahead] * d.weekly[:, ahead] * d.yearly[:, ahead] * d.monthly[:, ahead] * d.event[:, ahead]
+    rate = d.level[:, None] * d.scale * shape.astype(np.float64)
+    return MemberForecast(finish(rate * panel.open[:, panel.history : panel.history + horizon], panel))
+
+
+def decompose(panel: Panel, horizon: int, s: ProfileSettings) -> Decomposition:
+    """The factors of every series at the panel's origin."""
     panel = expected_promotion(panel)
     first = max(0, panel.history - s.longest)
     history = panel.history - first
     days = slice(first, panel.history + horizon)
-    ahead = slice(panel.history, panel.history + horizon)
     dates = panel.dates[days]
+    promotion = panel.promotion[:, days]
+    promoted = bool((promotion[:, :history] > 0).any())
+    week = weekday(dates)
     age = history - 1 - np.arange(history)
     pools = Pools(panel)
 
@@ -76,7 +104,7 @@ def forecast(panel: Panel, horizon: int, settings: ProfileSettings | None = None
     weight = known * panel.open[:, first : panel.history]
 
     calendar = [
-        Factor(weekday(dates), np.eye(7), 0.5 ** (age / s.weekly_half_life), s.weekly_spread),
+        Factor(week, np.eye(7), 0.5 ** (age / s.weekly_half_life), s.weekly_spread),
         Factor(day_of_year(dates), _circular(366, s.yearly_width), 0.5 ** (age / s.yearly_half_life), s.yearly_spread),
         Factor(
             year_month_day(dates)[2] - 1,
@@ -85,7 +113,8 @@ def forecast(panel: Panel, horizon: int, settings: ProfileSettings | None = None
             s.monthly_spread,
         ),
     ]
-    lift = (1 + (promotion_ratio(panel)[:, None] - 1) * panel.promotion[:, days]).astype(np.float32)
+    ratio = np.repeat(promotion_ratio(panel)[:, None], 7, axis=1)
+    lift = (1 + (ratio[:, week] - 1) * promotion).astype(np.float32)
     parts = [np.ones_like(lift) for _ in calendar]
     columns, place = event_columns(panel, days, history, s)
     log_event = np.zeros((panel.n_series, columns.shape[1]))
@@ -108,6 +137,14 @@ def forecast(panel: Panel, horizon: int, settings: ProfileSettings | None = None
             expected /= parts[k][:, :history]
             parts[k] = _fit(factor, observed, expected, noise, pools)
             expected *= parts[k][:, :history]
+        if promoted:
+            expected /= lift[:, :history]
+            on = promotion[:, :history]
+            top = _positions(observed * on, week[:history], 7)
+            bottom = _positions(expected * lift[:, :history] * on, week[:history], 7)
+            ratio = np.clip(ratio * pools.shrink(top, bottom, noise, s.promotion_spread), 0.2, 5.0)
+            lift = (1 + (ratio[:, week] - 1) * promotion).astype(np.float32)
+            expected *= lift[:, :history]
         if columns.shape[1]:
             log_event = _fit_events(
                 columns, place, log_event, observed, expected, noise, pools, s.event_spread, history
@@ -118,11 +155,18 @@ def forecast(panel: Panel, horizon: int, settings: ProfileSettings | None = None
         shape *= part
     recency = 0.5 ** (age / s.level_half_life)
     top, bottom = (sold * weight) @ recency, (shape[:, :history] * weight) @ recency
-    level = np.where(bottom > 0, top / np.maximum(bottom, 1e-30), 0.0)[:, None] * scale
-    if s.growth and history > YEAR + 91:
-        yearly = np.clip(trend[:, -46] / np.maximum(trend[:, -46 - YEAR], 1e-9), 0.7, 1.4)[:, None]
-        level = level * yearly ** (s.growth * (np.arange(horizon) + 1 + s.level_half_life) / YEAR)
-    return MemberForecast(finish(level * shape[:, history:].astype(np.float64) * panel.open[:, ahead], panel))
+    return Decomposition(
+        history=history,
+        scale=scale,
+        sold=sold,
+        weight=weight,
+        lift=lift,
+        weekly=parts[0],
+        yearly=parts[1],
+        monthly=parts[2],
+        event=event,
+        level=np.where(bottom > 0, top / np.maximum(bottom, 1e-30), 0.0),
+    )
 
 
 class Pools:
