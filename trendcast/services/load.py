@@ -13,17 +13,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from sqlalchemy import Connection
 
 from trendcast.errors import Conflict, InvalidInput
 from trendcast.services.sources import FrameSource, Source, open_file, tables_in
 from trendcast.services.tables import MOST_CATEGORIES, TABLES, Table, check
 from trendcast.store import loads
 from trendcast.store.engine import Database
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 Progress = Callable[..., None]
 Clock = Callable[[], datetime]
@@ -412,7 +415,7 @@ def judge_days(past: pd.DataFrame, batch: pd.DataFrame) -> tuple[str | None, lis
     days = pd.date_range(last + timedelta(days=1), new.index.max(), freq="D")
     warnings: list[str] = []
     for day in days:
-        newest = last - timedelta(days=int((last.dayofweek - day.dayofweek) % 7))
+        newest = last - timedelta(days=int((last.day_of_week - day.day_of_week) % 7))
         same = [newest - timedelta(weeks=week) for week in range(8)]
         known = [date_ for date_ in same if date_ >= before.index.min()]
         if not known:

@@ -92,7 +92,8 @@ class CsvSource:
     def __post_init__(self) -> None:
         self.name = self.name or self.path.name
         self._find_encoding()
-        first = next(self._blocks(), b"")
+        blocks = self._blocks()
+        first = next(blocks, b"")
         head, _, rest = first.partition(b"\n")
         if not first.strip():
             raise InvalidInput(f"{self.name} is empty.")
@@ -108,7 +109,7 @@ class CsvSource:
         self.columns = tuple(found)
         self._places = {column: self._header.index(header) for column, header in found.items()}
         self.ignored = tuple(name.strip() for name in self._header if name not in found.values() and name.strip())
-        self._has_rows = bool(rest.strip())
+        self._has_rows = bool(rest.strip()) or any(block.strip() for block in blocks)
         if self.delimiter in ";\t|":
             self._find_decimal_mark()
 
@@ -174,13 +175,7 @@ class CsvSource:
         carriage = False
         decoder = None if self.encoding == "utf-8" else codecs.getincrementaldecoder(self.encoding)()
         for block in self._raw_blocks():
-            if decoder is not None:
-                try:
-                    block = decoder.decode(block).encode("utf-8", "replace")
-                except UnicodeDecodeError as error:
-                    raise InvalidInput(
-                        f"{self.name} is not readable as {self.encoding.upper()}: save it as UTF-8."
-                    ) from error
+            block = self._as_utf8(decoder, block)
             if first:
                 first = False
                 block = block.removeprefix(codecs.BOM_UTF8)
@@ -194,8 +189,17 @@ class CsvSource:
             rest = block[cut:]
             if cut:
                 yield block[:cut]
+        rest += self._as_utf8(decoder, b"", final=True)
         if rest:
             yield rest + b"\n"
+
+    def _as_utf8(self, decoder: codecs.IncrementalDecoder | None, block: bytes, *, final: bool = False) -> bytes:
+        if decoder is None:
+            return block
+        try:
+            return decoder.decode(block, final).encode("utf-8", "replace")
+        except UnicodeDecodeError as error:
+            raise InvalidInput(f"{self.name} is not readable as {self.encoding.upper()}: save it as UTF-8.") from error
 
     def chunks(self) -> Iterator[Chunk]:
         line = 1

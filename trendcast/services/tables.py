@@ -458,8 +458,10 @@ def _numbers(values: pa.Array, column: Column, decimal_comma: bool, failures: _F
         _fail(failures, known & (array < 0), f"{column.name} is negative")
     else:
         _fail(failures, known & (array < column.low), f"{column.name} is below {column.low:g}")
-    too_high = (array >= column.high) if column.above and column.high < LARGEST else (array > column.high)
-    _fail(failures, known & too_high, f"{column.name} is above {column.high:g}")
+    if column.above and column.high < LARGEST:
+        _fail(failures, known & (array >= column.high), f"{column.name} is not below {column.high:g}")
+    else:
+        _fail(failures, known & (array > column.high), f"{column.name} is above {column.high:,.0f}")
     if column.kind == "whole":
         split = known & (array != np.floor(array))
         _fail(failures, split, f"{column.name} is not a whole number")
