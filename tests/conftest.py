@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
@@ -18,6 +22,16 @@ from trendcast.store.engine import Database
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 TEMPLATE = "tc_template"
 _numbers = itertools.count(1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    """Under CI a browser test that cannot run is a failure, not a skip."""
+    report = yield
+    if report.skipped and os.environ.get("CI") and item.get_closest_marker("browser"):
+        report.outcome = "failed"
+        report.longrepr = "Browser tests must run under CI, and this one was skipped: is chromium installed?"
+    return report
 
 
 def _administer(server: embedded.Server, command: str) -> None:
@@ -78,3 +92,75 @@ def db(new_database: Callable[..., str], template: str) -> Iterator[Database]:
     database = Database(new_database(template), role="worker")
     yield database
     database.close()
+
+
+DEMO_LAST_DAY = date(2026, 9, 30)
+
+
+def _publish(database: Database) -> None:
+    """What a load and a refresh do, in this process: a published run of a small demo retailer."""
+    from trendcast.demo import generate
+    from trendcast.services import jobs as job_service
+    from trendcast.services.load import DEMO, load_frames
+    from trendcast.services.refresh import refresh
+    from trendcast.store import jobs
+
+    load_frames(database, generate(3, 2, 0, 3, DEMO_LAST_DAY), source=DEMO)
+    claim = jobs.claim(database, slot_id=job_service.enqueue(database, "refresh"))
+    assert claim is not None
+    result = refresh(database, lambda: datetime.now(UTC), lambda *_, **__: None, claim.token)
+    jobs.finish(database, claim.id, claim.token, result)
+
+
+@pytest.fixture(scope="session")
+def demo_db(server: embedded.Server, template: str) -> Iterator[Database]:
+    """A Database with a published run: 3 categories x 2 regions, three years to 30 September 2026. To read only."""
+    _administer(server, f"CREATE DATABASE tc_demo TEMPLATE {template} STRATEGY FILE_COPY")
+    database = Database(server.database_url("tc_demo"), role="worker")
+    _publish(database)
+    yield database
+    database.close()
+
+
+class Rest:
+    """``rest.get("/health")``: one request to the REST service with its guard, answered in this process."""
+
+    def request(self, method: str, path: str, *, client: str = "127.0.0.1", **how: Any) -> Any:
+        import httpx
+
+        from trendcast.api.app import app
+
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(app=app, client=(client, 50000), raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as caller:
+                return await caller.request(method, path, **how)
+
+        return asyncio.run(ask())
+
+    def get(self, path: str, **how: Any) -> Any:
+        return self.request("GET", path, **how)
+
+    def post(self, path: str, **how: Any) -> Any:
+        return self.request("POST", path, **how)
+
+
+@pytest.fixture
+def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Rest]]:
+    """``serving(url)``: the REST service of this process on that database."""
+    from trendcast.api import app as service
+    from trendcast.services import runtime
+
+    def on(url: str) -> Rest:
+        monkeypatch.setenv("DATABASE_URL", url)
+        runtime.process.close()
+        service.forget()
+        return Rest()
+
+    yield on
+    runtime.process.close()
+
+
+@pytest.fixture
+def rest(serving: Callable[[str], Rest], demo_db: Database) -> Rest:
+    """The REST service on the demo retailer."""
+    return serving(demo_db.url)
