@@ -9,12 +9,10 @@ import numpy as np
 import pandas as pd
 
 from trendcast.errors import InvalidInput
-from trendcast.forecasting import intervals
+from trendcast.forecasting import intervals, metrics
 from trendcast.forecasting.forecaster import MINIMUM_HISTORY, Forecaster, Publication
-from trendcast.panel import Panel
 
 COMBINATION = "combination"
-SEASON = 7
 # Coverage inside a run is measured on its newest origins, each with intervals learnt from the origins before it.
 MEASURED_ORIGINS = 6
 
@@ -55,16 +53,6 @@ def windows(forecaster: Forecaster, horizon: int, origins: int, step: int) -> It
         yield Window(origin, forecaster.publish(origin), truth.units[:, days], truth.open[:, days] <= 0)
 
 
-def seasonal_scale(panel: Panel, history: int) -> np.ndarray:
-    """Mean absolute change from the same weekday of the week before, over the history (S,): the scale of MASE."""
-    known = panel.units[:, :history]
-    with np.errstate(invalid="ignore"):
-        change = np.abs(known[:, SEASON:] - known[:, :-SEASON])
-    count = np.isfinite(change).sum(axis=1)
-    total = np.where(np.isfinite(change), change, 0.0).sum(axis=1)
-    return np.where((count > 0) & (total > 0), total / np.maximum(count, 1), np.nan)
-
-
 class Tally:
     """Sums from which all figures follow, by level, model and horizon week; add one origin and model at a time."""
 
@@ -89,7 +77,7 @@ class Tally:
         y, f = np.where(known, truth, 0.0), np.where(known, mean, 0.0)
         error = f - y
         positive = known & (y > 0)
-        scaled = known & np.isfinite(scale)[:, None]
+        scaled = known & (scale > 0)[:, None]
         parts = {
             "n": known.astype(float),
             "abs_error": np.abs(error),
@@ -113,10 +101,8 @@ class Tally:
                 "pinball": loss,
                 "scaled_pinball": np.where(scaled, loss / np.where(scaled, scale[:, None], 1.0), 0.0),
             }
-        weeks = truth.shape[1] // 7
         whole = truth if weekly_truth is None else weekly_truth
-        actual_week = whole[:, : weeks * 7].reshape(len(truth), weeks, 7).sum(axis=2)
-        mean_week = mean[:, : weeks * 7].reshape(len(truth), weeks, 7).sum(axis=2)
+        actual_week, mean_week = metrics.weekly(whole), metrics.weekly(mean)
         usable = np.isfinite(actual_week) & (actual_week > 0) & np.isfinite(mean_week)
         week_error = np.where(usable, np.abs(mean_week - actual_week), 0.0)
         by_week = {
@@ -172,7 +158,8 @@ class Tally:
                         "coverage95": s["hit95"] / s["quantile_n"],
                         "width95": s["width95"] / s["actual"],
                         "pinball": s["pinball"] / s["quantile_n"],
-                        "scaled_pinball": s["scaled_pinball"] / s["scaled"],
+                        "wql": 2 * s["pinball"] / s["actual"],
+                        "scaled_pinball": 2 * s["scaled_pinball"] / s["scaled"],
                     }
             frames.append(pd.DataFrame(columns))
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
@@ -181,7 +168,7 @@ class Tally:
 def add_window(tally: Tally, forecaster: Forecaster, window: Window, horizon: int, *, published: bool = True) -> None:
     """Score one origin: every member and the combination; with ``published`` its nine quantiles too."""
     whole = np.where(np.isnan(window.truth) & window.closed, 0.0, window.truth)
-    scale = seasonal_scale(forecaster.known_at(window.origin), window.origin)
+    scale = metrics.seasonal_scale(forecaster.known_at(window.origin).units[:, : window.origin])
     publication = window.publication
     for m, member in enumerate(forecaster.member_table):
         said = publication.members[m, :, :horizon]
@@ -216,7 +203,7 @@ def measure(forecaster: Forecaster, publication: Publication) -> pd.DataFrame:
         truth[:, : stop - origin] = panel.units[:, origin:stop]
         closed[:, : stop - origin] = panel.open[:, origin:stop] <= 0
         whole = np.where(np.isnan(truth) & closed, 0.0, truth)
-        scale = seasonal_scale(panel, origin)
+        scale = metrics.seasonal_scale(panel.units[:, :origin])
         quantiles = None
         if o >= max(len(origins) - MEASURED_ORIGINS, 4):
             # What was known at this origin of the windows before it.

@@ -10,8 +10,11 @@ import numpy as np
 import pandas as pd
 
 MINIMUM_ORIGINS = 4  # fewer tell too little: equal weights
-TOLERANCE = 1.15  # a member this much worse than the segment's best is dropped
+GOOD = 1.15  # the members that "equal" means: none is this much worse than the segment's best
+USABLE = 2.0  # a member this much worse than the best gets no weight, however different its errors are
 SHRINKAGE = 4.0  # weights move n / (n + SHRINKAGE) of the way from equal, n the number of origins
+DRIFT_DAYS = 28
+DRIFT_OVERLAP = 3.0  # windows of origins four weeks apart overlap, so their errors are not so many witnesses
 CAP = 3.0  # no day above this many times the largest day ever sold
 
 
@@ -52,13 +55,14 @@ def fit_weights(forecasts: np.ndarray, truth: np.ndarray, segment: np.ndarray) -
 
 
 def _simplex_least_absolute(x: np.ndarray, y: np.ndarray, origins: int, iterations: int = 12) -> np.ndarray:
-    """argmin_w sum |y - w'x| over w >= 0, sum w = 1, among the good members, shrunk to equal; x (M, n), y (n,)."""
+    """argmin_w sum |y - w'x| over w >= 0, sum w = 1, shrunk to equal weights of the good members; x (M, n), y (n,)."""
     from scipy.optimize import nnls
 
     errors = np.abs(y - x).sum(axis=1)
-    good = errors <= TOLERANCE * errors.min()
+    good = errors <= GOOD * errors.min()
+    usable = errors <= USABLE * errors.min()
     equal = good / good.sum()
-    kept = x[good]
+    kept = x[usable]
     if len(kept) == 1 or not errors.min() > 0:
         return equal
     scale = np.abs(y).mean() or 1.0
@@ -81,7 +85,7 @@ def _simplex_least_absolute(x: np.ndarray, y: np.ndarray, origins: int, iteratio
             break
         w = new
     fitted = np.zeros(len(x))
-    fitted[good] = w
+    fitted[usable] = w
     trust = origins / (origins + SHRINKAGE)
     return trust * fitted + (1 - trust) * equal
 
@@ -101,3 +105,31 @@ def combine(forecasts: np.ndarray, weights: np.ndarray, ceiling: np.ndarray) -> 
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(total > 0, (np.where(usable, forecasts, 0.0) * share).sum(axis=0) / total, 0.0)
     return np.clip(mean, 0.0, CAP * np.maximum(ceiling, 0.0)[:, None])
+
+
+def drift(truth: np.ndarray, points: np.ndarray, aggregates: int) -> np.ndarray:
+    """Factor per day ahead (H,) that takes out what the combination was wrong by on average: a retailer that keeps
+    growing faster than every model expects, say. One for all series, smooth in the horizon, and shrunk to 1.
+
+    ``truth`` and ``points`` (O, S, H), NaN where not known; the bottom series are those from ``aggregates`` on.
+    """
+    y, f = truth[:, aggregates:], points[:, aggregates:]
+    known = np.isfinite(y) & np.isfinite(f)
+    horizon = truth.shape[2]
+    sold = np.where(known, y, 0.0).sum(axis=1)
+    said = np.where(known, f, 0.0).sum(axis=1)
+    middle, factor = [], []
+    for start in range(0, horizon, DRIFT_DAYS):
+        days = slice(start, min(start + DRIFT_DAYS, horizon))
+        a, b = sold[:, days].sum(axis=1), said[:, days].sum(axis=1)
+        seen = (a > 0) & (b > 0)
+        if not seen.any():
+            continue
+        gap = np.log(a[seen] / b[seen])
+        # The origins disagree by more than their mean is off: then there is nothing to correct.
+        noise = gap.var(ddof=1) / len(gap) * DRIFT_OVERLAP if len(gap) > 1 else np.inf
+        middle.append((days.start + days.stop - 1) / 2)
+        factor.append(gap.mean() * gap.mean() ** 2 / (gap.mean() ** 2 + noise) if np.isfinite(noise) else 0.0)
+    if not middle:
+        return np.ones(horizon)
+    return np.exp(np.interp(np.arange(horizon), middle, factor))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from trendcast.errors import TrendCastError
-from trendcast.forecasting import combine, intervals
+from trendcast.forecasting import combine, intervals, metrics
 from trendcast.forecasting.members import MEMBERS, Member, MemberForecast
 from trendcast.forecasting.reconcile import reconcile
 from trendcast.panel import Hierarchy, Panel
@@ -50,13 +50,6 @@ def week_starts(first_day: np.datetime64, history: int, horizon: int) -> np.ndar
     day = (first_day + history + np.arange(horizon)).astype("datetime64[D]").astype(int)
     mondays = np.flatnonzero((day - 4) % 7 == 0)
     return mondays[mondays + 7 <= horizon]
-
-
-def weekly_sums(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Sums of seven days from each start, over the last axis; NaN if a day is."""
-    if not len(starts):
-        return np.empty((*values.shape[:-1], 0))
-    return np.stack([values[..., s : s + 7].sum(axis=-1) for s in starts], axis=-1)
 
 
 def truth_after(panel: Panel, origin: int, horizon: int) -> np.ndarray:
@@ -228,17 +221,20 @@ class Forecaster:
             if origins
             else np.empty((0, series, horizon))
         )
+        if origins:
+            drift = combine.drift(past_truth, past_points, self.hierarchy.aggregates)
+            points, past_points = points * drift, past_points * drift
         means, past_means, reconciled = self._reconciled(points, past_points, past_truth, segment, panel, origins)
 
         age = np.array([history - origin for origin in origins], float)
         recency = 0.5 ** (age / HALF_LIFE_DAYS)
         daily = self._calibration(past_truth, past_means, segment, intervals.DAY_BUCKETS, recency)
         weeks = week_starts(self.bottom.first_day, history, horizon)
-        weekly_means = weekly_sums(means, weeks)
+        weekly_means = metrics.weekly(means, weeks)
         past_weeks = np.arange(0, horizon - 6, 7)  # calibration origins are Sundays
         weekly = self._calibration(
-            weekly_sums(with_closed_days(past_truth, panel, origins), past_weeks),
-            weekly_sums(past_means, past_weeks),
+            metrics.weekly(with_closed_days(past_truth, panel, origins), past_weeks),
+            metrics.weekly(past_means, past_weeks),
             segment,
             intervals.WEEK_BUCKETS,
             recency,

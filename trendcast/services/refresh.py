@@ -228,7 +228,8 @@ def _write_backtest(
 ) -> None:
     import pyarrow as pa
 
-    from trendcast.forecasting.forecaster import weekly_sums, with_closed_days
+    from trendcast.forecasting.forecaster import with_closed_days
+    from trendcast.forecasting.metrics import weekly as weekly_sums
     from trendcast.store import runs
 
     if not publication.origins:
