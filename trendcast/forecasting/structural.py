@@ -18,10 +18,11 @@ series on two threads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
+from threading import Lock
 from typing import Any, Literal
 
 import numpy as np
@@ -34,30 +35,39 @@ LAYOUT_VERSION = 1
 TREND_PRIOR = 5.0  # k, m ~ Normal(0, 5)
 SIGMA_PRIOR = 0.5  # sigma ~ HalfNormal(0.5)
 LEAST_VARIANCE = 1e-10  # of the scaled series: a noiseless series has no finite maximum
-CHUNK = 128  # series per task: about 40 MB of design columns at three years of days
+CHUNK = 128  # series per task
+BLOCK_BYTES = 16_000_000  # of design columns at a time
 _FIXED = ("offset", "scale", "sigma", "start", "span", "last", "smear", "level", "level_decay", "damping")
+_PER_SERIES = (
+    *_FIXED, "group", "own", "theta", "changepoints", "own_mean", "own_deviation", "first", "observed", "log_posterior",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class StructuralSettings:
     """The model's knobs; the defaults are Prophet's own.
 
-    ``yearly_prior`` and ``weekly_prior`` default to ``seasonality_prior``; ``yearly_decay`` makes the prior scale of
-    the yearly wave of order i ``yearly_prior / i ** yearly_decay`` (0: all alike). A series spanning fewer days than
-    ``yearly_min_days`` or ``weekly_min_days`` has no such wave (Prophet's "auto"), one with fewer observed days than
-    ``min_observations`` is flat at its mean. ``damping`` (per day) shrinks the slope beyond the last observed day.
-    ``log_scale`` is what one unit of the scaled series is worth in mode ``log``.
+    ``yearly_prior``, ``weekly_prior`` and ``monthly_prior`` default to ``seasonality_prior``; ``yearly_decay`` makes
+    the prior scale of the yearly wave of order i ``yearly_prior / i ** yearly_decay`` (0: all alike). The monthly wave
+    (paydays, turn of the month; Prophet has none) runs from the first to the last day of each month. A series spanning
+    fewer days than ``yearly_min_days`` or ``weekly_min_days`` has no such wave (Prophet's "auto"), one with fewer
+    observed days than ``min_observations`` is flat at its mean. ``damping`` (per day) shrinks the slope beyond the last
+    observed day.
+    ``log_scale`` is what one unit of the scaled series is worth in mode ``log``; ``tolerance`` is how far the logarithm
+    of the noise variance may still move.
     """
 
     mode: Literal["additive", "log"] = "additive"
     yearly_order: int = 10
     weekly_order: int = 3
+    monthly_order: int = 0
     changepoints: int = 25
     changepoint_range: float = 0.8
     changepoint_prior: float = 0.05
     seasonality_prior: float = 10.0
     yearly_prior: float | None = None
     weekly_prior: float | None = None
+    monthly_prior: float | None = None
     yearly_decay: float = 0.0
     holiday_prior: float = 10.0
     regressor_prior: float = 10.0
@@ -67,12 +77,29 @@ class StructuralSettings:
     min_observations: int = 3
     damping: float = 1.0
     log_scale: float = 1.0
+    tolerance: float = 1e-6
+
+    def but(self, **changes: Any) -> StructuralSettings:
+        """The same settings with some changed."""
+        return replace(self, **changes)
 
 
 def fourier(dates: NDArray[np.datetime64], period: float, order: int) -> Array:
     """Sines and cosines of each day: (days, 2 order), phases counted from 1970-01-01 as Prophet does."""
-    angle = np.outer(dates.astype("datetime64[D]").astype(float), np.arange(1, order + 1)) * (2 * np.pi / period)
-    return np.stack([np.sin(angle), np.cos(angle)], -1).reshape(len(dates), 2 * order)
+    return _harmonics(dates.astype("datetime64[D]").astype(float) / period, order)
+
+
+def _harmonics(phase: Array, order: int) -> Array:
+    angle = np.outer(phase, np.arange(1, order + 1)) * (2 * np.pi)
+    return np.stack([np.sin(angle), np.cos(angle)], -1).reshape(len(phase), 2 * order)
+
+
+def month_phase(dates: NDArray[np.datetime64]) -> Array:
+    """How much of its month is over at each day, [0, 1)."""
+    dates = dates.astype("datetime64[D]")
+    month = dates.astype("datetime64[M]")
+    length = ((month + 1).astype("datetime64[D]") - month.astype("datetime64[D]")).astype(float)
+    return (dates - month.astype("datetime64[D]")).astype(float) / length
 
 
 def fit(
@@ -85,6 +112,7 @@ def fit(
     group_names: Sequence[str] | None = None,
     own_names: Sequence[str] | None = None,
     weights: ArrayLike | None = None,
+    prior_mean: ArrayLike | None = None,
     settings: StructuralSettings | None = None,
     threads: int = 2,
 ) -> StructuralFit:
@@ -93,7 +121,8 @@ def fit(
     y (S, T): units, NaN = missing. dates (T + A,): consecutive or not, the T of the history first; the rest is only
     for prediction. group (S,): row of group_regressors (G, T + A, E), the 0/1 columns a region shares (holidays).
     own_regressors (S, T + A, K): standardised over the observed days unless they are 0/1 or constant. weights (S, T):
-    how much an observed day counts (1 by default; 0 leaves it out).
+    how much an observed day counts (1 by default; 0 leaves it out). prior_mean (S, P), in the order of ``columns``:
+    what the priors are centred on (0 by default); a column a series is too short for keeps it, as a flat series does.
 
     Raises ValueError when shapes disagree or a regressor is not finite.
     """
@@ -103,48 +132,67 @@ def fit(
     dates = np.asarray(dates, dtype="datetime64[D]")
     shared = np.zeros((1, len(dates), 0)) if group_regressors is None else np.asarray(group_regressors, np.float64)
     own = np.zeros((series, len(dates), 0)) if own_regressors is None else np.asarray(own_regressors)
-    group = np.zeros(series, np.intp) if group is None else np.asarray(group, np.intp)
+    place = np.zeros(series, np.intp) if group is None else np.asarray(group, np.intp)
     if shared.shape[1] != len(dates) or own.shape[:2] != (series, len(dates)) or len(dates) < history:
         raise ValueError("Regressors must cover every date of every series.")
-    if len(group) != series or (series and (group.min() < 0 or group.max() >= len(shared))):
+    if len(place) != series or (series and (place.min() < 0 or place.max() >= len(shared))):
         raise ValueError("Every series needs a row of the group regressors.")
     if not np.isfinite(shared[:, :history]).all() or not np.isfinite(own[:, :history]).all():
         raise ValueError("Regressors must be finite over the history.")
     if np.isinf(units).any():
         raise ValueError("Units must be finite, or NaN where missing.")
     given = None if weights is None else np.asarray(weights, np.float64)
+    center = None if prior_mean is None else np.asarray(prior_mean, np.float64)
 
     names = _Names(
         tuple(group_names or (f"group {i + 1}" for i in range(shared.shape[2]))),
         tuple(own_names or (f"own {i + 1}" for i in range(own.shape[2]))),
     )
-    result = StructuralFit.empty(series, settings, names, dates, history, group, shared, own)
+    result = StructuralFit.empty(series, settings, names, dates, history, place, shared, own)
     waves = _waves(dates[:history], settings)
-    designs = [np.concatenate([waves, shared[g, :history]], 1) for g in range(len(shared))]
-
-    @lru_cache(maxsize=3)
-    def products(g: int) -> Array:
-        """Column products of the shared block, upper triangle, one row per day."""
-        first, second = np.triu_indices(designs[g].shape[1])
-        return designs[g][:, first] * designs[g][:, second]
+    designs = [np.concatenate([waves, shared[g, :history]], 1).T.copy() for g in range(len(shared))]
 
     def work(task: tuple[int, NDArray[np.intp]]) -> None:
         g, rows = task
         weight = np.isfinite(units[rows]).astype(np.float64)
         if given is not None:
             weight *= given[rows]
-        _fit_rows(result, rows, units[rows], weight, designs[g], lambda: products(g))
+        mean = np.zeros((len(rows), result.width)) if center is None else center[rows]
+        _fit_rows(result, rows, units[rows], weight, designs[g], mean)
 
-    order = [np.flatnonzero(group == g) for g in range(len(shared))]
+    order = [np.flatnonzero(place == g) for g in range(len(shared))]
     tasks = [(g, rows[i : i + CHUNK]) for g, rows in enumerate(order) for i in range(0, len(rows), CHUNK)]
     # Two threads of ours over small systems beat threads inside each of them.
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(max(1, threads)) as pool:
+    with _small_systems(), ThreadPoolExecutor(max(1, threads)) as pool:
         list(pool.map(work, tasks))
     return result
 
 
+_limit_lock = Lock()
+_limit_users = 0
+_limit: threadpool_limits | None = None
+
+
+@contextmanager
+def _small_systems() -> Iterator[None]:
+    """One BLAS thread per thread of ours. The limit is the process's: the last of several fits at once lifts it."""
+    global _limit, _limit_users
+    with _limit_lock:
+        if _limit_users == 0:
+            _limit = threadpool_limits(1, "blas")
+        _limit_users += 1
+    try:
+        yield
+    finally:
+        with _limit_lock:
+            _limit_users -= 1
+            if _limit_users == 0 and _limit is not None:
+                _limit.restore_original_limits()
+
+
 def _waves(dates: NDArray[np.datetime64], settings: StructuralSettings) -> Array:
-    return np.concatenate([fourier(dates, 365.25, settings.yearly_order), fourier(dates, 7, settings.weekly_order)], 1)
+    waves = [fourier(dates, 365.25, settings.yearly_order), fourier(dates, 7, settings.weekly_order)]
+    return np.concatenate([*waves, _harmonics(month_phase(dates), settings.monthly_order)], 1)
 
 
 @dataclass(frozen=True)
@@ -157,7 +205,12 @@ class _Names:
 
 
 def _fit_rows(
-    out: StructuralFit, rows: NDArray[np.intp], units: Array, weight: Array, shared: Array, products: Callable[[], Array]
+    out: StructuralFit,
+    rows: NDArray[np.intp],
+    units: Array,
+    weight: Array,
+    shared: Array,
+    center: Array,
 ) -> None:
     settings, days = out.settings, out.day[: units.shape[1]]
     observed = weight > 0
@@ -192,39 +245,38 @@ def _fit_rows(
     constant = (count < max(settings.min_observations, 2)) | (np.where(observed, z, -np.inf).max(1) <= low)
     average = (z * weight).sum(1) / np.maximum(weight.sum(1), 1e-300)
 
-    own_block = out.own_block(rows, 0, len(days))  # (rows, trend and regressors, days)
-    design = out.columns
-    own_index = np.concatenate([np.arange(2 + settings.changepoints), np.arange(*design["own"])])
-    shared_index = np.arange(*design["shared"])
-    gram = np.zeros((len(rows), out.width, out.width))
-    moment = np.zeros((len(rows), out.width))
-    weighted = own_block * weight[:, None, :]
-    cross = weighted @ shared
-    gram[:, own_index[:, None], shared_index] = cross
-    gram[:, shared_index[:, None], own_index] = cross.transpose(0, 2, 1)
-    gram[:, own_index[:, None], own_index] = weighted @ own_block.transpose(0, 2, 1)
-    if len(rows) >= 16:
-        upper, lower = np.triu_indices(shared.shape[1])
-        block = weight @ products()
-        gram[:, shared_index[upper], shared_index[lower]] = block
-        gram[:, shared_index[lower], shared_index[upper]] = block
-    else:
-        gram[:, shared_index[:, None], shared_index] = shared.T @ (weight[:, :, None] * shared)
-    wz = weight * z
-    moment[:, own_index] = (own_block @ wz[:, :, None])[..., 0]
-    moment[:, shared_index] = wz @ shared
-    energy = (wz * z).sum(1)
+    gram = np.empty((len(rows), out.width, out.width))
+    moment = np.empty((len(rows), out.width))
+    energy = (weight * z * z).sum(1)
+    root = np.sqrt(weight)
+    # A few series at a time in one buffer: their columns stay in the cache between being made and being multiplied.
+    step = int(np.clip(BLOCK_BYTES // (8 * out.width * len(days)), 1, len(rows)))
+    buffer = np.empty((step, out.width, len(days)))
+    for i in range(0, len(rows), step):
+        part = slice(i, min(i + step, len(rows)))
+        columns = out.design(rows[part], shared, root[part], buffer)
+        gram[part] = columns @ columns.transpose(0, 2, 1)
+        moment[part] = (columns @ (root[part] * z[part])[:, :, None])[..., 0]
+
+    # Around the centre of the priors, the same problem has priors around zero.
+    moved = (gram @ center[:, :, None])[..., 0]
+    energy = energy - 2 * (center * moment).sum(1) + (center * moved).sum(1)
+    moment = moment - moved
 
     prior = out.prior_scales(rows)
     live = np.flatnonzero(~constant)
     theta = np.zeros((len(rows), out.width))
-    theta[:, 1] = average
+    # A flat series is its mean, after what it takes over from the centre (nothing, if it never sold).
+    sold = (np.abs(units).max(1) > 0) & some
+    total = np.maximum(weight.sum(1), 1e-300)
+    theta[:, 1] = np.where(sold, moment[:, 1] / total, average)
     variance = np.full(len(rows), LEAST_VARIANCE)
     if len(live):
         theta[live], variance[live] = _solve(
-            gram[live], moment[live], energy[live], weight[live].sum(1), prior[live], settings.changepoints
+            gram[live], moment[live], energy[live], weight[live].sum(1), prior[live], settings
         )
     out.theta[rows], out.sigma[rows] = theta, np.sqrt(variance)
+    out.theta[rows] += np.where((sold | ~constant)[:, None], center, 0.0)
     error = energy - 2 * (theta * moment).sum(1) + np.einsum("sp,spq,sq->s", theta, gram, theta)
     out.log_posterior[rows] = _log_posterior(theta, variance, error, weight.sum(1), prior, settings.changepoints)
 
@@ -266,7 +318,7 @@ def _standards(own: NDArray[Any], observed: NDArray[np.bool_], settings: Structu
 
 
 def _solve(
-    gram: Array, moment: Array, energy: Array, count: Array, prior: Array, changepoints: int
+    gram: Array, moment: Array, energy: Array, count: Array, prior: Array, settings: StructuralSettings
 ) -> tuple[Array, Array]:
     """Coefficients (S, P) and noise variance (S,) at the maximum of the posterior.
 
@@ -274,6 +326,7 @@ def _solve(
     prior (S, P): prior scales (tau for the hinges; 0 switches a column off).
     """
     series, width = moment.shape
+    changepoints = settings.changepoints
     a, b = np.arange(2, 2 + changepoints), np.r_[0:2, 2 + changepoints : width]
     # In units of the prior scale, the ridge is the identity and the lasso's penalty is 1.
     g_bb = gram[:, b[:, None], b] * prior[:, b, None] * prior[:, None, b]
@@ -314,7 +367,7 @@ def _solve(
             change = trial - before
             slope = np.clip(np.divide(answer - after, change, out=np.zeros_like(change), where=change != 0), -0.5, 0.9)
             step = (answer - slope * trial) / (1 - slope)
-        go = np.abs(answer - trial) > 1e-6
+        go = np.abs(answer - trial) > settings.tolerance
         if not go.any():
             break
         before, after, trial = trial[go], answer[go], step[go]
@@ -397,11 +450,11 @@ def _cut(x: Array, best: Array, sign: Array, gradient: Array, matrix: Array) -> 
 def _reweighted(matrix: Array, target: Array, rounds: int = 6) -> Array:
     """A start for the search: a few ridge steps with |x| read as x^2 / |x of the last step|, small ones dropped."""
     diagonal = np.arange(matrix.shape[1])
-    x = np.ones_like(target)
+    x: Array = np.ones_like(target)
     for _ in range(rounds):
         system = matrix.copy()
         system[:, diagonal, diagonal] += 1 / np.maximum(np.abs(x), 1e-4)
-        x = np.linalg.solve(system, target[..., None])[..., 0]
+        x = np.asarray(np.linalg.solve(system, target[..., None])[..., 0], np.float64)
     return np.where(np.abs(x) > 0.02 * np.abs(x).max(1, keepdims=True), x, 0.0)
 
 
@@ -482,6 +535,19 @@ class StructuralFit:
             log_posterior=zeros(),
         )  # fmt: skip
 
+    @classmethod
+    def join(cls, parts: Sequence[tuple[NDArray[np.integer], StructuralFit]]) -> StructuralFit:
+        """One fit of several that share dates, columns and group regressors: (rows in the result, fit) each."""
+        one = parts[0][1]
+        total = sum(len(rows) for rows, _ in parts)
+        own = np.empty((total, *one.own.shape[1:]), one.own.dtype)
+        names, group = one.names, np.zeros(total, np.intp)
+        result = cls.empty(total, one.settings, names, one.dates, one.history, group, one.shared, own)
+        for rows, part in parts:
+            for name in _PER_SERIES:
+                getattr(result, name)[rows] = getattr(part, name)
+        return result
+
     @property
     def n_series(self) -> int:
         return len(self.theta)
@@ -511,6 +577,7 @@ class StructuralFit:
             np.full(s.changepoints, s.changepoint_prior),
             yearly / np.repeat(np.arange(1, s.yearly_order + 1), 2) ** s.yearly_decay,
             np.full(2 * s.weekly_order, weekly),
+            np.full(2 * s.monthly_order, s.seasonality_prior if s.monthly_prior is None else s.monthly_prior),
             np.full(len(self.names.group), s.holiday_prior),
             np.full(len(self.names.own), s.regressor_prior),
         ])  # fmt: skip
@@ -532,24 +599,28 @@ class StructuralFit:
             walked = np.where(damping < 1, damping * (1 - damping**beyond) / (1 - damping), beyond)
         return (np.minimum(day, self.last[rows, None]) + walked - self.start[rows, None]) / self.span[rows, None]
 
-    def own_block(self, rows: NDArray[np.intp], start: int, stop: int) -> Array:
-        """Columns a series has to itself (rows, 2 + C + K, days): time, one, hinges, own regressors."""
-        count = self.settings.changepoints
-        block = np.empty((len(rows), 2 + count + len(self.names.own), stop - start))
-        block[:, 0] = self.time(rows, start, stop)
-        block[:, 1] = 1.0
-        hinges = block[:, 2 : 2 + count]
-        np.subtract(block[:, :1], self.changepoints[rows, :, None], out=hinges)
-        np.maximum(hinges, 0.0, out=hinges)
+    def design(self, rows: NDArray[np.intp], shared: Array, root: Array, buffer: Array) -> Array:
+        """All columns over the history, each day times the root of its weight: (rows, P, days), in ``buffer``.
+
+        shared (columns, days): the waves and group regressors. root (rows, days).
+        """
+        result, days = buffer[: len(rows)], buffer.shape[2]
+        trend, own = 2 + self.settings.changepoints, slice(*self.columns["own"])
+        result[:, 0] = self.time(rows, 0, days)
+        result[:, 1] = 1.0
+        np.subtract(result[:, :1], self.changepoints[rows, :, None], out=result[:, 2:trend])
+        np.maximum(result[:, 2:trend], 0.0, out=result[:, 2:trend])
+        result[:, slice(*self.columns["shared"])] = shared
         if self.names.own:
-            x = self.own[rows, start:stop].transpose(0, 2, 1)
-            block[:, 2 + count :] = (x - self.own_mean[rows, :, None]) / self.own_deviation[rows, :, None]
-        return block
+            x = self.own[rows, :days].transpose(0, 2, 1)
+            result[:, own] = (x - self.own_mean[rows, :, None]) / self.own_deviation[rows, :, None]
+        result *= root[:, None, :]
+        return result
 
     def _trend(self, rows: NDArray[np.intp], start: int, stop: int) -> Array:
         time = self.time(rows, start, stop)
         theta = self.theta[rows]
-        trend = theta[:, :1] * time + theta[:, 1:2]
+        trend = np.asarray(theta[:, :1] * time + theta[:, 1:2])
         for j in range(self.settings.changepoints):
             slope = theta[:, 2 + j]
             if slope.any():
@@ -561,7 +632,7 @@ class StructuralFit:
         return trend
 
     def _parts(self, rows: NDArray[np.intp], start: int, stop: int) -> dict[str, Array]:
-        """Trend, weekly, yearly, holidays and each own regressor (rows, days), in scaled units."""
+        """Trend, weekly, yearly, monthly (if any), holidays and each own regressor (rows, days), in scaled units."""
         s, theta = self.settings, self.theta[rows]
         yearly, weekly, holidays = (slice(*self.columns[name]) for name in ("yearly", "weekly", "holidays"))
         dates = self.dates[start:stop]
@@ -570,6 +641,9 @@ class StructuralFit:
             "weekly": theta[:, weekly] @ fourier(dates, 7, s.weekly_order).T,
             "yearly": theta[:, yearly] @ fourier(dates, 365.25, s.yearly_order).T,
         }
+        if s.monthly_order:
+            monthly = theta[:, slice(*self.columns["monthly"])]
+            parts["monthly"] = monthly @ _harmonics(month_phase(dates), s.monthly_order).T
         effect = np.zeros((len(rows), stop - start))
         for g in np.unique(self.group[rows]):
             who = self.group[rows] == g
@@ -593,7 +667,7 @@ class StructuralFit:
         result = np.empty((len(rows), stop - start))
         for i in range(0, len(rows), 4 * CHUNK):
             part = rows[i : i + 4 * CHUNK]
-            value = self.linear(start, stop, part)
+            value: Array = self.linear(start, stop, part)
             if self.settings.mode == "log":
                 value = np.maximum(np.expm1(np.minimum(value, 700.0)) * self.smear[part, None], 0.0)
             result[i : i + 4 * CHUNK] = value
@@ -667,8 +741,9 @@ class StructuralFit:
 
 def _columns(settings: StructuralSettings, group: int, own: int) -> dict[str, tuple[int, int]]:
     """Where each block of coefficients begins and ends."""
-    ends = np.cumsum([2, settings.changepoints, 2 * settings.yearly_order, 2 * settings.weekly_order, group, own])
-    blocks = dict(zip(("trend", "hinges", "yearly", "weekly", "holidays", "own"), zip(np.r_[0, ends[:-1]], ends, strict=True), strict=True))
-    result = {name: (int(begin), int(end)) for name, (begin, end) in blocks.items()}
+    waves = (2 * settings.yearly_order, 2 * settings.weekly_order, 2 * settings.monthly_order)
+    ends = np.cumsum([0, 2, settings.changepoints, *waves, group, own]).tolist()
+    names = ("trend", "hinges", "yearly", "weekly", "monthly", "holidays", "own")
+    result = {name: (ends[i], ends[i + 1]) for i, name in enumerate(names)}
     result["shared"] = (result["yearly"][0], result["holidays"][1])
     return result
