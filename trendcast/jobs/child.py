@@ -72,7 +72,7 @@ def main() -> None:
         sys.exit("This process is started by a worker; run 'python -m trendcast worker'.")
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _be_modest()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s - %(levelname)s - %(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     answer: dict[str, Any]
     try:
         answer = {"result": work(order)}

@@ -63,12 +63,16 @@ class Worker:
                 if not self.step(database, stop):
                     self._sleep(listener, stop)
         finally:
-            if self._ticker is not None:
-                token, self._ticker = self._ticker, None
-                try:
-                    jobs.release_lease(database, "ticker", token)
-                except DatabaseAway:
-                    log.info("The ticker's lease runs out by itself.")
+            self.leave(database)
+
+    def leave(self, database: Database) -> None:
+        """Give the ticker's lease back, so that another worker need not wait for its end."""
+        token, self._ticker = self._ticker, None
+        if token is not None:
+            try:
+                jobs.release_lease(database, "ticker", token)
+            except DatabaseAway:
+                log.info("The ticker's lease runs out by itself.")
 
     def _sleep(self, listener: Listener, stop: threading.Event) -> None:
         deadline = time.monotonic() + POLL

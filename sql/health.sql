@@ -1,0 +1,25 @@
+-- What decides whether the service is well, in one row.
+WITH published AS (
+    SELECT run.data_batch_hi, run.last_day, run.published_at FROM current_run JOIN run ON run.id = current_run.run_id
+), sales AS (
+    SELECT max(last_day) AS last_day, max(committed_at) AS committed_at
+    FROM load_batch WHERE status = 'merged' AND table_name = 'sales_daily'
+)
+SELECT now() AS now,
+       published.published_at, published.last_day AS run_last_day,
+       sales.last_day AS sales_last_day, sales.committed_at AS sales_committed_at,
+       -- Historical data was old already when its newest day arrived.
+       (SELECT min(batch.committed_at)::date FROM load_batch AS batch
+        WHERE batch.status = 'merged' AND batch.table_name = 'sales_daily' AND batch.last_day = sales.last_day)
+           - sales.last_day AS days_old_when_loaded,
+       (SELECT min(committed_at) FROM load_batch
+        WHERE status = 'merged' AND rows_new + rows_changed > 0 AND id > coalesce(published.data_batch_hi, 0))
+           AS unpublished_since,
+       EXISTS (SELECT FROM job_slot WHERE name = 'refresh' AND state IN ('queued', 'running')) AS refresh_open,
+       (SELECT error FROM job_slot WHERE name = 'refresh' AND state IN ('done', 'dead')
+        ORDER BY finished_at DESC LIMIT 1) AS refresh_error,
+       (SELECT min(next_attempt_at) FROM job_slot WHERE state = 'queued' AND next_attempt_at < now()) AS waiting_since,
+       EXISTS (SELECT FROM job_slot WHERE state = 'running' AND lease_until >= now()) AS job_at_work,
+       EXISTS (SELECT FROM lease WHERE name = 'ticker' AND lease_until >= now()) AS worker_alive,
+       (SELECT count(*) FROM load_batch WHERE status = 'held') AS held_batches
+FROM sales LEFT JOIN published ON true

@@ -1,0 +1,88 @@
+"""Health: well, degraded with reasons, or nothing to serve."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from trendcast import errors
+from trendcast.services import jobs as job_service
+from trendcast.services.health import health, judge
+from trendcast.store.engine import Database
+
+NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+
+
+def clock() -> datetime:
+    return datetime.now(UTC)
+
+
+def facts(**changed: object) -> dict[str, Any]:
+    """An installation where all is well: yesterday's sales came at 03:00 and are in the run of 05:10."""
+    return {
+        "now": NOW, "published_at": NOW.replace(hour=5, minute=10), "run_last_day": date(2026, 3, 9),
+        "sales_last_day": date(2026, 3, 9), "sales_committed_at": NOW.replace(hour=3), "days_old_when_loaded": 1,
+        "unpublished_since": None, "refresh_open": False, "refresh_error": None, "waiting_since": None,
+        "job_at_work": False, "worker_alive": True, "held_batches": 0, **changed,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("changed", "reason"), [
+    ({}, None),
+    ({"unpublished_since": NOW.replace(hour=8)}, None),  # came after the refresh's hour: tomorrow
+    ({"unpublished_since": NOW.replace(hour=4), "now": NOW.replace(hour=5, minute=59)}, None),
+    ({"unpublished_since": NOW.replace(hour=4), "refresh_error": "No memory."}, "do not hold.*failed: No memory"),
+    ({"published_at": None, "sales_committed_at": NOW - timedelta(minutes=30), "refresh_open": True}, None),
+    ({"published_at": None, "sales_committed_at": NOW - timedelta(minutes=30)}, "no forecast has been published"),
+    ({"published_at": None, "sales_committed_at": NOW - timedelta(hours=2), "refresh_open": True}, "no forecast"),
+    ({"published_at": None, "sales_committed_at": None, "sales_last_day": None}, None),  # nothing loaded: nothing wrong
+    ({"sales_last_day": date(2026, 3, 8)}, None),
+    ({"sales_last_day": date(2026, 3, 5)}, "5 days ago: data is late"),
+    ({"sales_last_day": date(2016, 5, 22), "days_old_when_loaded": 3000}, None),  # history is not late
+    ({"waiting_since": NOW - timedelta(minutes=11), "worker_alive": False}, "No worker is running"),
+    ({"waiting_since": NOW - timedelta(hours=1), "job_at_work": True}, None),
+    ({"held_batches": 1}, "1 loaded batch waits"),
+])  # fmt: skip
+def test_what_degrades(changed: dict[str, Any], reason: str | None) -> None:
+    found = judge(facts(**changed), NOW.date())
+    if reason is None:
+        assert found == []
+    else:
+        with pytest.raises(AssertionError, match=reason):
+            raise AssertionError(*found)
+        assert len(found) == 1
+
+
+def test_an_empty_installation_is_well(db: Database) -> None:
+    found = health(db, clock)
+    assert (found["status"], found["reasons"]) == ("healthy", [])
+
+
+def test_old_data_is_history_and_recent_data_late(db: Database) -> None:
+    def load(last_day: str) -> None:
+        with db.transaction() as connection:
+            connection.execute(text(
+                "INSERT INTO load_batch (source, table_name, status, rows_new, last_day, committed_at)"
+                f" VALUES ('f', 'sales_daily', 'merged', 1, {last_day}, now())"
+            ))  # fmt: skip
+
+    load("'2016-05-22'")
+    assert health(db, clock)["reasons"] == []
+    load("current_date - 5")
+    assert "data is late" in health(db, clock)["reasons"][0]
+
+
+def test_a_waiting_job_without_worker_is_told(db: Database) -> None:
+    job_service.enqueue(db, "refresh")
+    with db.transaction() as connection:
+        connection.execute(text("UPDATE job_slot SET next_attempt_at = now() - interval '1 hour'"))
+    assert "No worker is running" in health(db, clock)["reasons"][0]
+
+
+def test_without_our_schema_nothing_can_be_served(new_database: Callable[..., str]) -> None:
+    database = Database(new_database())
+    with pytest.raises(errors.SchemaBehind):
+        health(database, clock)
+    database.close()

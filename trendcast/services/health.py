@@ -1,0 +1,69 @@
+"""Whether TrendCast is well: what a monitor asks, in milliseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trendcast.store.engine import Database
+
+SLOW = 1.0  # seconds of a round trip to the database
+GRACE = timedelta(minutes=60)  # what a refresh may take after its hour, or after a first load
+LATE = 2  # days the newest full day may lie back before the data counts as late
+HISTORICAL = 14  # data older than this when it arrived is history, not late
+STUCK = timedelta(minutes=10)  # a due job that nobody takes
+
+
+def health(db: Database, clock: Callable[[], datetime]) -> dict[str, Any]:
+    """``status`` healthy or degraded, and the ``reasons`` as sentences.
+
+    Raises DatabaseAway or SchemaBehind when nothing can be served.
+    """
+    from trendcast.store import migrate
+
+    seconds = db.ping()
+    migrate.check(db)
+    facts = db.rows("health")[0]
+    reasons = [f"The database takes {seconds:.1f} s to answer."] if seconds >= SLOW else []
+    reasons += judge(facts, clock().date())
+    return {"status": "degraded" if reasons else "healthy", "reasons": reasons, "database_seconds": seconds}
+
+
+def judge(facts: Mapping[str, Any], today: date) -> list[str]:
+    """The reasons why the service is not well, from the facts of sql/health.sql."""
+    reasons = []
+    now: datetime = facts["now"]
+    because = f" The last attempt failed: {facts['refresh_error']}" if facts["refresh_error"] else ""
+    loaded, unpublished = facts["sales_committed_at"], facts["unpublished_since"]
+    if facts["published_at"] is None:
+        if loaded is not None and (not facts["refresh_open"] or now - loaded > GRACE) and now - loaded > STUCK:
+            reasons.append(f"Data is loaded, but no forecast has been published yet.{because}")
+    elif unpublished is not None and now > _refresh_after(unpublished) + GRACE:
+        reasons.append(
+            f"The forecasts of {facts['published_at']:%Y-%m-%d %H:%M} UTC do not hold the data loaded since "
+            f"{unpublished:%Y-%m-%d %H:%M} UTC.{because}"
+        )
+    if facts["sales_last_day"] is not None and not is_historical(facts["days_old_when_loaded"]):
+        days = (today - facts["sales_last_day"]).days
+        if days > LATE:
+            reasons.append(f"The newest sales are of {facts['sales_last_day']}, {days} days ago: data is late.")
+    if facts["waiting_since"] is not None and now - facts["waiting_since"] > STUCK and not facts["job_at_work"]:
+        worker = "" if facts["worker_alive"] else " No worker is running: set TRENDCAST_JOBS=on or start one."
+        reasons.append(f"Jobs have been waiting since {facts['waiting_since']:%Y-%m-%d %H:%M} UTC.{worker}")
+    if facts["held_batches"]:
+        count = facts["held_batches"]
+        reasons.append(f"{count} loaded {'batch waits' if count == 1 else 'batches wait'} for someone to accept.")
+    return reasons
+
+
+def is_historical(days_old_when_loaded: int | None) -> bool:
+    """Whether data ended long before it came: then it is not late, and nothing waits for more."""
+    return days_old_when_loaded is not None and days_old_when_loaded > HISTORICAL
+
+
+def _refresh_after(moment: datetime) -> datetime:
+    """The refresh's hour (05:00 UTC) that follows ``moment``."""
+    hour = moment.astimezone(UTC).replace(hour=5, minute=0, second=0, microsecond=0)
+    return hour if hour >= moment else hour + timedelta(days=1)
