@@ -1,2 +1,2 @@
--- Batches of a table with exactly these bytes that wait for someone to accept them.
-SELECT id FROM load_batch WHERE table_name = :table AND sha256 = :sha256 AND status = 'held'
+-- Batches of a table with exactly these bytes that were held or rejected.
+SELECT id FROM load_batch WHERE table_name = :table AND sha256 = :sha256 AND status <> 'merged'

@@ -34,6 +34,18 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def _column_map(text: str) -> dict[str, dict[str, str]]:
+    """``table.column=theirs,...`` as table -> our column -> their column."""
+    found: dict[str, dict[str, str]] = {}
+    for part in _names(text):
+        ours, _, theirs = part.partition("=")
+        table, _, column = ours.strip().partition(".")
+        if not (table and column and theirs.strip()):
+            raise ValueError("must be pairs like sales_daily.date_id=day, separated by commas")
+        found.setdefault(table, {})[column] = theirs.strip()
+    return found
+
+
 SETTINGS: tuple[Setting, ...] = (
     Setting("DATABASE_URL", "", "PostgreSQL to use; empty: the embedded server under TRENDCAST_HOME.", secret=True),
     Setting("SOURCE_DATABASE_URL", "", "Database that `sync` reads the customer's tables from; empty: DATABASE_URL.", secret=True),
@@ -45,6 +57,18 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("TRENDCAST_JOBS", "on", "Run due jobs inside the dashboard's process: on or off (then run a worker).", _choice("on", "off")),
     Setting("TRENDCAST_JOB_MEMORY_MB", "6000", "Memory a refresh, replay or backtest may take before it is stopped.", int),
     Setting("TRENDCAST_JOB_MINUTES", "90", "Minutes a refresh, replay or backtest may take before it is stopped.", int),
+    Setting("TRENDCAST_SYNC_SALES_TABLE", "public.sales_daily", "The customer's table that `sync` reads sales from."),
+    Setting("TRENDCAST_SYNC_MARKET_TABLE", "public.market_factors", "The same for market factors; a missing table is skipped."),
+    Setting("TRENDCAST_SYNC_INVENTORY_TABLE", "public.inventory_daily", "The same for stock; a missing table is skipped."),
+    Setting("TRENDCAST_SYNC_EVENTS_TABLE", "", "The same for events; empty: none."),
+    Setting("TRENDCAST_SYNC_PLAN_TABLE", "", "The same for the plan (plan_daily); empty: none."),
+    Setting(
+        "TRENDCAST_SYNC_COLUMNS",
+        "",
+        "Columns with other names there, ours=theirs: sales_daily.date_id=day,sales_daily.sales_units=qty.",
+        _column_map,
+    ),
+    Setting("TRENDCAST_SYNC_LOOKBACK_DAYS", "35", "Days before the newest that every `sync` looks at again.", int),
     Setting("TRENDCAST_REAL_DATA", "../shared/data", "Folder of the real retailers for tests and benchmarks.", Path),
 )
 

@@ -193,6 +193,9 @@ class Loader:
     dry_run: bool = False
     actor: str = "someone"
     clock: Clock = utc_now
+    # Whether a source with the content of a batch merged before is no work. Not so where only changes come: there a
+    # value that is put back makes the same content as its first coming.
+    by_content: bool = True
 
     def load(
         self, table: Table, source: Source, label: str, summary: LoadSummary, on_progress: Progress
@@ -232,15 +235,16 @@ class Loader:
         if label == DEMO:
             _refuse_own_data(self.db, connection)
         elif source.sha256 is not None:
-            before = self.db.rows("load_merged_batch", connection=connection, table=table.name, sha256=source.sha256)
-            if before:
+            known = {"table": table.name, "sha256": source.sha256}
+            before = self.db.rows("load_merged_batch", connection=connection, **known)
+            if before and self.by_content:
                 result.status = "same"
                 result.rows = result.unchanged = before[0]["rows_in"]
                 result.first_day, result.last_day = before[0]["first_day"], before[0]["last_day"]
                 result.notes.append(f"these very bytes were loaded on {before[0]['committed_at']:%Y-%m-%d}")
                 return
-            # The same file again after it was held: the new attempt takes its place.
-            for held in self.db.rows("load_held_batch", connection=connection, table=table.name, sha256=source.sha256):
+            # The same rows again after they were held or rejected: the new attempt takes the old one's place.
+            for held in self.db.rows("load_held_batch", connection=connection, **known):
                 self.db.execute("load_drop_batch", connection=connection, batch=held["id"])
         replaces_demo = bool(holdings["demo"]) and label != DEMO
         batch = loads.open_batch(connection, source=label, table=table.name, sha256=source.sha256)
@@ -354,6 +358,7 @@ class Loader:
             connection=connection,
             batch=batch,
             status=result.status,
+            sha256_stays=self.by_content or result.status != "merged",
             reason=result.reason,
             accepted_by=accepted_by,
             first_day=result.first_day,
