@@ -390,14 +390,15 @@ def lasso(matrix: Array, target: Array, guess: Array, tolerance: float = 1e-8) -
     if not guess.any():
         result = _reweighted(matrix, target)
     diagonal = np.arange(width)
-    # Rounding in the gradient grows with the numbers summed, so the tolerance does too.
-    slack = tolerance * (1 + np.abs(target).max(1))
     alive = np.arange(len(guess))
     x = result.copy()
     for _ in range(20 * width):
         gradient = (matrix @ x[:, :, None])[..., 0] - target
         sign = np.sign(x)
         active = sign != 0
+        # Rounding in the gradient grows with the numbers summed, so the tolerance does too.
+        large = np.abs(matrix[:, diagonal, diagonal] * x).max(1)
+        slack = tolerance * (1 + np.abs(target).max(1)) + 1e-12 * large
         settled = np.where(active, np.abs(gradient + sign), 0.0).max(1) <= slack
         excess = np.where(active, 0.0, np.abs(gradient) - 1)
         joins = excess.argmax(1)
@@ -407,7 +408,7 @@ def lasso(matrix: Array, target: Array, guess: Array, tolerance: float = 1e-8) -
         result[alive] = x
         if done.any():
             keep = ~done
-            alive, x, matrix, target, slack = alive[keep], x[keep], matrix[keep], target[keep], slack[keep]
+            alive, x, matrix, target = alive[keep], x[keep], matrix[keep], target[keep]
             gradient, sign, active, joins, join = gradient[keep], sign[keep], active[keep], joins[keep], join[keep]
         if not len(alive):
             break
