@@ -58,8 +58,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("TRENDCAST_JOB_MEMORY_MB", "6000", "Memory a refresh, replay or backtest may take before it is stopped.", int),
     Setting("TRENDCAST_JOB_MINUTES", "90", "Minutes a refresh, replay or backtest may take before it is stopped.", int),
     Setting("TRENDCAST_SYNC_SALES_TABLE", "public.sales_daily", "The customer's table that `sync` reads sales from."),
-    Setting("TRENDCAST_SYNC_MARKET_TABLE", "public.market_factors", "The same for market factors; a missing table is skipped."),
-    Setting("TRENDCAST_SYNC_INVENTORY_TABLE", "public.inventory_daily", "The same for stock; a missing table is skipped."),
+    Setting("TRENDCAST_SYNC_MARKET_TABLE", "public.market_factors", "The same for market factors, if it is there."),
+    Setting("TRENDCAST_SYNC_INVENTORY_TABLE", "public.inventory_daily", "The same for stock, if it is there."),
     Setting("TRENDCAST_SYNC_EVENTS_TABLE", "", "The same for events; empty: none."),
     Setting("TRENDCAST_SYNC_PLAN_TABLE", "", "The same for the plan (plan_daily); empty: none."),
     Setting(
