@@ -46,8 +46,14 @@ format: install-dev
 	@$(VENV_PYTHON) -m ruff check --fix-only --quiet .
 	@$(VENV_PYTHON) -m ruff format .
 
+# The real retailers, for the measurements that need them (their data may not be part of this project).
+DATA ?= $(or $(TRENDCAST_REAL_DATA),../shared/data)
+
 bench: install-dev
-	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(VENV_PYTHON) "$$script" || exit 1; done
+	@for script in benchmarks/*.py; do \
+		data=""; grep -q '"--data"' "$$script" && data="--data $(DATA)"; \
+		echo "== $$script $$data"; $(VENV_PYTHON) "$$script" $$data || exit 1; \
+	done
 
 # One set of versions for every Python from 3.11 on; no index address is written into the files.
 LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(VENV_PYTHON) -m uv pip compile --quiet --universal --fork-strategy fewest \
