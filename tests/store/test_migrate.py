@@ -71,7 +71,7 @@ def test_upgrades_at_once_do_it_once(fresh: Callable[[], Database]) -> None:
     with ThreadPoolExecutor(3) as pool:
         here = list(pool.map(lambda _: len(migrate.upgrade(database.url)), range(3)))
     there = [int(one.communicate(timeout=60)[0]) for one in started]
-    assert sorted(here + there) == [0, 0, 0, 0, int(migrate.head())]
+    assert sorted(here + there) == [0, 0, 0, 0, len(list(migrate._script().walk_revisions()))]
     database.close()
 
 
@@ -94,11 +94,11 @@ def test_a_newer_schema_is_refused(db: Database) -> None:
         migrate.check(db)
 
 
-def test_the_line_of_revisions_is_straight_and_each_runs_its_file() -> None:
-    revisions = list(migrate._script().walk_revisions())
-    assert [revision.revision for revision in revisions] == [f"{n:04}" for n in range(len(revisions), 0, -1)]
-    files = sorted(path.stem for path in (migrate.SQL_FOLDER / "migrations").glob("0*.sql"))
-    assert files == sorted(path.stem for path in migrate.REVISIONS.glob("0*.py"))
+def test_the_line_of_revisions_is_straight_and_each_file_has_one() -> None:
+    numbers = [revision.revision for revision in migrate._script().walk_revisions()]
+    assert numbers == sorted(numbers, reverse=True)
+    files = {path.stem for path in (migrate.SQL_FOLDER / "migrations").glob("0*.sql")}
+    assert files <= {path.stem for path in migrate.REVISIONS.glob("0*.py")}
 
 
 def test_an_owner_without_the_right_to_make_roles_or_schemas_upgrades(fresh: Callable[[], Database]) -> None:

