@@ -92,24 +92,24 @@ def promotion_ratio(panel: Panel) -> np.ndarray:
     Series are pulled towards their category, rows whose promotion is a share (not all or nothing) take its ratio.
     """
     rate, history = rates(panel), panel.history
-    promotion = np.nan_to_num(panel.promotion[:, :history].astype(np.float64))
+    promotion = np.nan_to_num(panel.promotion[:, :history])
     if not (promotion > 0).any():
         return np.ones(panel.n_series)
     known = ~np.isnan(rate)
-    sold = np.where(known, rate, 0.0)
+    # Relative to the series' own mean, so that every series of a pool speaks with one voice.
+    size = np.where(known, rate, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    sold = np.where(known, rate / np.where(size > 0, size, 1.0)[:, None], 0.0).astype(np.float32)
     day = np.arange(history)
     stratum = (history - 1 - day) // 56 * 7 + weekday(panel.dates[:history])
     codes, stratum = np.unique(stratum, return_inverse=True)
-    member = np.zeros((history, len(codes)))
+    member = np.zeros((history, len(codes)), np.float32)
     member[day, stratum] = 1
-    on = np.where(known, promotion, 0.0)
-    off = np.where(known, 1 - promotion, 0.0)
+    on = np.where(known, promotion, np.float32(0))
+    off = np.where(known, 1 - promotion, np.float32(0))
     n1, n0, s1, s0 = on @ member, off @ member, (on * sold) @ member, (off * sold) @ member
     total = np.maximum(n1 + n0, 1e-9)
-    # Relative to the series' own mean, so that every series of a pool speaks with one voice.
-    size = sold.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-    size = np.where(size > 0, size, 1.0)
-    top, bottom = (s1 * n0 / total).sum(axis=1) / size, (s0 * n1 / total).sum(axis=1) / size
+    top = (s1 * n0 / total).sum(axis=1, dtype=np.float64)
+    bottom = (s0 * n1 / total).sum(axis=1, dtype=np.float64)
     sharp = (np.abs(promotion - 0.5) > 0.4).mean(axis=1) > 0.9
     top, bottom = np.where(sharp, top, 0), np.where(sharp, bottom, 0)
     everywhere = _pooled(top.sum(), bottom.sum(), np.array(1.0), 1.0)

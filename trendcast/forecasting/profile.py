@@ -213,18 +213,25 @@ def _circular(size: int, width: float) -> np.ndarray:
 
 
 def local_level(sold: np.ndarray, expected: np.ndarray, window: int) -> np.ndarray:
-    """Sum of sold / sum of expected over a centred window, shorter at the ends; 1 where nothing is expected."""
+    """Sum of sold / sum of expected over a centred window, shorter at the ends; 1 where nothing is expected.
+
+    In steps of a week, counted back from the last day: daily ones would cost more than everything else.
+    """
     days = sold.shape[1]
-    low = np.maximum(np.arange(days) - window // 2, 0)
-    high = np.minimum(np.arange(days) + window // 2 + 1, days)
+    weeks = -(-days // 7)
+    step = np.arange(weeks)
+    reach = window // 14
+    low, high = np.maximum(step - reach, 0), np.minimum(step + reach + 1, weeks)
 
     def box(values: np.ndarray) -> np.ndarray:
-        sums = np.zeros((len(values), days + 1))
-        np.cumsum(values, axis=1, out=sums[:, 1:])
-        return sums[:, high] - sums[:, low]
+        blocks = np.zeros((len(values), weeks + 1))
+        starts = np.maximum(days - 7 * np.arange(weeks, 0, -1), 0)
+        np.cumsum(np.add.reduceat(values, starts, axis=1), axis=1, out=blocks[:, 1:])
+        return blocks[:, high] - blocks[:, low]
 
     top, bottom = box(sold), box(expected)
-    return np.where(bottom > 1e-6, top / np.maximum(bottom, 1e-6), 1.0).astype(np.float32)
+    level = np.where(bottom > 1e-6, top / np.maximum(bottom, 1e-6), 1.0).astype(np.float32)
+    return np.repeat(level, 7, axis=1)[:, 7 * weeks - days :]
 
 
 def _positions(values: np.ndarray, code: np.ndarray, size: int) -> np.ndarray:
