@@ -49,7 +49,9 @@ POOLED = {
     "regressor_prior": 0.1,
 }
 MEANINGFUL_OPEN = 0.05  # a day with less of its capacity open says little about a day with all of it
-WINDOW = (-1, 0, 1)  # days around an event
+WINDOW = (-3, -2, -1, 0, 1, 2)  # days around an event
+CLEAR_EFFECT = 3.0  # standard errors an event's day must show in the whole or a region
+MOST_COLUMNS = 48  # of events
 SMEAR_DAYS = 364
 SMEAR_LIMITS = (0.8, 1.5)
 LEVEL_DAYS, LEVEL_SHARE, LEVEL_DECAY = 28, 0.5, 0.98
@@ -118,6 +120,8 @@ def fit_nodes(panel: Panel, settings: StructuralSettings = TOP) -> StructuralFit
     place = panel.events.for_regions(panel.series["region"])
     promoted = bool((panel.promotion[:, : panel.history] > 0).any())
     own = panel.promotion[:, :, None] if promoted else panel.promotion[:, :, None][:, :, :0]
+    clear = _clear_columns(panel, rate, weight, columns, own, place, settings)
+    columns, names = columns[:, :, clear], [names[i] for i in clear]
     pooled = settings.but(**POOLED)
     theta: np.ndarray | None = None
     parts: list[tuple[np.ndarray, StructuralFit]] = []
@@ -144,6 +148,38 @@ def fit_nodes(panel: Panel, settings: StructuralSettings = TOP) -> StructuralFit
         theta[rows] = part.theta
         parts.append((rows, part))
     return StructuralFit.join(parts)
+
+
+def _clear_columns(
+    panel: Panel,
+    rate: np.ndarray,
+    weight: np.ndarray,
+    columns: np.ndarray,
+    own: np.ndarray,
+    place: np.ndarray,
+    settings: StructuralSettings,
+) -> np.ndarray:
+    """Which event columns matter: those with a clear effect in the whole or in a region, strongest first in doubt.
+
+    Dozens of days around dozens of events would only be noise in thousands of small series, and most of the work.
+    """
+    rows = np.flatnonzero(panel.series["level"].isin(["total", "region"]).to_numpy())
+    if not columns.shape[2] or not len(rows):
+        return np.arange(columns.shape[2])
+    part = fit(
+        rate[rows],
+        panel.dates,
+        group=place[rows],
+        group_regressors=columns,
+        own_regressors=own[rows],
+        weights=weight[rows],
+        settings=settings,
+    )
+    effect = part.theta[:, slice(*part.columns["holidays"])]
+    mass = np.stack([weight[r] @ columns[place[r], : panel.history] ** 2 for r in rows])
+    clearness = (np.abs(effect) * np.sqrt(mass) / np.maximum(part.sigma, 1e-9)[:, None]).max(axis=0)
+    strongest = np.argsort(-clearness, kind="stable")[:MOST_COLUMNS]
+    return np.sort(strongest[clearness[strongest] >= CLEAR_EFFECT])
 
 
 def families(series: pd.DataFrame) -> list[tuple[np.ndarray, np.ndarray | None]]:
