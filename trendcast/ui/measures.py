@@ -38,7 +38,7 @@ EVENTS = " · "  # between the events of one day, as the services join them
 
 def monday(dates: pd.Series) -> pd.Series:
     """The Monday on or before each date. (pandas' period W-MON would END on Monday.)"""
-    return dates - pd.to_timedelta(dates.dt.dayofweek, unit="D")
+    return dates - pd.to_timedelta(dates.dt.day_of_week, unit="D")
 
 
 def grid(
@@ -101,7 +101,7 @@ def _days(history: pd.DataFrame, daily: pd.DataFrame, last_day: pd.Timestamp, pr
     days["promotion"] = promotion.reindex(days.index).astype(float)
     share_open = (known["open"] if "open" in known else pd.Series(dtype=float)).reindex(days.index).astype(float)
     # A shop closed every Sunday needs no mark on every week: only unusual closings count.
-    usual = share_open.where(past).groupby(days.index.dayofweek).transform("mean")
+    usual = share_open.where(past).groupby(days.index.day_of_week).transform("mean")
     days["closed"] = ((share_open < 0.5) & (usual > 0.5)).astype(float)
     stockout = (known["stockout"] if "stockout" in known else pd.Series(dtype=float)).reindex(days.index)
     days["stockout"] = stockout.fillna(False).astype(float)

@@ -119,7 +119,8 @@ class Catalogue:
     def __init__(self, index: pd.DataFrame) -> None:
         self.index = index
         self.levels = tuple(level for level in measures_levels(index))
-        self.by_level = dict(index.groupby("level"))
+        # dict() would take the groups for a mapping: they have keys.
+        self.by_level = {level: index[index["level"] == level] for level in self.levels}
         self._options: dict[tuple[Any, ...], tuple[str, ...]] = {}
 
     def options(

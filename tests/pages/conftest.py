@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
 
 from trendcast.errors import DatabaseAway, NoRun, NotFound
 from trendcast.services.forecast import QUANTILES, RunInfo, Selection, resolve
 from trendcast.services.runtime import Startup
+
+ROOT = Path(__file__).resolve().parents[2]
 
 LAST = dt.date(2026, 9, 27)  # a Sunday
 FIRST = dt.date(2024, 1, 1)
@@ -112,8 +118,8 @@ class FakeRetailer:
 
     def _mean(self, series_ids: list[int], dates: pd.DatetimeIndex) -> np.ndarray:
         base = float(self.index.set_index("series_id").loc[series_ids, "recent_units"].sum())
-        season = 1 + 0.25 * np.sin(2 * np.pi * (dates.dayofyear.to_numpy() - 80) / 365.25)
-        week = np.array([0.9, 0.9, 0.95, 1.0, 1.2, 1.4, 0.65])[dates.dayofweek]
+        season = 1 + 0.25 * np.sin(2 * np.pi * (dates.day_of_year.to_numpy() - 80) / 365.25)
+        week = np.array([0.9, 0.9, 0.95, 1.0, 1.2, 1.4, 0.65])[dates.day_of_week]
         return base * season * week * (1 + 0.0002 * (dates - pd.Timestamp(FIRST)).days.to_numpy())
 
     def _ahead(self) -> pd.DatetimeIndex:
@@ -132,7 +138,7 @@ class FakeRetailer:
     def forecast_weekly(self, run_id: int, series_ids: list[int]) -> pd.DataFrame:
         self._ask()
         daily = self.forecast_daily(run_id, series_ids)
-        daily["week"] = daily["date_id"] - pd.to_timedelta(daily["date_id"].dt.dayofweek, unit="D")
+        daily["week"] = daily["date_id"] - pd.to_timedelta(daily["date_id"].dt.day_of_week, unit="D")
         grouped = daily.groupby("week")["mean"]
         frame = grouped.sum()[grouped.size() == 7].reset_index()
         for name in QUANTILES:
@@ -172,8 +178,8 @@ class FakeRetailer:
         value = np.concatenate([history["units"], ahead["mean"]])
         base = float(self.index.set_index("series_id").loc[series_id, "recent_units"])
         parts = pd.DataFrame({"date_id": dates, "trend": base * (1 + 0.0002 * np.arange(len(dates)))})
-        parts["weekly"] = base * (np.array([0.9, 0.9, 0.95, 1.0, 1.2, 1.4, 0.65])[dates.dayofweek] - 1)
-        parts["yearly"] = base * 0.25 * np.sin(2 * np.pi * (dates.dayofyear.to_numpy() - 80) / 365.25)
+        parts["weekly"] = base * (np.array([0.9, 0.9, 0.95, 1.0, 1.2, 1.4, 0.65])[dates.day_of_week] - 1)
+        parts["yearly"] = base * 0.25 * np.sin(2 * np.pi * (dates.day_of_year.to_numpy() - 80) / 365.25)
         parts["holidays"] = np.where((dates.month == 12) & (dates.day == 25), -base, 0.0)
         parts["promotions"] = np.concatenate([history["promotion"] * 0.3 * base, np.zeros(len(ahead))])
         parts["rest"] = value - parts.drop(columns="date_id").sum(axis=1).to_numpy()
@@ -181,22 +187,24 @@ class FakeRetailer:
 
     def accuracy(self, run_id: int, level: str | None) -> pd.DataFrame:
         self._ask()
-        rows = []
-        for model, wape in (("combination", 0.081), ("structural", 0.088), ("naive7", 0.142), ("naive364", 0.119)):
-            for week in range(13):
-                rows.append(
-                    {
-                        "level": level or "total",
-                        "model": model,
-                        "horizon_week": week,
-                        "wape": wape * (1 + week / 40),
-                        "bias": -0.004,
-                        "n": 312.0,
-                        "coverage80": 0.791 if model == "combination" else np.nan,
-                        "coverage95": 0.944 if model == "combination" else np.nan,
-                    }
-                )
-        return pd.DataFrame(rows)
+        models = (("combination", 0.081), ("structural", 0.088), ("naive7", 0.142), ("naive364", 0.119))
+        return pd.DataFrame(
+            [
+                {
+                    "level": level or "total",
+                    "model": model,
+                    "horizon_week": week,
+                    "wape": wape * 1.5,
+                    "wape_weekly": wape * (1 + week / 40),
+                    "bias": -0.004,
+                    "n": 312.0,
+                    "coverage80": 0.791 if model == "combination" else np.nan,
+                    "coverage95": 0.944 if model == "combination" else np.nan,
+                }
+                for model, wape in models
+                for week in range(13)
+            ]
+        )
 
     def series_accuracy(self, run_id: int, series_ids: list[int]) -> dict[str, Any]:
         self._ask()
@@ -340,3 +348,56 @@ class FakeRetailer:
             True,
         ]
         return pd.DataFrame([] if self.empty else [row], columns=columns)
+
+
+def _forget() -> None:
+    import streamlit as st
+
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def make_retailer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., FakeRetailer]]:
+    """Puts a made-up retailer behind the dashboard for one test; no cache survives it."""
+    from trendcast.ui import reads
+
+    def make(**facts: Any) -> FakeRetailer:
+        retailer = FakeRetailer(**facts)
+        monkeypatch.setattr(reads, "provider", retailer)
+        return retailer
+
+    _forget()
+    yield make
+    _forget()
+
+
+@pytest.fixture
+def retailer(make_retailer: Callable[..., FakeRetailer]) -> FakeRetailer:
+    return make_retailer()
+
+
+def turn_to(app: AppTest, name: str) -> AppTest:
+    """The same session on another page."""
+    return app.switch_page(str(ROOT / "pages" / f"{name}.py")).run()
+
+
+@pytest.fixture(name="turn_to")
+def turn_to_fixture() -> Callable[[AppTest, str], AppTest]:
+    return turn_to
+
+
+@pytest.fixture
+def open_page(make_retailer: Callable[..., FakeRetailer]) -> Callable[..., AppTest]:
+    """``open_page("forecasts", level="category", category=["A"])``: the page as a fresh browser gets it."""
+
+    def page(name: str = "forecasts", **parameters: str | list[str]) -> AppTest:
+        # Beside a pages/ folder AppTest runs a page without our frame (it resets what the server module sets), so the
+        # router runs from a script of its own.
+        app = AppTest.from_string("from trendcast.ui import shell\n\nshell.pages().run()", default_timeout=60)
+        for key, value in parameters.items():
+            app.query_params[key] = value
+        app.run()  # the root leads to the forecasts
+        return app if name == "forecasts" else turn_to(app, name)
+
+    return page

@@ -1,0 +1,179 @@
+"""The Forecasts page as a planner meets it, with a made-up retailer behind it."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from trendcast.ui import measures
+
+
+def words(app) -> str:
+    """All text of a page."""
+    kinds = ("header", "subheader", "markdown", "caption", "warning", "error", "info", "text")
+    return "\n".join(str(element.value) for kind in kinds for element in app.get(kind) if hasattr(element, "value"))
+
+
+def figure(app, position: int = 0) -> dict:
+    return json.loads(app.get("plotly_chart")[position].proto.spec)
+
+
+def tiles(app) -> dict[str, str]:
+    return {metric.label: metric.value for metric in app.metric}
+
+
+def test_the_whole_page_is_there(retailer, open_page):
+    app = open_page()
+    assert not app.exception
+    assert app.header[0].value == "All sales"
+    assert [element.value for element in app.subheader] == [
+        "History and forecast",
+        "Numbers",
+        "What the number is made of",
+        "Measured accuracy",
+        "A second opinion",
+    ]
+    assert "4 % more than the same weeks last year" in words(app).replace("\\", "")
+    assert "28 of 28 series" in words(app)
+
+
+def test_tiles_show_the_services_figures(retailer, open_page):
+    shown = tiles(open_page())
+    total = retailer.forecast_weekly(7, [1])["mean"].head(12).sum()
+    assert shown["Next 12\u202fweeks"] == f"{total / 1000:.0f}\u202fk"
+    assert shown["Weekly error (WAPE)"] == "8.1\u202f%"
+    assert shown["The 80\u202f% band held"] == "79.1\u202f%"
+
+
+def test_the_chart_has_history_last_year_forecast_and_both_bands(retailer, open_page):
+    names = [trace.get("name") for trace in figure(open_page())["data"]]
+    for name in ("Actual", "Last year", "Forecast (P50)", "Stock-out", "Promotion", "Event"):
+        assert name in names
+    assert any(str(name).startswith("80") and "held 79.1" in name for name in names)
+    assert any(str(name).startswith("95") and "held 94.4" in name for name in names)
+
+
+def test_every_chart_says_what_it_shows_and_draws_no_more_than_a_browser_bears(retailer, open_page):
+    app = open_page(by="day", **{"from": "2024-01-01"})
+    charts = app.get("plotly_chart")
+    assert len(charts) == 2
+    for position, chart in enumerate(charts):
+        assert len(chart.proto.alt) > 40
+        for trace in figure(app, position)["data"]:
+            assert trace["type"] in ("scatter", "bar")
+            assert len(trace.get("customdata", [])) <= 2000
+
+
+def test_a_url_restores_the_selection_with_a_comma_in_a_name(retailer, open_page):
+    app = open_page(level="category_region", category=["Clothing"], region=["HB,NI", "HE"], unit="money", by="day")
+    assert not app.exception
+    assert app.session_state["filter_region"] == ["HB,NI", "HE"]
+    assert app.query_params["region"] == ["HB,NI", "HE"]
+    assert app.query_params["by"] == "day"
+    assert not app.warning
+
+
+def test_filters_are_written_to_the_url_and_survive_a_change_of_page(retailer, open_page, turn_to):
+    app = open_page()
+    app.get_by_key("filter_level").set_value("region").run()
+    app.get_by_key("filter_region").set_value(["HB,NI"]).run()
+    assert app.query_params["region"] == "HB,NI"
+    turn_to(app, "data")
+    assert app.session_state["filter_region"] == ["HB,NI"]
+    turn_to(app, "forecasts")
+    assert app.session_state["filter_level"] == "region"
+    assert "HB" in app.header[0].value
+
+
+def test_stores_are_those_of_the_chosen_region_only(retailer, open_page):
+    app = open_page(level="store", region="HE")
+    offered = app.get_by_key("filter_store").options
+    assert offered == ["S0003", "S0004"]
+
+
+def test_a_level_without_a_dimension_does_not_ask_for_it(retailer, open_page):
+    app = open_page(level="category")
+    keys = {element.key for element in app.multiselect}
+    assert keys == {"filter_category"}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"level": "planet"}, "There is no level"),
+        ({"category": "Clothng"}, "Showing \u2068Clothing\u2069 instead"),
+        ({"region": "Atlantis"}, "it was left out"),
+        ({"from": "soon"}, "not a date"),
+        ({"from": "2026-12-01", "to": "2026-01-01"}, "swapped"),
+        ({"from": "1999-01-04"}, "There are weeks from"),
+        ({"unit": "bananas"}, "Showing units"),
+        ({"level": "total", "store": "S0001"}, "has no store"),
+        ({"as_of": "2001-01-01"}, "No forecast had been published"),
+    ],
+)
+def test_a_wrong_url_gets_a_sentence_and_the_nearest_view(retailer, open_page, parameters, sentence):
+    app = open_page(**parameters)
+    assert not app.exception
+    assert sentence in app.warning[0].value
+    assert app.metric
+
+
+def test_the_table_shows_measures_by_week_and_equals_the_service(retailer, open_page):
+    app = open_page(level="category", category="Electronics")
+    table = app.dataframe[0].value.set_index("Measure")
+    assert list(table.index[:3]) == ["Actual", "Last year", "Forecast P50"]
+    series = retailer.index.query("level == 'category' and product_category == 'Electronics'")["series_id"].iloc[0]
+    weekly = retailer.forecast_weekly(7, [int(series)]).set_index("week")
+    week = pd.Timestamp("2026-10-05")
+    assert table.loc["Forecast P50", "2026-10-05"] == f"{weekly.loc[week, 'q50']:,.0f}"
+    assert table.loc["Low (P10)", "2026-10-05"] == f"{weekly.loc[week, 'q10']:,.0f}"
+
+
+def test_all_categories_of_a_region_are_the_region(retailer, open_page):
+    """Forecasts add up, so the whole's own series is shown, with its own bands."""
+    app = open_page(level="category_region", region="HE")
+    names = [trace.get("name") for trace in figure(app)["data"]]
+    assert any(str(name).startswith("80") for name in names)
+
+
+def test_money_is_hidden_where_there_is_none(make_retailer, open_page):
+    make_retailer(money=False)
+    app = open_page(unit="money")
+    assert "no money to show" in app.warning[0].value
+    assert "filter_unit" not in {element.key for element in app.get("button_group")}
+
+
+def test_an_earlier_day_shows_the_run_of_that_day(retailer, open_page):
+    app = open_page(as_of="2026-09-20")
+    assert "As of Sun 20 Sep 2026" in words(app)
+    assert app.query_params["as_of"] == "2026-09-20"
+
+
+def test_a_look_is_a_job_for_the_one_series_on_view(retailer, open_page):
+    app = open_page(level="category", category="Clothing")
+    app.get_by_key("look_prophet").click().run()
+    (name, arguments) = retailer.asked[0]
+    assert (name, arguments["kind"], arguments["run_id"]) == ("look", "prophet", 7)
+    assert "Waiting for a worker" in str(app.get("progress")[0].proto)
+
+
+def test_the_warm_page_asks_the_database_nothing(retailer, open_page):
+    app = open_page()
+    app.run()
+    before = retailer.reads
+    app.run()
+    assert retailer.reads == before
+
+
+def test_export_holds_the_rows_on_view_in_full_numbers(retailer, open_page):
+    from trendcast.ui import reads
+    from trendcast.ui.provider import Choice
+
+    open_page()
+    grid = reads.table(7, Choice("total"), "units", "week")
+    out = measures.export(
+        measures.window(grid, pd.Timestamp("2026-09-28"), pd.Timestamp("2026-12-14")), "week", "units"
+    )
+    weekly = retailer.forecast_weekly(7, [1]).head(12)
+    assert out["Forecast, mean (units)"].tolist() == pytest.approx(weekly["mean"].tolist())
+    assert out["Week (Monday)"].tolist() == weekly["week"].tolist()

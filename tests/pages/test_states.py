@@ -1,0 +1,118 @@
+"""Each page in each state that is no forecast: one sentence, one next step, no traceback."""
+
+import datetime as dt
+
+import pytest
+
+from trendcast.services.runtime import Startup
+
+PAGES = ("forecasts", "data")
+
+
+def text_of(app) -> str:
+    kinds = ("header", "markdown", "caption", "warning", "error", "code")
+    return "\n".join(str(element.value) for kind in kinds for element in app.get(kind))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_empty_says_how_to_load(retailer, open_page, page):
+    retailer.empty, retailer.loaded = True, False
+    app = open_page(page)
+    assert not app.exception
+    assert "No data yet" in text_of(app)
+    assert "python -m trendcast load FOLDER" in text_of(app)
+
+
+def test_the_first_refresh_shows_its_stage_and_share(retailer, open_page):
+    retailer.empty = True
+    progress = {"stage": "Fitting the models", "done": 3, "total": 12}
+    retailer.slot_rows = [{"id": 1, "name": "refresh", "state": "running", "progress": progress, "error": None}]
+    app = open_page()
+    assert not app.exception
+    assert "The first forecast is being made" in text_of(app)
+    assert "Fitting the models" in app.get("progress")[0].proto.text
+    assert app.get("progress")[0].proto.value == 25
+
+
+def test_starting_shows_what_it_does(retailer, open_page):
+    retailer.empty, retailer.starting = True, Startup("demo", 1, 4)
+    app = open_page()
+    assert "Getting ready" in text_of(app)
+
+
+def test_a_failed_first_refresh_says_why_and_offers_to_try_again(retailer, open_page):
+    retailer.empty = True
+    retailer.slot_rows = [{"id": 1, "name": "refresh", "state": "dead", "error": "The disk is full.", "progress": {}}]
+    app = open_page()
+    assert "disk is full" in text_of(app).replace("\\", "")
+    app.button[0].click().run()
+    assert retailer.asked == [("refresh", {})]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_database_away_before_anything_was_seen(retailer, open_page, page):
+    retailer.away = True
+    app = open_page(page)
+    assert not app.exception
+    assert "The database does not answer" in text_of(app)
+
+
+def test_database_away_later_shows_the_last_figures_under_a_banner(retailer, open_page):
+    from trendcast.ui import reads
+
+    app = open_page()
+    value = app.metric[0].value
+    retailer.away = True
+    reads.standing(fresh=True)
+    app.run()
+    assert not app.exception
+    assert "The database does not answer" in app.error[0].value
+    assert "figures of" in app.error[0].value
+    assert app.metric[0].value == value
+    assert all(button.disabled for button in app.button)
+    app.get_by_key("filter_level").set_value("category").run()
+    app.get_by_key("filter_category").set_value(["Clothing"]).run()
+    assert not app.exception  # a figure nobody has looked at yet
+    assert "The database does not answer" in text_of(app)
+    retailer.away = False
+    reads.standing(fresh=True)
+    app.run()
+    assert app.metric
+    assert not app.error
+
+
+@pytest.mark.parametrize(
+    ("days_old", "published_after", "words"),
+    [(1, 1, "Up to date"), (4, 1, "3\u202fdays late"), (9, 1, "8\u202fdays late"), (600, 600, "Historical data")],
+)
+def test_the_stamp_says_how_old_the_data_are(make_retailer, open_page, days_old, published_after, words):
+    today = dt.datetime.now(dt.UTC)
+    last = today.date() - dt.timedelta(days=days_old)
+    make_retailer(
+        last=last, published=dt.datetime.combine(last, dt.time(6), dt.UTC) + dt.timedelta(days=published_after)
+    )
+    app = open_page()
+    assert not app.exception
+    assert words in text_of(app)
+
+
+def test_a_failure_nobody_foresaw_stays_calm(retailer, open_page, monkeypatch):
+    monkeypatch.setattr(retailer, "accuracy", lambda *_: 1 / 0)
+    app = open_page()
+    assert not app.exception
+    assert "could not be shown" in app.error[0].value
+
+
+def test_the_data_page_lists_batches_quarantine_and_runs(retailer, open_page):
+    app = open_page("data")
+    assert not app.exception
+    titles = [element.value for element in app.subheader]
+    assert titles == ["Loaded", "Runs", "Batches", "Quarantine"]
+    assert len(app.dataframe) == 4
+
+
+def test_refresh_now_starts_a_job_once(retailer, open_page):
+    app = open_page("data")
+    app.button[0].click().run()
+    assert retailer.asked == [("refresh", {})]
+    assert app.button[0].disabled
