@@ -179,7 +179,7 @@ class Pools:
     def shrink(self, top: np.ndarray, bottom: np.ndarray, noise: np.ndarray, spread: float) -> np.ndarray:
         """top / bottom (S, K), pulled to the category's, that to the level's, that to 1, each as if by noise / spread^2
         days of it."""
-        strength = (noise / spread**2)[:, None]
+        strength = np.maximum(noise / spread**2, 0.01)[:, None]
         level_strength, category_strength = group_mean(strength, self.level), group_mean(strength, self.category)
         level = (group_sum(top, self.level) + level_strength) / (group_sum(bottom, self.level) + level_strength)
         above = (group_sum(top, self.category) + category_strength * level) / (
