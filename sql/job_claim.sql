@@ -1,5 +1,5 @@
--- The next due slot, now ours for 90 s under a new token; nothing when none is due. With :id only that one. Of the names
--- in :alone no second slot starts while one is at work.
+-- The next due slot, now ours for 90 s under a new token; nothing when none is due. With :id only that one, with :names
+-- only of those. Of the names in :alone no second slot starts while one is at work.
 UPDATE job_slot SET
     state = 'running', attempts = attempts + 1, lease_token = gen_random_uuid(),
     lease_until = now() + interval '90 s', started_at = now(), finished_at = NULL, progress = '{}'
@@ -9,6 +9,7 @@ WHERE id = (
       AND ((due.state = 'queued' AND due.next_attempt_at <= now())
         OR (due.state = 'running' AND due.lease_until < now()))
       AND (:id::bigint IS NULL OR due.id = :id)
+      AND (:names::text[] IS NULL OR due.name = ANY(:names::text[]))
       AND NOT (due.name = ANY(:alone::text[]) AND EXISTS (
           SELECT FROM job_slot AS other
           WHERE other.name = due.name AND other.id <> due.id AND other.state = 'running' AND other.lease_until >= now()))

@@ -27,3 +27,12 @@ CREATE TABLE lease (
     lease_token uuid NOT NULL,
     lease_until timestamptz NOT NULL
 );
+
+-- Whoever loads, by whatever way: a commit of data wakes the workers.
+CREATE FUNCTION load_batch_notify() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('trendcast_data', '');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER load_batch_merged AFTER INSERT OR UPDATE OF status ON load_batch
+    FOR EACH ROW WHEN (NEW.status = 'merged') EXECUTE FUNCTION load_batch_notify();

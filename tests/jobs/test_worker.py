@@ -76,3 +76,33 @@ def test_a_worker_asked_to_stop_gives_its_job_back(db: Database, working: thread
         time.sleep(0.05)
     assert jobs.slot(db, slot)["state"] == "queued"
     assert "asked to stop" in jobs.slot(db, slot)["error"]
+
+
+def test_light_work_does_not_wait_behind_heavy_work(
+    db: Database, limits: Settings, tmp_path: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_service, "ALONE", ("dwell",))
+    heavy = job_service.enqueue(db, "dwell", {"marks": f"{tmp_path}/marks"})
+    light = job_service.enqueue(db, "count")
+    stop = threading.Event()
+    worker = threading.Thread(target=Worker(limits, lambda: datetime.now(UTC), db).run, args=(stop,))
+    worker.start()
+    try:
+        wait_until_done(db, light)
+        assert jobs.slot(db, heavy)["at_work"]
+    finally:
+        stop.set()
+        worker.join(10)
+    assert not worker.is_alive()
+
+
+def test_a_load_wakes_the_worker(db: Database) -> None:
+    with Listener(db) as listener:
+        with db.transaction() as connection:
+            connection.exec_driver_sql(
+                "INSERT INTO load_batch (source, table_name, status) VALUES ('f', 'stores', 'held')"
+            )
+        assert listener.wait(0.2) == []
+        with db.transaction() as connection:
+            connection.exec_driver_sql("UPDATE load_batch SET status = 'merged'")
+        assert listener.wait(5) == [DATA]

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from trendcast.errors import DatabaseAway, LeaseLost, TrendCastError
+from trendcast.errors import DatabaseAway, LeaseLost, SchemaBehind, TrendCastError
 from trendcast.jobs import schedule
 from trendcast.services import jobs as job_service
 from trendcast.settings import Settings
@@ -21,48 +21,80 @@ from trendcast.store.listen import Listener
 log = logging.getLogger("trendcast.jobs.worker")
 
 POLL = 30.0  # seconds: what a lost notification costs at most
+SYNC = 60.0  # seconds between looks at the customer's own tables
+HELD = 3600.0  # seconds before a source whose batch was held is asked again
 _STOP_LATENCY = 1.0
+_LONGEST_PAUSE = 15.0  # seconds between attempts while the database is away
 
 
 class Worker:
-    """``Worker(settings, clock).run(stop)``; ``clock`` is not asked when something is due: the database's is."""
+    """``Worker(settings, clock).run(stop)``; ``clock`` is not asked when something is due: the database's is.
+
+    Two lanes: one for the jobs that take a machine's memory, one at a time, and one for the rest, so that a look or a
+    detection does not wait behind a refresh. Both make their slots' work in child processes.
+    """
 
     def __init__(self, settings: Settings, clock: Callable[[], datetime], database: Database | None = None) -> None:
         self.settings = settings
         self.clock = clock
-        self.holder = f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}"
+        self.holder = f"{socket.gethostname()}:{os.getpid()}"
         self._given = database
         self._ticker: str | None = None
+        self._synced = -SYNC
+        self._sync_said = ""
 
     def run(self, stop: threading.Event) -> None:
-        """Work until ``stop`` is set. While the database is away it waits, and goes on when it is back."""
+        """Work until ``stop`` is set. While the database is away it waits, and goes on when it is back.
+
+        Raises SchemaBehind when the database is not at this version's schema.
+        """
+        database = self._given or self._open(stop)
+        if database is None:
+            return
+        heavy = threading.Thread(target=self._lane, args=(database, stop, True), name="heavy-jobs", daemon=True)
+        heavy.start()
+        try:
+            self._lane(database, stop, False)
+        finally:
+            stop.set()
+            heavy.join()
+            if self._given is None:
+                database.close()
+
+    def _open(self, stop: threading.Event) -> Database | None:
         pause = 1.0
-        away = False
         while not stop.is_set():
             try:
-                database = self._given or Database.open(self.settings, role="worker")
-                try:
-                    with Listener(database) as listener:
-                        if away:
-                            log.warning("The database is back.")
-                        pause, away = 1.0, False
-                        self._work(database, listener, stop)
-                finally:
-                    if self._given is None:
-                        database.close()
+                return Database.open(self.settings, role="worker")
+            except SchemaBehind:
+                raise
+            except DatabaseAway as error:
+                log.warning("The worker waits: %s", error)
+                stop.wait(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+        return None
+
+    def _lane(self, database: Database, stop: threading.Event, heavy: bool) -> None:
+        pause, away = 1.0, False
+        while not stop.is_set():
+            try:
+                with Listener(database) as listener:
+                    if away:
+                        log.warning("The database is back.")
+                    pause, away = 1.0, False
+                    while not stop.is_set():
+                        if not self.step(database, stop, heavy=heavy):
+                            self._sleep(listener, stop)
             except DatabaseAway as error:
                 if not away:
                     log.warning("The worker waits: %s", error)
                 away = True
                 stop.wait(pause)
-                pause = min(2 * pause, 15.0)
-
-    def _work(self, database: Database, listener: Listener, stop: threading.Event) -> None:
-        try:
-            while not stop.is_set():
-                if not self.step(database, stop):
-                    self._sleep(listener, stop)
-        finally:
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            except Exception:
+                log.exception("The worker stumbled and goes on in %.0f s.", POLL)
+                stop.wait(POLL)
+        if not heavy:
             self.leave(database)
 
     def leave(self, database: Database) -> None:
@@ -80,14 +112,12 @@ class Worker:
             if listener.wait(_STOP_LATENCY):
                 return
 
-    def step(self, database: Database, stop: threading.Event | None = None) -> bool:
-        """One turn: make due slots, bury lost ones, do one job. Whether there was one."""
-        self._ticker = jobs.take_lease(database, "ticker", self.holder, token=self._ticker)
-        if self._ticker is not None:
-            tick(database)
-            for lost in jobs.bury(database):
-                log.error("The job %s of %s is dead: %s", lost["name"], lost["scheduled_for"], lost["error"])
-        claim = jobs.claim(database, alone=job_service.ALONE)
+    def step(self, database: Database, stop: threading.Event | None = None, *, heavy: bool | None = None) -> bool:
+        """One turn of a lane (None: of both): make what is due, do one job. Whether there was one."""
+        if not heavy:
+            self._tick(database)
+        names = None if heavy is None else [name for name in job_service.JOBS if (name in job_service.ALONE) == heavy]
+        claim = jobs.claim(database, names=names, alone=job_service.ALONE)
         if claim is None:
             return False
         log.info("Starting the job %s (slot %d, attempt %d).", claim.name, claim.id, claim.attempts)
@@ -103,6 +133,39 @@ class Worker:
         else:
             log.info("The job %s is done after %.1f s.", claim.name, time.monotonic() - begun)
         return True
+
+    def _tick(self, database: Database) -> None:
+        self._ticker = jobs.take_lease(database, "ticker", self.holder, token=self._ticker)
+        if self._ticker is None:
+            return
+        tick(database)
+        for lost in jobs.bury(database):
+            log.error("The job %s of %s is dead: %s", lost["name"], lost["scheduled_for"], lost["error"])
+        if time.monotonic() - self._synced >= SYNC and self._has_source():
+            self._synced = time.monotonic()
+            self._sync(database)
+
+    def _has_source(self) -> bool:
+        return bool(self.settings.source_database_url or self.settings.database_url)
+
+    def _sync(self, database: Database) -> None:
+        """Look at the customer's own tables. What is wrong there is said once, not every minute."""
+        from trendcast.services.sync import sync
+
+        said = ""
+        try:
+            summary = sync(database, self.settings, full=False, actor="worker", clock=self.clock)
+            if any(table.status == "held" for table in summary.tables):
+                # It would be held again every minute, until someone looks at it.
+                self._synced += HELD - SYNC
+                said = "a batch that looks wrong is held"
+        except DatabaseAway:
+            raise
+        except TrendCastError as error:
+            said = str(error)
+        if said and said != self._sync_said:
+            log.warning("Your own tables: %s", said)
+        self._sync_said = said
 
 
 def tick(database: Database) -> None:

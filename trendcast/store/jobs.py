@@ -57,13 +57,19 @@ def enqueue(
 
 
 def claim(
-    db: Database, *, slot_id: int | None = None, alone: Sequence[str] = (), connection: Connection | None = None
+    db: Database,
+    *,
+    slot_id: int | None = None,
+    names: Sequence[str] | None = None,
+    alone: Sequence[str] = (),
+    connection: Connection | None = None,
 ) -> Claim | None:
-    """Take the next due slot, or this one; None when there is nothing to take."""
+    """Take the next due slot, of these names or this one; None when there is nothing to take."""
     if connection is None:
         with db.transaction() as own:
-            return claim(db, slot_id=slot_id, alone=alone, connection=own)
-    rows = db.rows("job_claim", connection=connection, id=slot_id, alone=list(alone))
+            return claim(db, slot_id=slot_id, names=names, alone=alone, connection=own)
+    wanted = None if names is None else list(names)
+    rows = db.rows("job_claim", connection=connection, id=slot_id, names=wanted, alone=list(alone))
     return Claim(**rows[0]) if rows else None
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 from sqlalchemy import Connection
 
 from trendcast.errors import LeaseLost, TrendCastError
+from trendcast.store import jobs
 from trendcast.store.engine import Database
 
 QUANTILES = ("q025", "q05", "q10", "q25", "q50", "q75", "q90", "q95", "q975")
@@ -92,6 +93,7 @@ def publish(
         listed = ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in wrong.items())
         raise TrendCastError(f"The new forecast failed its checks ({listed}) and was not published.")
     db.execute("forecast_log_add", connection=connection, run_id=run_id)
+    jobs.assert_token(db, connection, token)  # from here to the commit nobody can take the job over
     shown = db.rows(
         "run_publish", connection=connection, run_id=run_id, token=token, n_series=n_series, summary=dict(summary)
     )
