@@ -472,7 +472,7 @@ def _numbers(values: pa.Array, column: Column, decimal_comma: bool, failures: _F
 
 _NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$"
 _NOT_FINITE = r"(?i)^[+-]?(?:nan|inf|infinity)$"
-_COMMA_NUMBER = r"^[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+)?(?:,\d+)?(?:[eE][+-]?\d+)?$"
+_COMMA_NUMBER = r"^[+-]?(?:(?:\d+|\d{1,3}(?:\.\d{3})+)(?:,\d*)?|,\d+)(?:[eE][+-]?\d+)?$"
 
 
 def parse_numbers(texts: pa.Array, *, decimal_comma: bool = False) -> tuple[pa.Array, np.ndarray, np.ndarray]:
