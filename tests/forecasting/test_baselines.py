@@ -86,7 +86,8 @@ def test_a_promotion_ratio_is_not_fooled_by_weekday_or_season() -> None:
     dates = pd.date_range("2022-01-01", periods=730)
     weekend = dates.day_of_week >= 5
     autumn = dates.month >= 9
-    units = 50.0 * np.where(weekend, 2, 1) * (1 - 0.5 * np.sin(2 * np.pi * dates.day_of_year / 365))
+    season = 1 - 0.5 * np.sin(2 * np.pi * dates.day_of_year.to_numpy() / 365)
+    units = 50.0 * np.where(weekend, 2, 1) * season
     assert units[weekend & autumn].mean() > 2 * units.mean()
     promotion = weekend & autumn & (np.arange(730) // 7 % 2 == 0)
     panel = Panel.from_frames(one_series(units, start="2022-01-01", promotion_flag=promotion))
