@@ -141,6 +141,17 @@ def test_only_changed_days_are_read_again_however_old(db: Database, customer: Cu
     assert frame.loc["2024-05-01", "sales_units"] == 50
 
 
+def test_once_an_hour_every_day_is_looked_at(db: Database, customer: Customer) -> None:
+    from sqlalchemy import text
+
+    run(db, customer)
+    customer.run("UPDATE sales_daily SET sales_units = 77 WHERE date_id = '2024-01-05' AND region = 'North'")
+    assert run(db, customer, full=False).table("sales_daily").status == "same"
+    with db.transaction() as connection:
+        connection.execute(text("UPDATE sync_source SET full_at = now() - interval '1 hour'"))
+    assert run(db, customer, full=False).table("sales_daily").changed == 2
+
+
 def test_a_value_put_back_is_put_back_here_too(db: Database, customer: Customer) -> None:
     run(db, customer)
     changed = "UPDATE sales_daily SET sales_units = {} WHERE date_id = '2024-04-29' AND region = 'North'"

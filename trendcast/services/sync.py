@@ -1,8 +1,8 @@
 """Sync: the customer's own tables over SQL, day by day, with the checks and the merge of a load.
 
-Of every day a mark of its rows is kept. A sync compares the marks of the last weeks (``full``: of all days) with those
-of the source and reads the days that changed, whole. So a new day, a late row and a correction of last year are all
-found, without keys, timestamps or triggers there. Rows that vanish from the source are kept here: a table that is
+Of every day a mark of its rows is kept. A sync compares the marks of the last weeks (once an hour: of all days) with
+those of the source and reads the days that changed, whole. So a new day, a late row and a correction of last year are
+all found, without keys, timestamps or triggers there. Rows that vanish from the source are kept here: a table that is
 emptied to be filled again must not empty ours.
 """
 
@@ -36,6 +36,8 @@ _SETTINGS = {
     "plan_daily": "sync_plan_table",
 }
 
+FULL_EVERY_MINUTES = 60
+
 
 @dataclass(frozen=True)
 class _Changes:
@@ -58,7 +60,8 @@ def sync(
     """Bring over what is new or changed in the customer's tables.
 
     ``full`` looks at every day of the source (one pass over its tables), otherwise only at the look-back window before
-    the newest day seen. Raises NotConfigured when there is no sales table, InvalidInput when a column is missing.
+    the newest day seen, and at every day when that was last done an hour ago. Raises NotConfigured when there is no
+    sales table, InvalidInput when a column is missing.
     """
     started = time.perf_counter()
     url = str(settings.source_database_url or db.url)
@@ -82,7 +85,9 @@ def sync(
             key = _source_key(url, found)
             on_progress(f"{name}: looking for changes", 0, 1)
             seen = {row["day"]: (row["rows"], row["mark"]) for row in db.rows("sync_days", source=key)}
-            since = None if full else _since(list(seen), int(str(settings.sync_lookback_days)), clock().date())
+            age = db.rows("sync_full_age", source=key)
+            due = full or not age or age[0]["minutes"] >= FULL_EVERY_MINUTES
+            since = None if due else _since(list(seen), int(str(settings.sync_lookback_days)), clock().date())
             changes = _compare(source.days(found, since), seen, all_days=since is None)
             on_progress(f"{name}: looking for changes", 1, 1)
             result = _bring(source, found, table, changes, loader, summary, on_progress)
@@ -95,6 +100,8 @@ def sync(
                     rows=changes.read["rows"].tolist(),
                     marks=changes.read["mark"].tolist(),
                 )
+            if since is None and result.status != "held":
+                db.execute("sync_full_done", source=key)
             if changes.gone:
                 shown = ", ".join(changes.gone[:3]) + (" ..." if len(changes.gone) > 3 else "")
                 result.notes.append(
