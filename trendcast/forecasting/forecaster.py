@@ -114,8 +114,7 @@ class Forecaster:
         self.hierarchy = Hierarchy.of(bottom.series)
         self.on_progress = on_progress
         self.threads = threads
-        self._said: dict[tuple[int, int], tuple[np.ndarray, dict[str, dict[str, Any]]]] = {}
-        self._by_member: dict[tuple[str, int, int], Any] = {}
+        self._said: dict[tuple[str, int, int], MemberForecast | None] = {}
         self.failures: dict[str, str] = {}
 
     def known_at(self, history: int) -> Panel:
@@ -123,37 +122,44 @@ class Forecaster:
         return self.hierarchy.panel(self.bottom.as_of(history))
 
     def members_at(self, history: int, anchor: int) -> tuple[np.ndarray, dict[str, dict[str, Any]]]:
-        """What each member says at the origin, (M, S, H), and its extras. Members that are fitted only now and then
-        take their parameters from ``anchor``. One that fails says NaN, and why stands in ``failures``."""
-        if (history, anchor) not in self._said:
-            panel = self.known_at(history)
-            said = np.full((len(self.member_table), len(self.hierarchy.nodes), self.horizon), np.nan)
-            extras: dict[str, dict[str, Any]] = {}
-            for m, member in enumerate(self.member_table):
-                result = self._ask(member, panel, history, anchor)
-                if result is not None:
-                    said[m], extras[member.name] = result.mean, result.extras
-            self._said[history, anchor] = (said, extras)
-        return self._said[history, anchor]
+        """What each member says at the origin, (M, S, H), and its extras (at the panel's own origin). Members that are
+        fitted only now and then take their parameters from ``anchor``. One that fails says NaN, and why stands in
+        ``failures``."""
+        panel: Panel | None = None
+        means, extras = [], {}
+        for member in self.member_table:
+            if self._key(member, history, anchor) not in self._said:
+                panel = panel or self.known_at(history)
+                self._ask(member, panel, history, anchor)
+            result = self._said[self._key(member, history, anchor)]
+            if result is None:
+                means.append(np.full((len(self.hierarchy.nodes), self.horizon), np.nan))
+            else:
+                means.append(result.mean)
+                extras[member.name] = result.extras
+        return np.stack(means), extras
 
-    def _ask(self, member: Member, panel: Panel, history: int, anchor: int) -> MemberForecast | None:
-        key = (member.name, history, anchor if member.stateful else 0)
-        if key in self._by_member:
-            return self._by_member[key]
+    @staticmethod
+    def _key(member: Member, history: int, anchor: int) -> tuple[str, int, int]:
+        return (member.name, history, anchor if member.stateful else 0)
+
+    def _ask(self, member: Member, panel: Panel, history: int, anchor: int) -> None:
+        """Note what a member says at the origin of ``panel``; None when it fails."""
         result: MemberForecast | None = None
         try:
             if not member.stateful or history == anchor:
                 result = member.forecast(panel, self.horizon)
             else:
-                at_anchor = self._by_member.get((member.name, anchor, anchor))
-                if at_anchor is None:
-                    at_anchor = self._ask(member, self.known_at(anchor), anchor, anchor)
-                if at_anchor is not None:
-                    result = member.forecast(panel, self.horizon, state=at_anchor.extras["state"])
+                start = self._said.get(self._key(member, anchor, anchor))
+                if start is not None:
+                    result = member.forecast(panel, self.horizon, state=start.extras["state"])
         except Exception as error:  # noqa: BLE001  a broken member never stops a run; it is reported
             self.failures[member.name] = f"{type(error).__name__}: {error}"
-        self._by_member[key] = result
-        return result
+        if result is not None and history != self.bottom.history:
+            # Only the newest origin is explained; fitted models of thirteen more would fill the memory.
+            kept = {name: value for name, value in result.extras.items() if name == "state" and history == anchor}
+            result = MemberForecast(result.mean, kept)
+        self._said[self._key(member, history, anchor)] = result
 
     def prepare(self, histories: Sequence[int]) -> None:
         """Compute what the members say at these origins and at the earlier ones they learn from, two at a time."""
@@ -161,14 +167,13 @@ class Forecaster:
         for history in histories:
             anchor = self.anchor_for(history)
             wanted.update({(h, anchor): None for h in [*self.origins_for(history), history]})
-        todo = [key for key in wanted if key not in self._said]
+        todo = [key for key in wanted if any(self._key(m, *key) not in self._said for m in self.member_table)]
         self.on_progress("members", 0, len(todo))
         # The parameters of stateful members first: two threads would both fit them.
         for anchor in dict.fromkeys(anchor for _, anchor in todo):
-            panel = self.known_at(anchor)
             for member in self.member_table:
-                if member.stateful:
-                    self._ask(member, panel, anchor, anchor)
+                if member.stateful and self._key(member, anchor, anchor) not in self._said:
+                    self._ask(member, self.known_at(anchor), anchor, anchor)
         with ThreadPoolExecutor(self.threads) as pool:
             for done, _ in enumerate(pool.map(lambda key: self.members_at(*key), todo), start=1):
                 self.on_progress("members", done, len(todo))

@@ -1,0 +1,285 @@
+"""A refresh publishes one checked run or nothing; what it publishes is one retailer seen from every level."""
+
+import datetime as dt
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from sqlalchemy import text
+
+from trendcast.demo import generate
+from trendcast.errors import Conflict, LeaseLost, TrendCastError
+from trendcast.services import forecast
+from trendcast.services import jobs as job_service
+from trendcast.services.load import load_frames
+from trendcast.services.refresh import PARTS, refresh
+from trendcast.store import jobs, runs
+
+LAST_DAY = dt.date(2026, 9, 30)
+
+
+def clock():
+    return dt.datetime.now(dt.UTC)
+
+
+def silent(*_, **__):
+    """Nobody watches."""
+
+
+def claimed(db):
+    claim = jobs.claim(db, slot_id=job_service.enqueue(db, "refresh"))
+    assert claim is not None
+    return claim
+
+
+def do_refresh(db):
+    claim = claimed(db)
+    result = refresh(db, clock, silent, claim.token)
+    jobs.finish(db, claim.id, claim.token, result)
+    return result
+
+
+@pytest.fixture
+def small(db, monkeypatch):
+    """Two categories in two regions, and only the naive members: what is tested is the run, not the models."""
+    from trendcast.forecasting import forecaster
+    from trendcast.forecasting.members import MEMBERS
+
+    quick = tuple(member for member in MEMBERS if member.name in {"naive7", "naive364"})
+    defaults = forecaster.Forecaster.__init__.__kwdefaults__
+    monkeypatch.setattr(forecaster.Forecaster.__init__, "__kwdefaults__", {**defaults, "members": quick})
+    load_frames(db, generate(2, 2, 0, 2, LAST_DAY), source="test")
+    return db
+
+
+def count(db, sql):
+    with db.read() as connection:
+        return connection.execute(text(sql)).scalar()
+
+
+def test_nothing_loaded_is_said_in_a_sentence(db):
+    with pytest.raises(Conflict, match="load data first"):
+        refresh(db, clock, silent, claimed(db).token)
+    assert count(db, "SELECT count(*) FROM run") == 0
+
+
+def test_the_published_run_is_whole_and_adds_up(demo_db):
+    run = forecast.current_run(demo_db)
+    index = forecast.series_index(demo_db, run.id)
+    assert run.last_day == LAST_DAY
+    assert run.n_series == len(index) == 1 + 2 + 3 + 6
+    daily = demo_db.frame("forecast_daily", run_id=run.id, series_ids=index["series_id"].tolist())
+    assert len(daily) == len(index) * run.horizon
+    level = daily["series_id"].map(index.set_index("series_id")["level"])
+    totals = daily.groupby([level, "date_id"])["mean"].sum().unstack(0)
+    for name in totals:
+        assert totals[name].to_numpy() == pytest.approx(totals["total"].to_numpy(), rel=1e-9)
+    assert (np.diff(daily[list(runs.QUANTILES)].to_numpy(), axis=1) >= 0).all()
+    weekly = demo_db.frame("forecast_weekly", run_id=run.id, series_ids=index["series_id"].tolist())
+    assert set(weekly["week"].dt.day_of_week) == {0}
+    first = weekly[weekly["series_id"] == index["series_id"].iloc[0]].iloc[0]
+    one = daily[daily["series_id"] == index["series_id"].iloc[0]].set_index("date_id")["mean"]
+    assert first["mean"] == pytest.approx(one.loc[first["week"] : first["week"] + pd.Timedelta(6, "D")].sum())
+
+
+def test_every_member_took_part(demo_db):
+    summary = forecast.current_run(demo_db).summary
+    assert summary["failures"] == {}
+    assert {"structural", "profile", "naive7", "naive364"} <= set(summary["members"])
+
+
+def test_history_is_what_was_loaded(demo_db):
+    run = forecast.current_run(demo_db)
+    index = forecast.series_index(demo_db, run.id)
+    row = index[(index["level"] == "category_region")].iloc[0]
+    history = forecast.history_daily(demo_db, run, [int(row["series_id"])])
+    with demo_db.read() as connection:
+        loaded = connection.execute(
+            text("SELECT date_id, sales_units FROM sales_daily WHERE product_category = :c AND region = :r ORDER BY 1"),
+            {"c": row["product_category"], "r": row["region"]},
+        ).all()
+    assert history["units"].tolist() == [units for _, units in loaded]
+    assert [day.date() for day in history["date_id"]] == [day for day, _ in loaded]
+    total = index[index["level"] == "total"]["series_id"].astype(int).tolist()
+    bottom = index[index["level"] == "category_region"]["series_id"].astype(int).tolist()
+    whole = forecast.history_daily(demo_db, run, total)["units"].to_numpy()
+    assert forecast.history_daily(demo_db, run, bottom)["units"].to_numpy() == pytest.approx(whole, rel=1e-6)
+
+
+def test_the_parts_sum_to_what_was_sold_and_to_the_forecast(demo_db):
+    run = forecast.current_run(demo_db)
+    series_id = int(forecast.series_index(demo_db, run.id)["series_id"].iloc[-1])
+    parts = forecast.components_daily(demo_db, run, series_id).set_index("date_id")
+    assert list(parts.columns) == [*PARTS, "rest"]
+    sums = parts.sum(axis=1)
+    sold = forecast.history_daily(demo_db, run, [series_id]).set_index("date_id")["units"].dropna()
+    ahead = forecast.forecast_daily(demo_db, run.id, [series_id]).set_index("date_id")["mean"]
+    assert sums.loc[sold.index].to_numpy() == pytest.approx(sold.to_numpy(), abs=1e-3)
+    assert sums.loc[ahead.index].to_numpy() == pytest.approx(ahead.to_numpy(), rel=1e-9, abs=1e-6)
+    assert parts["promotions"].abs().max() > 0
+    assert parts["holidays"].abs().max() > 0
+
+
+def test_several_series_have_bands_of_their_sum(demo_db):
+    run = forecast.current_run(demo_db)
+    index = forecast.series_index(demo_db, run.id)
+    regions = index[index["level"] == "region"]["series_id"].astype(int).tolist()
+    together = forecast.forecast_weekly(demo_db, run.id, regions)
+    total = forecast.forecast_weekly(demo_db, run.id, [int(index["series_id"].iloc[0])])
+    assert together["mean"].to_numpy() == pytest.approx(total["mean"].to_numpy())
+    quantiles = together[list(runs.QUANTILES)].to_numpy()
+    assert (np.diff(quantiles, axis=1) >= 0).all()
+    apart = [forecast.forecast_weekly(demo_db, run.id, [one])[list(runs.QUANTILES)].to_numpy() for one in regions]
+    # Errors of regions partly cancel: adding up the ends of their bands would be too wide, or much too narrow.
+    width, added = quantiles[:, 8] - quantiles[:, 0], sum(q[:, 8] - q[:, 0] for q in apart)
+    assert (width < 1.6 * added).all()
+    assert (width > 0.3 * added).all()
+
+
+def test_accuracy_is_out_of_sample_and_beats_both_naives(demo_db):
+    run = forecast.current_run(demo_db)
+    figures = forecast.accuracy(demo_db, run.id, "category_region")
+    overall = figures[figures["horizon_week"] == 0].set_index("model")
+    assert overall.loc["combination", "wape"] < overall.loc[["naive7", "naive364"], "wape"].min()
+    assert overall.loc["combination", "coverage80"] == pytest.approx(0.8, abs=0.06)
+    assert overall.loc["combination", "coverage95"] == pytest.approx(0.95, abs=0.03)
+    own = forecast.series_accuracy(demo_db, run.id, [int(forecast.series_index(demo_db, run.id)["series_id"].iloc[-1])])
+    assert own["weeks"] > 100
+    assert own["best_naive"] in ("naive7", "naive364")
+
+
+def test_publishing_needs_the_lease(small):
+    """Another worker took over: nothing is shown, nothing is left of the run but its failure."""
+    do_refresh(small)
+    shown = forecast.current_run(small).id
+    claim = claimed(small)
+    with small.transaction() as connection:
+        connection.execute(text("UPDATE job_slot SET lease_token = gen_random_uuid() WHERE id = :id"), {"id": claim.id})
+    with pytest.raises(LeaseLost):
+        refresh(small, clock, silent, claim.token)
+    assert forecast.current_run(small).id == shown
+    assert count(small, "SELECT count(*) FROM run WHERE status = 'building'") == 0
+    assert count(small, f"SELECT count(*) FROM forecast WHERE run_id <> {shown}") == 0
+
+
+def test_a_run_that_fails_its_checks_is_not_shown(small, monkeypatch):
+    do_refresh(small)
+    shown = forecast.current_run(small).id
+    original = runs.write_forecast
+
+    def upside_down(db, connection, table, run_id, ids, dates, means, quantiles):
+        return original(db, connection, table, run_id, ids, dates, means, quantiles[:, :, ::-1])
+
+    monkeypatch.setattr(runs, "write_forecast", upside_down)
+    with pytest.raises(TrendCastError, match="not monotone"):
+        refresh(small, clock, silent, claimed(small).token)
+    assert forecast.current_run(small).id == shown
+    assert count(small, f"SELECT count(*) FROM forecast WHERE run_id <> {shown}") == 0
+    assert forecast.current_run(small).failed_since is not None
+
+
+KILLED = """
+import datetime as dt, sys
+from trendcast.store.engine import Database
+from trendcast.services.refresh import refresh
+db = Database(sys.argv[1], role="worker")
+def progress(stage, done, total, **facts):
+    print(stage, flush=True)
+    if stage == sys.argv[3]:
+        import time
+        time.sleep(60)
+refresh(db, lambda: dt.datetime.now(dt.UTC), progress, sys.argv[2])
+"""
+
+
+@pytest.mark.parametrize("stage", ["Fitting the models", "Writing the forecasts"])
+def test_killed_at_any_stage_the_old_run_is_served_and_the_next_attempt_works(small, stage):
+    do_refresh(small)
+    shown = forecast.current_run(small).id
+    claim = claimed(small)
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, small.url, claim.token, stage],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+    ) as process:
+        for line in process.stdout:
+            if line.strip() == stage:
+                break
+        time.sleep(0.2)
+        process.send_signal(signal.SIGKILL)
+    assert forecast.current_run(small).id == shown
+    assert count(small, f"SELECT count(*) FROM forecast WHERE run_id <> {shown}") == 0
+    with small.transaction() as connection:
+        connection.execute(
+            text("UPDATE job_slot SET state = 'dead', finished_at = now() WHERE id = :id"), {"id": claim.id}
+        )
+    do_refresh(small)
+    assert forecast.current_run(small).id > shown
+    assert count(small, "SELECT count(*) FROM run WHERE status = 'building'") == 0
+
+
+def test_what_was_published_is_scored_when_the_truth_arrives(small):
+    do_refresh(small)
+    assert count(small, "SELECT count(*) FROM forecast_log WHERE scored_at IS NOT NULL") == 0
+    later = generate(2, 2, 0, 2, LAST_DAY + dt.timedelta(days=14))["sales_daily"]
+    day = pd.to_datetime(later["date_id"]).dt.date
+    new = later[day > LAST_DAY]
+    for until in (7, 14):
+        week = later[(day > LAST_DAY) & (day <= LAST_DAY + dt.timedelta(days=until))]
+        load_frames(small, {"sales_daily": week}, source="test", accept=True)
+        do_refresh(small)
+    rows = small_frame(
+        small,
+        "SELECT l.* FROM forecast_log l WHERE scored_at IS NOT NULL AND level = 'category_region' AND lag_weeks = 1",
+    )
+    assert len(rows) == 4
+    for row in rows.itertuples():
+        days = new[
+            (new["product_category"] == row.product_category)
+            & (new["region"] == row.region)
+            & (pd.to_datetime(new["date_id"]) >= pd.Timestamp(row.week))
+            & (pd.to_datetime(new["date_id"]) < pd.Timestamp(row.week) + pd.Timedelta(7, "D"))
+        ]
+        assert row.actual == pytest.approx(days["sales_units"].sum())
+        assert row.forecast_accuracy == pytest.approx(max(0, 1 - abs(row.mean - row.actual) / row.actual))
+        assert row.bias == pytest.approx((row.mean - row.actual) / row.actual)
+    run = forecast.current_run(small)
+    before = forecast.last_week_forecast(
+        small, run.id, [int(forecast.series_index(small, run.id)["series_id"].iloc[0])]
+    )
+    assert len(before) >= 10
+
+
+def small_frame(db, sql):
+    with db.read() as connection:
+        return pd.DataFrame(connection.execute(text(sql)).mappings().all())
+
+
+def test_old_runs_are_thinned_to_weekly_sums(small):
+    for _ in range(3):
+        do_refresh(small)
+    runs.thin(small, keep=1)
+    assert count(small, "SELECT count(DISTINCT run_id) FROM forecast") == 1
+    # 30 September 2026 is no Sunday: the other two are gone, not thinned.
+    assert count(small, "SELECT count(*) FROM run WHERE status = 'ready'") == 1
+    assert count(small, "SELECT count(*) FROM forecast_log") > 0
+
+
+def test_packed_days_come_back_as_they_were():
+    rng = np.random.default_rng(0)
+    units = np.where(rng.random(50) < 0.1, np.nan, rng.gamma(2, 100, 50)).astype(np.float32)
+    promotion = np.where(rng.random(50) < 0.2, np.nan, rng.random(50))
+    stockout = rng.random(50) < 0.1
+    frame = runs.unpack_history(runs.pack_history(units, np.ones(50), promotion, stockout))
+    assert np.array_equal(frame["units"], units.astype(float), equal_nan=True)
+    assert frame["promotion"].to_numpy() == pytest.approx(promotion, abs=0.003, nan_ok=True)
+    assert (frame["open"] == 1).all()
+    assert np.array_equal(frame["stockout"], stockout)
+    parts = rng.normal(size=(5, 50)) * 1000
+    assert runs.unpack_parts(runs.pack_parts(parts), 5) == pytest.approx(parts, abs=0.1)
