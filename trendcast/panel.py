@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from trendcast.errors import InvalidInput
-from trendcast.features.calendar import Events, gaps, infer_open, to_days
+from trendcast.features.calendar import Events, gaps, infer_open, project, to_days
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -220,7 +220,8 @@ class Panel:
             opening=opening,
         )
         regions = sorted(set(series["region"]) - {""})
-        panel = replace(panel, events=Events.build(events, panel.dates, regions, _region_weights(panel, regions)))
+        calendar = project(events, panel.dates[-1])
+        panel = replace(panel, events=Events.build(calendar, panel.dates, regions, _region_weights(panel, regions)))
         return replace(panel, open=_open(panel))
 
 

@@ -181,3 +181,48 @@ def test_rossmann_has_one_store_a_category_and_rebuilt_stores_are_closed() -> No
     assert panel.open[:, 942:][:, ~sundays].mean() > 0.98
     share = hierarchy.panel(panel).open[0]
     assert share[(np.datetime64("2014-10-01") - panel.first_day).astype(int)] == pytest.approx(0.84, abs=0.03)
+
+
+def carried_on(days: list[str], until: str, end: str | None = None) -> list[str]:
+    """The days project() adds for one event seen on `days`; the table itself goes on to `end` by another event."""
+    frame = pd.DataFrame({"date_id": pd.to_datetime(days), "region": "", "event": "it"})
+    frame = pd.concat(
+        [frame, pd.DataFrame({"date_id": [pd.Timestamp(end or days[-1])], "region": [""], "event": ["x"]})]
+    )
+    after = calendar.project(frame, np.datetime64(until))
+    assert after is not None
+    return after[(after["event"] == "it")]["date_id"].astype(str).str[:10].tolist()[len(days) :]
+
+
+def test_known_rules_carry_events_on_beyond_the_table() -> None:
+    assert carried_on(["2013-07-04", "2014-07-04", "2015-07-04"], "2017-01-01") == ["2016-07-04"]
+    thanksgiving = ["2013-11-28", "2014-11-27", "2015-11-26"]
+    assert carried_on(thanksgiving, "2017-01-01") == ["2016-11-24"]
+    last_monday_of_may = ["2011-05-30", "2012-05-28", "2013-05-27", "2014-05-26", "2015-05-25"]
+    assert carried_on(last_monday_of_may, "2016-12-31") == ["2016-05-30"]
+    good_friday = ["2021-04-02", "2022-04-15", "2023-04-07"]
+    assert carried_on(good_friday, "2024-12-31") == ["2024-03-29"]
+    benefits = [str(day.date()) for day in pd.date_range("2023-01-01", "2024-02-29") if day.day in (1, 3, 15)]
+    assert carried_on(benefits, "2024-04-10", "2024-02-29") == ["2024-03-01", "2024-03-03", "2024-03-15", "2024-04-01",
+                                                                  "2024-04-03"]  # fmt: skip
+
+
+def test_what_follows_no_rule_is_not_invented() -> None:
+    assert carried_on(["2023-08-11"], "2024-12-31") == [], "once is no rule"
+    ramadan = ["2021-04-13", "2022-04-02", "2023-03-23"]
+    assert carried_on(ramadan, "2024-12-31") == []
+    assert carried_on(["2013-07-04", "2014-07-04", "2015-07-04"], "2016-12-31", "2016-12-30") == [], (
+        "the table knows better"
+    )
+
+
+def test_a_name_for_many_days_goes_on_where_two_years_agree() -> None:
+    both = ["01-01", "05-01", "10-03"]
+    days = [f"{year}-{day}" for year in (2022, 2023) for day in both]
+    days += ["2022-04-18", "2023-04-10", "2022-02-07"]  # Easter Monday twice, and one day of 2022 only
+    assert carried_on(sorted(days), "2024-12-31", "2023-12-31") == [
+        "2024-01-01",
+        "2024-04-01",
+        "2024-05-01",
+        "2024-10-03",
+    ]

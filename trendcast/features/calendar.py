@@ -79,6 +79,80 @@ class Events:
         return Events(self.names, self.regions, self.indicator[:, :, :days])
 
 
+def project(frame: pd.DataFrame | None, until: np.datetime64) -> pd.DataFrame | None:
+    """The events table carried on beyond its own last day, as far as the past shows a rule.
+
+    A name seen on the same days of every month of the last year goes on so. A rare name (once or twice a year, for at
+    least two years) goes on by the one rule that explains all its days: the date, the distance from Easter, or the
+    n-th (or last) weekday of a month. Of other names the days go on that fell on the same date, or as far from Easter, in both
+    of the last two years. The table's own days always stand as they are.
+    """
+    if frame is None or len(frame) == 0:
+        return frame
+    day = to_days(frame["date_id"])
+    last = np.datetime64(int(day.max()), "D")
+    ahead = np.arange(last + DAY, until + DAY)
+    if not len(ahead):
+        return frame
+    region = (
+        frame["region"].fillna("").astype(str).to_numpy(object)
+        if "region" in frame
+        else np.full(len(frame), "", object)
+    )
+    rules = _rules(ahead)
+    added = []
+    for (where, name), rows in pd.Series(day).groupby([region, frame["event"].astype(str).to_numpy(object)]):
+        seen = np.unique(rows.to_numpy()).astype("datetime64[D]")
+        again = _again(seen, last, ahead, rules)
+        if again.any():
+            added.append(pd.DataFrame({"date_id": ahead[again], "region": where, "event": name}))
+    if not added:
+        return frame
+    known = pd.DataFrame(
+        {"date_id": day.astype("datetime64[D]"), "region": region, "event": frame["event"].astype(str)}
+    )
+    return pd.concat([known, *added], ignore_index=True)
+
+
+def _rules(dates: np.ndarray) -> list[np.ndarray]:
+    """Per rule a key per date: the date, the distance from Easter, the n-th and the n-th last weekday of a month."""
+    _, month, day = year_month_day(dates)
+    next_month = (dates.astype("datetime64[M]") + 1).astype("datetime64[D]")
+    left = (next_month - dates).astype(int)
+    week = month * 10 + weekday(dates)
+    return [month * 100 + day, from_easter(dates), week * 10 + (day - 1) // 7, week * 10 + (left - 1) // 7]
+
+
+def _again(seen: np.ndarray, last: np.datetime64, ahead: np.ndarray, rules: list[np.ndarray]) -> np.ndarray:
+    """bool per day ahead: the event that was seen on those days will be on it."""
+    nothing = np.zeros(len(ahead), bool)
+    months = seen.astype("datetime64[M]")
+    whole = np.arange(last.astype("datetime64[M]") - 12, last.astype("datetime64[M]"))
+    days = [frozenset(year_month_day(seen[months == month])[2].tolist()) for month in whole]
+    if days[0] and all(other == days[0] for other in days):
+        return np.isin(year_month_day(ahead)[2], list(days[0]))
+    years, ahead_years = year_month_day(seen)[0], year_month_day(ahead)[0]
+    past = _rules(seen)
+    lived = np.unique(years)
+    if len(lived) < 2:
+        return nothing
+    if len(seen) <= 2 * len(lived):
+        for keys, coming in zip(past, rules, strict=True):
+            per_year = [frozenset(keys[years == year].tolist()) for year in lived]
+            # The first and the last year may be cut short.
+            full = max(per_year, key=len)
+            inner = per_year[1:-1]
+            if all(part <= full for part in per_year) and all(part == full for part in inner) and len(full) <= 2:
+                return np.isin(coming, list(full))
+        return nothing
+    found = nothing.copy()
+    for keys, coming in zip(past[:2], rules[:2], strict=True):
+        for year in np.unique(ahead_years):
+            both = set(keys[years == year - 1].tolist()) & set(keys[years == year - 2].tolist())
+            found |= (ahead_years == year) & np.isin(coming, list(both))
+    return found
+
+
 def to_days(column: pd.Series | np.ndarray) -> np.ndarray:
     """Dates of any spelling as int64 days since 1970-01-01."""
     values = column.to_numpy() if isinstance(column, pd.Series) else np.asarray(column)
