@@ -1,8 +1,8 @@
 -- The id of the slot made; no row when (name, scheduled_for) exists. Without a time it is due now. Wakes the workers.
 WITH made AS (
     INSERT INTO job_slot (name, scheduled_for, arguments, next_attempt_at)
-    SELECT :name, due, :arguments::jsonb, greatest(due, now())
-    FROM (SELECT coalesce(:scheduled_for::timestamptz, clock_timestamp()) AS due) AS t
+    VALUES (:name, coalesce(:scheduled_for::timestamptz, clock_timestamp()), :arguments::jsonb,
+            greatest(:scheduled_for::timestamptz, now()))
     ON CONFLICT (name, scheduled_for) DO NOTHING
     RETURNING id
 )

@@ -44,6 +44,7 @@ def test_progress_and_result_come_back(db: Database, limits: Settings) -> None:
 
     result = job_service.run_now(db, limits, "count", {"to": 4}, tell)
     assert result == {"sum": 10, "aware": True}
+    assert told[0][0] == "Counting"  # nobody else was at work: nothing to wait for
     assert ("Counting", 4, 4, 4) in told
     assert told[-1] == ("Resting", 1, 1, None)
     assert state(db) == ("done", None)
