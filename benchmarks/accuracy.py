@@ -47,8 +47,7 @@ def main() -> int:
     seconds = time.perf_counter() - started
     figures = pd.DataFrame(result["metrics"])
     overall = figures[figures["horizon_week"] == 0]
-    models = [m for m in ("combination", *dict.fromkeys(overall["model"])) if m in set(overall["model"])]
-    models = list(dict.fromkeys(models))
+    models = list(dict.fromkeys(["combination", *overall["model"]]))
     levels = [level for level in LEVELS if level in set(overall["level"])]
     print(f"{args.retailer}: {panel.n_series:,} bottom series, {args.horizon} days ahead, {args.origins} origins")
     print(f"({result['origins'][0]} to {result['origins'][-1]}); {seconds:.0f} s in all,")
@@ -59,9 +58,8 @@ def main() -> int:
             row = overall[overall["level"] == level].set_index("model")[name]
             print(f"| {level} | " + " | ".join(f"{row[model]:.2%}" for model in models) + " |")
         print()
-    print(
-        "The combination:\n\n| level | bias | MASE | scaled pinball | 80 % held | 95 % held |\n|---|---|---|---|---|---|"
-    )
+    print("The combination:\n\n| level | bias | MASE | scaled pinball | 80 % held | 95 % held |")
+    print("|---|---|---|---|---|---|")
     for level in levels:
         row = overall[(overall["level"] == level) & (overall["model"] == "combination")].iloc[0]
         print(
