@@ -84,8 +84,8 @@ def project(frame: pd.DataFrame | None, until: np.datetime64) -> pd.DataFrame | 
 
     A name seen on the same days of every month of the last year goes on so. A rare name (once or twice a year, for at
     least two years) goes on by the one rule that explains all its days: the date, the distance from Easter, or the
-    n-th (or last) weekday of a month. Of other names the days go on that fell on the same date, or as far from Easter, in both
-    of the last two years. The table's own days always stand as they are.
+    n-th (or last) weekday of a month. Of other names those days go on that fell on the same date, or as far from
+    Easter, in both of the last two years. The table's own days always stand as they are.
     """
     if frame is None or len(frame) == 0:
         return frame
