@@ -11,23 +11,24 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import multiprocessing
 import os
 import resource
 import shutil
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from datetime import date
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import pandas as pd
-import psutil
 
 from trendcast import settings
 from trendcast.demo import generate
-from trendcast.services.load import LoadSummary, load_directory
+from trendcast.services.load import load_directory
 from trendcast.store import embedded, migrate
 from trendcast.store.engine import Database
 
@@ -40,51 +41,61 @@ def main() -> int:
     folder.chmod(0o755)
     server = embedded.start(folder / "home")
     try:
-        db = Database(server.url, role="worker", server=server)
-        migrate.upgrade(db)
-        measure(db, folder, args.rows, embedded.postmaster(server.data))
-        db.close()
+        migrate.upgrade(server.url)
+        measure(server, folder, args.rows)
     finally:
         server.release()
         shutil.rmtree(folder, ignore_errors=True)
     return 0
 
 
-def measure(db: Database, folder: Path, rows: int, postmaster: psutil.Process | None) -> None:
+def measure(server: embedded.Server, folder: Path, rows: int) -> None:
     real = Path(str(settings.load().real_data)) / "rossmann"
     if rows == 0 and real.is_dir():
         name, source = "rossmann, sales_daily.csv.gz", real
     else:
         name, source = "generated, sales_daily.csv", make(folder / "generated", rows or 1_000_000)
-    print(f"| {name} | rows | new | changed | unchanged | seconds | processor seconds |")
-    print("|---|---|---|---|---|---|---|")
-    row("first load", db, source, postmaster)
-    row("the same file again", db, source, postmaster)
-    row("corrected: every 100th value", db, correct(source, folder / "corrected"), postmaster)
-    row("one day more", db, next_day(source, folder / "next"), postmaster)
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"\nPeak memory of the loading process: {own:.0f} MB. Load average {os.getloadavg()[0]:.1f} on "
-          f"{os.cpu_count()} cores.")  # fmt: skip
+    print(f"| {name} | rows | new | changed | unchanged | seconds | processor seconds | peak MB |")
+    print("|---|---|---|---|---|---|---|---|")
+    row("first load", server, source)
+    row("the same file again", server, source)
+    row("corrected: every 100th value", server, correct(source, folder / "corrected"))
+    row("one day more", server, next_day(source, folder / "next"))
+    print(f"\nLoad average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.")
 
 
-def row(name: str, db: Database, folder: Path, postmaster: psutil.Process | None) -> None:
-    db.ping()
-    before = busy(postmaster)
-    started = time.perf_counter()
-    summary: LoadSummary = load_directory(db, folder, accept=True)
-    seconds = time.perf_counter() - started
+def row(name: str, server: embedded.Server, folder: Path) -> None:
+    """One load in a process of its own, so that its memory is its own."""
+    before = busy(server)
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        rows, new, changed, unchanged, seconds, used, peak = pool.submit(load, server.url, folder).result()
+    counts = f"{rows:,} | {new:,} | {changed:,} | {unchanged:,}"
+    print(f"| {name} | {counts} | {seconds:.1f} | {used + busy(server) - before:.1f} | {peak:.0f} |", flush=True)
+
+
+def load(url: str, folder: Path) -> tuple[int, int, int, int, float, float, float]:
+    """Load the folder: rows, new, changed, unchanged, seconds, processor seconds and peak MB of this process."""
+    db = Database(url, role="worker")
+    started, used = time.perf_counter(), time.process_time()
+    summary = load_directory(db, folder, accept=True)
+    seconds, used = time.perf_counter() - started, time.process_time() - used
+    db.close()
     sales = summary.table("sales_daily")
-    counts = f"{sales.rows:,} | {sales.new:,} | {sales.changed:,} | {sales.unchanged:,}"
-    print(f"| {name} | {counts} | {seconds:.1f} | {busy(postmaster) - before:.1f} |", flush=True)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return sales.rows, sales.new, sales.changed, sales.unchanged, seconds, used, peak
 
 
-def busy(postmaster: psutil.Process | None) -> float:
-    """Processor seconds so far of this process, the server and its present children."""
-    times = [time.process_time()]
-    for process in [postmaster, *postmaster.children()] if postmaster else []:
+def busy(server: embedded.Server) -> float:
+    """Processor seconds of the server so far, with the connections that have ended."""
+    postmaster = embedded.postmaster(server.data)
+    if postmaster is None:
+        return 0.0
+    times = postmaster.cpu_times()
+    total = times.user + times.system + times.children_user + times.children_system
+    for process in postmaster.children():
         used = process.cpu_times()
-        times.append(used.user + used.system)
-    return sum(times)
+        total += used.user + used.system
+    return total
 
 
 def make(folder: Path, rows: int) -> Path:
