@@ -48,7 +48,7 @@ class _Formatter(logging.Formatter):
         super().__init__(FORMAT)
         self._secrets = secrets
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name logging gives it
+    def formatMessage(self, record: logging.LogRecord) -> str:
         # A line break inside a message would let data forge a log line.
         line = super().formatMessage(record)
         return line.replace("\r", "\\r").replace("\n", "\\n")
@@ -83,7 +83,7 @@ def begin(settings: Settings, name: str) -> Path | None:
             handler.close()
     handlers: list[logging.Handler] = [_Stdout()]
     folder = Path(str(settings.home)) / "logs"
-    file: Path | None = folder / f"{name}.log"
+    file = folder / f"{name}.log"
     problem = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,7 +91,7 @@ def begin(settings: Settings, name: str) -> Path | None:
             RotatingFileHandler(file, maxBytes=FILE_BYTES, backupCount=FILES_KEPT, encoding="utf-8", delay=True)
         )
     except OSError as error:
-        file, problem = None, error
+        problem = error
     for handler in handlers:
         handler.setFormatter(formatter)
         handler.of_trendcast = True  # type: ignore[attr-defined]
@@ -100,7 +100,7 @@ def begin(settings: Settings, name: str) -> Path | None:
     adopt_foreign_loggers()
     if problem is not None:
         logging.getLogger(__name__).warning("Logs go to stdout only: %s cannot be written (%s).", folder, problem)
-    return file
+    return None if problem else file
 
 
 def adopt_foreign_loggers() -> None:

@@ -1,7 +1,8 @@
-"""What the ASGI app carries besides the pages: the REST routes, the guard in front of everything, and the background work.
+"""What the ASGI app carries besides the pages: the REST routes, the guard in front of everything, and the background
+work.
 
-`streamlit_app.py` hands all of it to `st.App`. Nothing here waits for the database: the server starts, shows the state, and
-goes on when the database is there.
+`streamlit_app.py` hands all of it to `st.App`. Nothing here waits for the database: the server starts, shows the state,
+and goes on when the database is there.
 """
 
 from __future__ import annotations
@@ -32,9 +33,10 @@ from trendcast.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-# Beside an entry file with a pages/ folder Streamlit lets the first request of a fresh server run pages/NAME.py directly,
-# without the entry file, so without its frame and checks, until someone has called st.navigation. This closes it before the
-# first request; a test asks a fresh server over the raw websocket. It is our only private import of Streamlit.
+# Beside an entry file with a pages/ folder Streamlit lets the first request of a fresh server run pages/NAME.py
+# directly, without the entry file, so without its frame and checks, until someone has called st.navigation. This closes
+# it before the first request; a test asks a fresh server over the raw websocket. It is our only private import of
+# Streamlit.
 PagesManager.uses_pages_directory = False
 
 # Seconds the background work gets to stop; a job's child process is ended at once, its slot is free for the next start.
@@ -47,7 +49,9 @@ def routes() -> list[BaseRoute]:
     Whatever else lies below its first path segments is its 404 as well; otherwise the page shell would answer 200."""
     paths = list(dict.fromkeys(str(getattr(route, "path")) for route in api.routes))  # noqa: B009
     segments = dict.fromkeys(path.split("/")[1] for path in paths)
-    strays = [path for segment in segments for path in (f"/{segment}", f"/{segment}/{{rest:path}}") if path not in paths]
+    strays = [
+        path for segment in segments for path in (f"/{segment}", f"/{segment}/{{rest:path}}") if path not in paths
+    ]
     return [Route(path, api) for path in [*paths, *strays]]
 
 

@@ -34,7 +34,7 @@ def failed(response: Any, status: int) -> str:
     body = response.json()
     assert body["success"] is False
     assert set(body) <= {"success", "error", "nearest"}
-    assert body["error"].strip() and body["error"][0].isprintable()
+    assert body["error"].strip()
     return body["error"]
 
 
@@ -75,14 +75,13 @@ def test_a_wrong_body_says_which_field_and_why(rest: Any, body: Any, said: str) 
     ],
 )  # fmt: skip
 def test_what_is_not_json_is_refused(rest: Any, raw: bytes) -> None:
-    response = rest.post("/forecast", content=raw, headers={"content-type": "application/json"})
-    assert response.status_code in (400, 422)
-    failed(response, response.status_code)
+    failed(rest.post("/forecast", content=raw, headers={"content-type": "application/json"}), 422)
 
 
 @pytest.mark.parametrize(
     "query",
-    ["limit=0", "limit=1001", "offset=-1", "offset=9999999999", "unit=kg", "period=monthly", "level=country", "from=soon",
+    ["limit=0", "limit=1001", "offset=-1", "offset=9999999999", "unit=kg", "period=monthly", "level=country",
+    "from=soon", "to=0",
      "colour=red", "category=", "limit=1;2", "category=" + "x" * 101],
 )  # fmt: skip
 def test_a_wrong_query_is_refused(rest: Any, query: str) -> None:
@@ -116,7 +115,11 @@ def test_a_body_above_ten_megabytes_is_refused(rest: Any) -> None:
 
 def test_without_a_run_it_is_409_and_says_what_to_do(serving: Any, db: Database) -> None:
     rest = serving(db.url)
-    for response in (rest.post("/forecast", json={"product_category": "A"}), rest.get("/forecast"), rest.get("/series")):
+    for response in (
+        rest.post("/forecast", json={"product_category": "A"}),
+        rest.get("/forecast"),
+        rest.get("/series"),
+    ):
         assert failed(response, 409) == "No forecast has been published yet: load data, then run a refresh."
 
 
@@ -151,7 +154,12 @@ def test_health_answers_head_without_a_body(rest: Any) -> None:
 
 
 def test_answers_carry_the_headers_browsers_need(rest: Any) -> None:
-    for response in (rest.get("/health"), rest.get("/nothing"), rest.get("/docs"), rest.request("GET", "/", client="10.0.0.9")):
+    for response in (
+        rest.get("/health"),
+        rest.get("/nothing"),
+        rest.get("/docs"),
+        rest.request("GET", "/", client="10.0.0.9"),
+    ):
         assert response.headers["x-content-type-options"] == "nosniff"
         assert response.headers["x-frame-options"] == "DENY"
         assert response.headers["referrer-policy"] == "no-referrer"

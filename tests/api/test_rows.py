@@ -23,7 +23,12 @@ def run(demo_db: Database) -> forecast.RunInfo:
 def test_a_row_is_what_the_run_stores(rest: Any, demo_db: Database, run: forecast.RunInfo) -> None:
     body = rest.get("/forecast?level=category_region&category=Electronics&region=North").json()
     assert body["success"] is True
-    assert (body["run"]["id"], body["level"], body["unit"], body["period"]) == (run.id, "category_region", "units", "daily")
+    assert (body["run"]["id"], body["level"], body["unit"], body["period"]) == (
+        run.id,
+        "category_region",
+        "units",
+        "daily",
+    )
     assert body["total"] == len(body["rows"]) == run.horizon
     index = forecast.series_index(demo_db, run.id)
     rows = forecast.resolve(index, Selection("category_region", ("Electronics",), ("North",)))
@@ -104,7 +109,11 @@ def test_series_are_all_there_is_to_ask_for(rest: Any, demo_db: Database, run: f
     index = forecast.series_index(demo_db, run.id)
     assert len(found) == len(index) == 1 + 2 + 3 + 6
     for row, stored in zip(found, index.itertuples(), strict=True):
-        assert (row["level"], row["product_category"], row["region"]) == (stored.level, stored.product_category, stored.region)
+        assert (row["level"], row["product_category"], row["region"]) == (
+            stored.level,
+            stored.product_category,
+            stored.region,
+        )
         assert row["recent_units"] == stored.recent_units
 
 

@@ -63,14 +63,18 @@ def test_this_machine_is_served_under_its_loopback_names(host: str) -> None:
     assert admitted(OFF, {"host": host, "origin": f"http://{host}"}, kind="websocket")
 
 
-@pytest.mark.parametrize("host", ["evil.example", "192.168.1.5:8501", "localhost.evil.example", "a@localhost:1:2", "[::1", ""])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "192.168.1.5:8501", "localhost.evil.example", "a@localhost:1:2", "[::1", ""]
+)
 def test_a_foreign_name_for_this_machine_is_refused(host: str) -> None:
     """DNS rebinding: the page evil.example resolves its own name to 127.0.0.1 and is then same-origin with us."""
     assert not admitted(OFF, {"host": host})
     assert not admitted(OFF, {"host": host, "origin": f"http://{host}"}, kind="websocket")
 
 
-@pytest.mark.parametrize("client", [("192.168.1.5", 1), ("::ffff:10.0.0.1", 1), ("2001:db8::1", 1), ("testclient", 1), None])
+@pytest.mark.parametrize(
+    "client", [("192.168.1.5", 1), ("::ffff:10.0.0.1", 1), ("2001:db8::1", 1), ("testclient", 1), None]
+)
 def test_other_machines_are_refused_without_a_login(client: tuple[str, int] | None) -> None:
     sent, seen = ask(OFF, {"host": "localhost"}, client=client)
     assert seen is None
@@ -128,7 +132,8 @@ def test_without_identity_only_health_and_the_empty_shells_assets_answer(chosen:
         assert admitted(chosen, host, path=path)
         assert admitted(chosen, host, path=path, method="HEAD")
         assert not admitted(chosen, host, path=path, method="POST")
-    for path in ("/", "/forecasts", "/forecast", "/series", "/docs", "/openapi.json", "/media/1.csv", "/static/../media/1",
+    for path in ("/", "/forecasts", "/forecast", "/series", "/docs", "/openapi.json", "/media/1.csv",
+    "/static/../media/1",
                  "/_stcore/metrics", "/_stcore/host-config", "/_stcore/agent/interact"):  # fmt: skip
         assert not admitted(chosen, host, path=path), path
     assert not admitted(chosen, {**host, "origin": "https://a.example"}, kind="websocket", path="/_stcore/stream")

@@ -35,7 +35,9 @@ def begun(tmp_path: Path, clean_root: None, capsys: pytest.CaptureFixture[str]) 
     return file
 
 
-def test_a_line_is_time_level_message_on_stdout_and_in_the_file(begun: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_is_time_level_message_on_stdout_and_in_the_file(
+    begun: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     logging.getLogger("trendcast.somewhere").warning("Run %d was published", 7)
     line = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}Z - WARNING - Run 7 was published\n")
     assert line.fullmatch(capsys.readouterr().out)

@@ -93,9 +93,11 @@ def test_s6_accuracy_is_best_first_from_what_was_scored_in_seven_days(db: Databa
         connection.exec_driver_sql(
             """
             INSERT INTO series (level, product_category) VALUES ('category', 'A'), ('category', 'B'), ('total', '');
-            INSERT INTO forecast_log (series_id, week, lag_weeks, run_id, level, product_category, region, store, mean, q10,
+            INSERT INTO forecast_log (series_id, week, lag_weeks, run_id, level, product_category, region, store, mean,
+            q10,
                                       q90, actual, forecast_accuracy, created_at, scored_at)
-            SELECT s.id, week, 1, 1, s.level, s.product_category, '', '', 1, 1, 1, 1, accuracy, now() - interval '20 days',
+            SELECT s.id, week, 1, 1, s.level, s.product_category, '', '', 1, 1, 1, 1, accuracy, now() - interval '20
+            days',
                    now() - age
             FROM (VALUES ('A', date '2026-01-05', 0.5, interval '1 day'), ('A', '2026-01-12', 0.7, '6 days'),
                          ('A', '2026-01-19', 0.0, '8 days'), ('B', '2026-01-05', 0.9, '2 days'),

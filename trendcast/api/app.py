@@ -1,4 +1,5 @@
-"""The REST service: parse, call a service, shape the answer. Every figure comes from the current run; nothing is fitted here.
+"""The REST service: parse, call a service, shape the answer. Every figure comes from the current run; nothing is fitted
+here.
 
 ``api`` is the plain FastAPI app that the dashboard's server carries; ``app`` is the same behind its own guard, for
 ``uvicorn trendcast.api.app:app`` without a dashboard.
@@ -106,7 +107,9 @@ def _stamp(run: RunInfo) -> dict[str, Any]:
 async def health() -> JSONResponse:
     """Whether the service can serve: healthy, or degraded with the reasons; 503 when nothing can be served."""
     found = await _work(lambda: health_service.health(runtime.database(), runtime.clock))
-    body = models.Health(timestamp=runtime.clock(), **{key: found[key] for key in ("status", "reasons") if key in found})
+    body = models.Health(
+        timestamp=runtime.clock(), **{key: found[key] for key in ("status", "reasons") if key in found}
+    )
     return JSONResponse(body.model_dump(mode="json"), headers={"cache-control": "no-store"})
 
 
@@ -115,7 +118,9 @@ async def health() -> JSONResponse:
     response_model=models.ForecastAnswer,
     responses=_failures(404, 409, 422, 503),
     openapi_extra={
-        "requestBody": {"content": {"application/json": {"example": {"product_category": "Electronics", "forecast_days": 84}}}}
+        "requestBody": {
+            "content": {"application/json": {"example": {"product_category": "Electronics", "forecast_days": 84}}}
+        }
     },
 )
 async def forecast_report(wanted: models.ForecastRequest) -> Response:

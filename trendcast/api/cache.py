@@ -11,7 +11,8 @@ T = TypeVar("T")
 
 
 class Memory(Generic[T]):
-    """The ``size`` most recently used values. Thread-safe; two threads may both make a missing value, which is harmless."""
+    """The ``size`` most recently used values. Thread-safe; two threads may both make a missing value, which is
+    harmless."""
 
     def __init__(self, size: int) -> None:
         self._size = size

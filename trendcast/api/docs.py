@@ -91,7 +91,11 @@ def _type(document: Mapping[str, Any], schema: Mapping[str, Any], depth: int = 0
     if "properties" in schema:
         if depth >= 2:
             return "{...}"
-        return "{" + ", ".join(f"{key}: {_type(document, value, depth + 1)}" for key, value in schema["properties"].items()) + "}"
+        return (
+            "{"
+            + ", ".join(f"{key}: {_type(document, value, depth + 1)}" for key, value in schema["properties"].items())
+            + "}"
+        )
     words = str(schema.get("format") or schema.get("type", "anything"))
     low, high = schema.get("minimum"), schema.get("maximum")
     if low is not None and high is not None:

@@ -51,17 +51,19 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    # A body that cannot be read is as wrong as one with wrong fields.
+    status = 422 if error.status_code == 400 else error.status_code
     sentences = {
-        400: "The body is not valid JSON.",
+        422: "The body is not valid JSON.",
         404: "There is nothing under this address. /docs lists what there is.",
         405: "This address does not answer this method. /docs lists what it answers.",
         415: "Send the body as JSON, with the header Content-Type: application/json.",
     }
-    sentence = sentences.get(error.status_code) or f"{HTTPStatus(error.status_code).phrase}."
+    sentence = sentences.get(status) or f"{HTTPStatus(status).phrase}."
     headers = dict(error.headers or {})
-    if error.status_code == 405:
+    if status == 405:
         headers["Allow"] = ", ".join(sorted(_allowed(request)))
-    return answer(error.status_code, sentence, headers)
+    return answer(status, sentence, headers)
 
 
 async def _unforeseen(request: Request, error: Exception) -> JSONResponse:

@@ -1,7 +1,7 @@
 """Who may come in: pure ASGI middleware for HTTP and websocket alike.
 
-The usual middleware classes see HTTP only; the dashboard's data goes over the websocket. So this is plain ASGI. It stands in
-front of everything: pages, REST, downloads and the websocket.
+The usual middleware classes see HTTP only; the dashboard's data goes over the websocket. So this is plain ASGI. It
+stands in front of everything: pages, REST, downloads and the websocket.
 
 - ``off``: only this machine. The peer must be loopback, the Host a loopback name (else a foreign page could reach us by
   DNS rebinding), no proxy may stand between, and a web page may only call the server it came from.
@@ -74,7 +74,7 @@ def check_settings(settings: Settings, address: str | None = None) -> None:
             raise NotConfigured(
                 f"TrendCast will not listen on {address} without a login, because everybody on the network could read "
                 "and change the retailer's data. Set TRENDCAST_AUTH=proxy (and TRENDCAST_PROXY_SECRET) behind a proxy "
-                "that signs people in, or set server.address = \"localhost\" in .streamlit/config.toml."
+                'that signs people in, or set server.address = "localhost" in .streamlit/config.toml.'
             )
         return
     if settings.auth == "proxy":
@@ -119,9 +119,7 @@ class Guard:
 SIGN_IN = "Please sign in first."
 
 
-def judge(
-    scope: Scope, headers: Iterable[tuple[bytes, bytes]], settings: Settings
-) -> tuple[str | None, bytes | None]:
+def judge(scope: Scope, headers: Iterable[tuple[bytes, bytes]], settings: Settings) -> tuple[str | None, bytes | None]:
     """(the sentence of the refusal or None, the user's name or None) for one request or websocket."""
     values: dict[bytes, list[bytes]] = {}
     for name, value in headers:

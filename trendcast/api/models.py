@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 # A run reaches this many days ahead; a request for more is refused.
 LONGEST_FORECAST = 91
@@ -20,7 +21,19 @@ def _no_control_characters(text: str) -> str:
     return text
 
 
-Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_no_control_characters)]
+def _written_as_date(value: object) -> object:
+    # A number would be taken for seconds since 1970.
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII) is None:
+        raise ValueError("must be a date written as YYYY-MM-DD")
+    return value
+
+
+_PRINTABLE = {"pattern": "^[^\\u0000-\\u001f\\u007f]*$"}
+
+Name = Annotated[
+    str, Field(min_length=1, max_length=100, json_schema_extra=_PRINTABLE), AfterValidator(_no_control_characters)
+]
+Date = Annotated[date, BeforeValidator(_written_as_date)]
 
 
 class Request(BaseModel):
@@ -97,11 +110,15 @@ class Report(BaseModel):
     region: str | None
     store: str | None
     forecast_horizon: str = Field(examples=["12 weeks"])
-    mae: float | None = Field(description="Mean absolute error in units per week, out of sample; null: not measured yet.")
-    mape: float | None = Field(
-        description="Mean absolute percentage error per week, out of sample, in percent; weeks without sales are left out."
+    mae: float | None = Field(
+        description="Mean absolute error in units per week, out of sample; null: not measured yet."
     )
-    wape: float | None = Field(description="Sum of absolute errors over sum of sales per week, out of sample, in percent.")
+    mape: float | None = Field(
+        description="Mean absolute percentage error per week, out of sample, in percent; weeks without sales left out."
+    )
+    wape: float | None = Field(
+        description="Sum of absolute errors over sum of sales per week, out of sample, in percent."
+    )
     avg_weekly_forecast: float = Field(description="Units per week, mean over the horizon.")
     seasonal_peak: str = Field(description="The week with the highest forecast, named by its Monday.")
     seasonal_trough: str = Field(description="The week with the lowest forecast, named by its Monday.")
@@ -131,8 +148,10 @@ class RowsQuery(Request):
 
 
 class ForecastQuery(RowsQuery):
-    from_: date | None = Field(default=None, alias="from", description="First day (or Monday); default: the first there is.")
-    to: date | None = Field(default=None, description="Last day (or Monday); default: the last there is.")
+    from_: Date | None = Field(
+        default=None, alias="from", description="First day (or Monday); default: the first there is."
+    )
+    to: Date | None = Field(default=None, description="Last day (or Monday); default: the last.")
     unit: Literal["units", "money"] = Field(default="units", description="money = units times the unit price.")
     period: Literal["daily", "weekly"] = "daily"
 

@@ -1,4 +1,5 @@
-"""The first start: an empty embedded database is filled with the demo retailer, so that the first page shows something."""
+"""The first start: an empty embedded database is filled with the demo retailer, so that the first page shows
+something."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ ONCE = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def prepare(db: Database, settings: Settings) -> int | None:
-    """Ask for the demo retailer when it is wanted and the embedded database holds nothing; returns the job's slot. With a
-    database of one's own (DATABASE_URL) nothing is ever made up."""
+    """Ask for the demo retailer when it is wanted and the embedded database holds nothing; returns the job's slot. With
+    a database of one's own (DATABASE_URL) nothing is ever made up."""
     from trendcast.services import jobs
 
     if settings.demo != "auto" or not db.embedded:

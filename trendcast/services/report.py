@@ -1,7 +1,7 @@
 """The specification's forecast report of one category, read from the published run.
 
-A report is always of one stored series, so it is read in one transaction and kept in plain arrays: it must answer within
-50 ms also when nobody has asked for it before.
+A report is always of one stored series, so it is read in one transaction and kept in plain arrays: it must answer
+within 50 ms also when nobody has asked for it before.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def forecast_report(
 ) -> dict[str, Any]:
     """The report of a category in a region, in a store, or in all together, ``days`` ahead.
 
-    Keys of the specification and more. Errors (``mae`` in units per week, ``mape`` and ``wape`` in percent) are those of
-    the rolling-origin backtest over the run's whole horizon, None when nothing could be measured. Raises NotFound with the
-    nearest names, and InvalidInput when the run does not reach so far.
+    Keys of the specification and more. Errors (``mae`` in units per week, ``mape`` and ``wape`` in percent) are those
+    of the rolling-origin backtest over the run's whole horizon, None when nothing could be measured. Raises NotFound
+    with the nearest names, and InvalidInput when the run does not reach so far.
     """
     if not 1 <= days <= run.horizon:
         raise InvalidInput(f"The published run reaches {run.horizon} days ahead, so {days} days cannot be reported.")
@@ -98,10 +98,12 @@ def recommendations(days: int, history: np.ndarray, width: float | None, trend: 
     """
     said = []
     if trend is not None and trend > TREND:
-        said.append(f"GROWTH: the trend rises by {trend:.0%} over the next {_span(days)}; check that supply can follow.")
+        said.append(
+            f"GROWTH: the trend rises by {trend:.0%} over the next {_span(days)}; check that supply can follow."
+        )
     if trend is not None and trend < -TREND:
         said.append(
-            f"DECLINE: the trend falls by {-trend:.0%} over the next {_span(days)}; check open orders before they arrive."
+            f"DECLINE: the trend falls by {-trend:.0%} over the next {_span(days)}; check what is on order."
         )
     recent = history[-VOLATILITY_WEEKS:]
     deviation = recent.std(ddof=1) / recent.mean() if len(recent) >= FEWEST_WEEKS and recent.mean() > 0 else 0.0
@@ -119,8 +121,8 @@ def recommendations(days: int, history: np.ndarray, width: float | None, trend: 
 
 
 def whole_weeks(units: np.ndarray, first_day: date) -> np.ndarray:
-    """Units of the whole weeks, Monday to Sunday, of daily ``units`` from ``first_day`` on, oldest first; a week with an
-    unknown day is left out."""
+    """Units of the whole weeks, Monday to Sunday, of daily ``units`` from ``first_day`` on, oldest first; a week with
+    an unknown day is left out."""
     skip = -first_day.weekday() % 7
     weeks = units[skip : skip + (len(units) - skip) // 7 * 7].reshape(-1, 7).sum(axis=1)
     return weeks[np.isfinite(weeks)]
