@@ -342,6 +342,20 @@ def test_days_that_are_always_empty_are_no_gap() -> None:
     assert judge_days(past, tuesday)[0] == "2024-04-01 has no rows, its weekday usually has 10"
 
 
+def test_a_day_that_is_closed_every_year_or_by_plan_is_no_gap(db: Database, tmp_path: Path) -> None:
+    past = days("2022-12-01", 390)
+    past = past[(past["date_id"].dt.month != 12) | (past["date_id"].dt.day != 25)]
+    christmas = pd.DataFrame({"date_id": pd.to_datetime(["2022-12-25", "2023-12-25"]), "event": "Christmas Day"})
+    load_frames(db, {"sales_daily": past[past["date_id"] < "2023-12-25"], "events": christmas}, source="t", clock=clock)
+    result = load(db, keep(tmp_path, days("2023-12-26", 1))).table("sales_daily")
+    assert (result.status, result.reason) == ("merged", None)
+    skipped = days("2023-12-28", 1)
+    assert load(db, keep(tmp_path, skipped)).table("sales_daily").status == "held"
+    plan = pd.DataFrame({"date_id": pd.to_datetime(["2023-12-27"]), "product_category": "A", "open_flag": False})
+    load_frames(db, {"plan_daily": plan}, source="t", clock=clock)
+    assert load(db, tmp_path).table("sales_daily").status == "merged"
+
+
 def test_units_far_off_only_warn() -> None:
     rng = np.random.default_rng(0)
     past = pd.DataFrame({"day": pd.date_range("2024-01-01", periods=84), "rows": 10, "units": rng.normal(50, 2, 84)})

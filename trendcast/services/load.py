@@ -339,7 +339,10 @@ class Loader:
         if table.name != "sales_daily":
             return None
         past = self.db.frame("load_gate", connection=connection)
-        reason, warnings = judge_days(past, loads.stage_days(connection))
+        batch = loads.stage_days(connection)
+        window = {"first": past["day"].iloc[-1], "last": batch["day"].iloc[-1]}
+        closed = self.db.frame("load_closed_days", connection=connection, **window)
+        reason, warnings = judge_days(past, batch, closed["day"])
         result.notes.extend(warnings)
         return reason or self._too_many_categories(connection)
 
@@ -402,12 +405,15 @@ def _raw_of(source: Source, numbers: Sequence[int]) -> list[tuple[int, bytes, st
     return found
 
 
-def judge_days(past: pd.DataFrame, batch: pd.DataFrame) -> tuple[str | None, list[str]]:
+def judge_days(
+    past: pd.DataFrame, batch: pd.DataFrame, closed: Sequence[object] | pd.Series = ()
+) -> tuple[str | None, list[str]]:
     """Why the new days of a batch look wrong, and warnings that hold nothing.
 
     ``past`` and ``batch`` have day, rows, units. A new day is one after the last of ``past``. It looks wrong when it
-    has fewer than half of the rows its weekday had in the last eight weeks (the median), a gap being a day without any.
-    A day whose units lie more than 6 median absolute deviations from its weekday's median is worth a warning.
+    has fewer than half of the rows its weekday had in the last eight weeks (the median), a gap being a day without any,
+    unless it is one of the ``closed`` days. A day whose units lie more than 6 median absolute deviations from its
+    weekday's median is worth a warning.
     """
     if past.empty or batch.empty:
         return None, []
@@ -417,7 +423,7 @@ def judge_days(past: pd.DataFrame, batch: pd.DataFrame) -> tuple[str | None, lis
     new = new[new.index > last]
     if new.empty:
         return None, []
-    days = pd.date_range(last + timedelta(days=1), new.index.max(), freq="D")
+    days = pd.date_range(last + timedelta(days=1), new.index.max(), freq="D").difference(pd.DatetimeIndex(closed))
     warnings: list[str] = []
     for day in days:
         newest = last - timedelta(days=int((last.day_of_week - day.day_of_week) % 7))
