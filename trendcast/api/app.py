@@ -172,7 +172,7 @@ async def forecast_rows(wanted: Annotated[models.ForecastQuery, Query()]) -> Res
                 "period": wanted.period,
                 "total": page.total,
                 "offset": wanted.offset,
-                "rows": _records(page.rows),
+                "rows": page.rows,
             }
         )
 
@@ -187,7 +187,7 @@ async def series(wanted: Annotated[models.RowsQuery, Query()]) -> Response:
         _, run, index = _current()
         page = listing.series_rows(index, _selection(wanted), wanted.offset, wanted.limit)
         return models.SeriesRows.model_validate(
-            {"run": _stamp(run), "total": page.total, "offset": wanted.offset, "series": _records(page.rows)}
+            {"run": _stamp(run), "total": page.total, "offset": wanted.offset, "series": page.rows}
         )
 
     return _json(await _work(read))
@@ -229,17 +229,6 @@ async def documentation(request: Request) -> HTMLResponse:
 def _selection(wanted: models.RowsQuery) -> Selection:
     level = listing.implied_level(wanted.level, bool(wanted.category), bool(wanted.region), bool(wanted.store))
     return Selection(level, tuple(wanted.category), tuple(wanted.region), tuple(wanted.store))
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as dictionaries: dates without time, what is not known as None (JSON has no NaN)."""
-    frame = frame.copy()
-    for column in frame.columns:
-        if frame[column].dtype.kind == "M":
-            frame[column] = frame[column].dt.date
-        elif frame[column].dtype.kind == "f":
-            frame[column] = frame[column].astype(object).where(frame[column].notna(), None)
-    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 
 def _json(model: models.BaseModel) -> Response:

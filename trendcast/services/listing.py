@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from trendcast.errors import InvalidInput
@@ -21,10 +21,10 @@ DIMENSIONS = ("level", "product_category", "region", "store")
 
 @dataclass(frozen=True)
 class Page:
-    """``rows``: the wanted slice of ``total`` rows, in the order of the series and then of time."""
+    """``rows``: the wanted slice of ``total`` rows, in the order of the series and then of time; None: not known."""
 
     total: int
-    rows: pd.DataFrame
+    rows: list[dict[str, Any]]
 
 
 def implied_level(selection_level: str | None, category: bool, region: bool, store: bool) -> str:
@@ -40,8 +40,10 @@ def implied_level(selection_level: str | None, category: bool, region: bool, sto
 def series_rows(index: pd.DataFrame, selection: Selection, offset: int, limit: int) -> Page:
     """The series of a selection: level, product_category, region, store, recent_units, unit_price."""
     found = resolve(index, selection)
-    columns = [*DIMENSIONS, "recent_units", "unit_price"]
-    return Page(len(found), found.iloc[offset : offset + limit][columns])
+    some = found.iloc[offset : offset + limit]
+    names = [*DIMENSIONS, "recent_units", "unit_price"]
+    columns = [_known(some[name]) for name in names]
+    return Page(len(found), [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)])
 
 
 def forecast_rows(
@@ -59,7 +61,7 @@ def forecast_rows(
 ) -> Page:
     """Forecast rows with the mean and nine quantiles; ``date`` is the day, or the Monday of the week.
 
-    In money, what has no price is NaN. InvalidInput when the range is upside down, NotFound for unknown names.
+    In money, what has no price is None. InvalidInput when the range is upside down, NotFound for unknown names.
     """
     if first is not None and last is not None and first > last:
         raise InvalidInput(f"'from' ({first}) lies after 'to' ({last}).")
@@ -69,27 +71,34 @@ def forecast_rows(
     total = len(found) * len(dates)
     wanted = range(offset, min(offset + limit, total))
     if not wanted:
-        return Page(total, pd.DataFrame(columns=[*DIMENSIONS, "date", *NUMBERS]))
+        return Page(total, [])
     # Every series of a run has the same days, so a page is a slice of the series: no OFFSET over the whole table.
     at, end = wanted[0] // len(dates), wanted[-1] // len(dates) + 1
-    some = found.iloc[at:end].reset_index(drop=True)
-    frame = db.frame(
+    some = series_rows(found, selection, at, end - at).rows
+    ids = [int(number) for number in found["series_id"].iloc[at:end]]
+    stored: dict[int, list[Mapping[str, Any]]] = {number: [] for number in ids}
+    for row in db.rows(
         "listing_forecast_weekly" if weekly else "listing_forecast_daily",
         run_id=run.id,
-        series_ids=[int(number) for number in some["series_id"]],
+        series_ids=ids,
         first=dates[0],
         last=dates[-1],
-    )
-    order = pd.Series(np.arange(len(some)), index=some["series_id"])
-    frame["position"] = frame["series_id"].map(order)
-    frame = frame.sort_values(["position", "date"], kind="stable").iloc[wanted[0] - at * len(dates) :][: len(wanted)]
-    position = frame["position"].to_numpy()
-    for column in DIMENSIONS:
-        frame[column] = some[column].to_numpy()[position]
-    if money:
-        price = some["unit_price"].to_numpy(dtype=float)[position]
-        frame[list(NUMBERS)] = frame[list(NUMBERS)].to_numpy() * price[:, None]
-    return Page(total, frame[[*DIMENSIONS, "date", *NUMBERS]])
+    ):
+        stored[row["series_id"]].append(row)
+    rows = []
+    for number, series in zip(ids, some, strict=True):
+        dimensions = {name: series[name] for name in DIMENSIONS}
+        factor = series["unit_price"] if money else 1
+        for row in stored[number]:
+            numbers = {name: None if factor is None else row[name] * factor for name in NUMBERS}
+            rows.append({**dimensions, "date": row["date"], **numbers})
+    start = wanted[0] - at * len(dates)
+    return Page(total, rows[start : start + len(wanted)])
+
+
+def _known(column: pd.Series) -> list[Any]:
+    """A column's values as Python's, None for NaN."""
+    return [None if value != value else value for value in column.tolist()]  # NaN differs from itself
 
 
 def _dates(run: RunInfo, weekly: bool) -> list[date]:

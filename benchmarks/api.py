@@ -1,0 +1,159 @@
+"""How fast REST answers at 500 categories x 5 regions: ``python benchmarks/api.py [--categories 500] [--regions 5]``.
+
+Loads a synthetic retailer into an embedded database of its own, publishes a run (with cheap members only: what a run
+says does not change how fast it is read), starts the service alone, and asks it from two connections. Each answer
+of the first round is one nobody has asked for before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+MEMBERS = ("structural", "naive7", "naive364")
+
+
+def publish(home: Path, categories: int, regions: int, years: int) -> None:
+    from trendcast import settings
+    from trendcast.demo import generate
+    from trendcast.forecasting.forecaster import Forecaster
+    from trendcast.forecasting.members import MEMBERS as ALL
+    from trendcast.services import jobs as job_service
+    from trendcast.services.load import DEMO, load_frames
+    from trendcast.services.refresh import refresh
+    from trendcast.store import jobs
+    from trendcast.store.engine import Database
+
+    db = Database.open(settings.load({"TRENDCAST_HOME": str(home)}), role="worker")
+    try:
+        started = time.perf_counter()
+        load_frames(db, generate(categories, regions, 0, years), source=DEMO)
+        print(f"loaded in {time.perf_counter() - started:.0f} s", flush=True)
+        Forecaster.__init__.__kwdefaults__["members"] = tuple(m for m in ALL if m.name in MEMBERS)
+        claim = jobs.claim(db, slot_id=job_service.enqueue(db, "refresh"))
+        assert claim is not None
+        started = time.perf_counter()
+        refresh(db, lambda: datetime.now(UTC), lambda *_, **__: None, claim.token)
+        print(f"published in {time.perf_counter() - started:.0f} s", flush=True)
+    finally:
+        db.close()
+
+
+def serve(home: Path) -> tuple[subprocess.Popen[bytes], str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "uvicorn", "trendcast.api.app:app", "--port", str(port), "--no-access-log"],
+        cwd=ROOT,
+        env={**os.environ, "TRENDCAST_HOME": str(home), "DATABASE_URL": ""},
+        stdout=subprocess.DEVNULL,
+    )
+    url = f"http://127.0.0.1:{port}"
+    while True:
+        try:
+            if httpx.get(f"{url}/health").status_code == 200:
+                return process, url
+        except httpx.TransportError:
+            pass
+        time.sleep(0.2)
+
+
+def ask(url: str, requests: list[tuple[str, str, Any]], connections: int) -> np.ndarray:
+    """Milliseconds of each request, asked over so many connections at once."""
+    waiting = list(reversed(requests))
+    taken: list[float] = []
+    lock = threading.Lock()
+
+    def work() -> None:
+        with httpx.Client(base_url=url, timeout=30) as client:
+            while True:
+                with lock:
+                    if not waiting:
+                        return
+                    method, path, body = waiting.pop()
+                started = time.perf_counter()
+                response = client.request(method, path, json=body)
+                elapsed = time.perf_counter() - started
+                assert response.status_code == 200, response.text
+                with lock:
+                    taken.append(1000 * elapsed)
+
+    threads = [threading.Thread(target=work) for _ in range(connections)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return np.array(taken)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--categories", type=int, default=500)
+    parser.add_argument("--regions", type=int, default=5)
+    parser.add_argument("--years", type=int, default=3)
+    parser.add_argument("--requests", type=int, default=600)
+    parser.add_argument("--connections", type=int, default=2)
+    args = parser.parse_args()
+    home = Path(tempfile.mkdtemp(prefix="tc-bench-"))
+    try:
+        publish(home, args.categories, args.regions, args.years)
+        process, url = serve(home)
+        try:
+            series = []
+            for level in ("category", "category_region"):
+                for offset in range(0, args.categories * args.regions, 1000):
+                    page = httpx.get(f"{url}/series", params={"level": level, "limit": 1000, "offset": offset}).json()
+                    series += page["series"]
+            chosen = random.Random(1).sample(series, min(args.requests, len(series)))
+            names = [{"product_category": s["product_category"], "region": s["region"] or None} for s in chosen]
+            kinds = {
+                "POST /forecast, never asked before": [("POST", "/forecast", name) for name in names],
+                "POST /forecast, asked before": [("POST", "/forecast", name) for name in names],
+                "GET /forecast, 91 days of one series": [
+                    ("GET", str(httpx.URL("/forecast", params={"category": n["product_category"]})), None)
+                    for n in names
+                ],
+                "GET /forecast, a page of 1,000 rows": [
+                    ("GET", f"/forecast?level=category_region&limit=1000&offset={1000 * (i % 200)}", None)
+                    for i in range(100)
+                ],
+                "GET /series, a page of 500": [("GET", "/series?level=category_region&limit=500", None)] * 100,
+                "GET /metrics/dashboard": [("GET", "/metrics/dashboard", None)] * 100,
+                "GET /health": [("GET", "/health", None)] * 200,
+            }
+            figures = {}
+            for name, requests in kinds.items():
+                taken = ask(url, requests, args.connections)
+                figures[name] = {
+                    "requests": len(taken),
+                    **{f"p{q}": round(float(np.percentile(taken, q)), 1) for q in (50, 95, 99)},
+                }
+                print(f"{name}: {json.dumps(figures[name])} ms", flush=True)
+        finally:
+            process.terminate()
+            process.wait(30)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
