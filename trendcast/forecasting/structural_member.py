@@ -3,15 +3,17 @@
 Differences to stock Prophet, each measured on real retailers (docs/benchmarks.md):
 - it works on log1p of units per open day, weighted by the share of capacity open, so that effects are factors and
   closings are no demand; stock-out days are left out, the forecast is brought from logs back to means;
-- events also touch the day before and the day after them; months have a wave of their own (paydays);
+- events also touch the three days before and the two after them, where that shows a clear effect in a region; months
+  have a wave of their own (paydays);
 - the effects of a node are centred on those of its parents in the hierarchy (partial pooling): what three Christmases
   cannot tell about one store, they tell about a region;
-- the slope of the trend fades quickly beyond the last day known, while half of what the last four weeks lie above or
-  below the model is carried on and fades slowly.
+- the slope of the trend fades within days beyond the last day known, while nearly all of what the last four weeks lie
+  above or below the model is carried on and fades slowly; older days count less.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -27,8 +29,9 @@ NAME = "structural"
 TOP = StructuralSettings(
     mode="log",
     yearly_order=14,
-    monthly_order=3,
-    changepoint_range=0.9,
+    monthly_order=5,
+    changepoint_range=0.95,
+    changepoint_prior=0.1,
     yearly_prior=0.3,
     weekly_prior=1.0,
     monthly_prior=0.1,
@@ -36,13 +39,13 @@ TOP = StructuralSettings(
     regressor_prior=1.0,
     yearly_min_days=300,
     min_observations=14,
-    damping=0.9,
+    damping=0.8,
     standardize=False,  # a coefficient must mean the same in a node and in its parents
     tolerance=1e-4,
 )
 # How far a node's effects stray from its parents'.
 POOLED = {
-    "yearly_prior": 0.01,
+    "yearly_prior": 0.007,
     "weekly_prior": 0.1,
     "monthly_prior": 0.01,
     "holiday_prior": 0.05,
@@ -50,11 +53,13 @@ POOLED = {
 }
 MEANINGFUL_OPEN = 0.05  # a day with less of its capacity open says little about a day with all of it
 WINDOW = (-3, -2, -1, 0, 1, 2)  # days around an event
-CLEAR_EFFECT = 3.0  # standard errors an event's day must show in the whole or a region
+CLEAR_EFFECT = 2.0  # standard errors an event's day must show in the whole or a region
 MOST_COLUMNS = 48  # of events
+OUTLIER = 6.0  # usual deviations
 SMEAR_DAYS = 364
 SMEAR_LIMITS = (0.8, 1.5)
-LEVEL_DAYS, LEVEL_SHARE, LEVEL_DECAY = 28, 0.5, 0.98
+LEVEL_DAYS, LEVEL_SHARE, LEVEL_DECAY = 28, 0.9, 0.995
+HALF_LIFE_DAYS = 540.0  # of a day's weight: habits change
 # A level's parents: of each chain the first level present.
 PARENTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "total": (),
@@ -81,12 +86,14 @@ def forecast(panel: Panel, horizon: int) -> MemberForecast:
 
 
 def rates(panel: Panel) -> tuple[np.ndarray, np.ndarray]:
-    """Units per fully open day (S, history), NaN where they say nothing about demand, and their weights."""
+    """Units per fully open day (S, history), NaN where they say nothing about demand, and their weights: the share
+    open, less for days long ago."""
     history = panel.history
     share = panel.open[:, :history].astype(np.float64)
     units = panel.units[:, :history]
+    recency = 0.5 ** (np.arange(history - 1, -1, -1) / HALF_LIFE_DAYS)
     usable = (share > MEANINGFUL_OPEN) & ~panel.stockout[:, :history] & np.isfinite(units)
-    return np.where(usable, units / np.where(usable, share, 1.0), np.nan), np.where(usable, share, 0.0)
+    return np.where(usable, units / np.where(usable, share, 1.0), np.nan), np.where(usable, share, 0.0) * recency
 
 
 def event_columns(panel: Panel) -> tuple[np.ndarray, list[str]]:
@@ -116,6 +123,7 @@ def event_columns(panel: Panel) -> tuple[np.ndarray, list[str]]:
 def fit_nodes(panel: Panel, settings: StructuralSettings = TOP) -> StructuralFit:
     """The model of all rows of a panel whose promotions are known or expected on every day, parents before children."""
     rate, weight = rates(panel)
+    rate = _tame(rate)
     columns, names = event_columns(panel)
     place = panel.events.for_regions(panel.series["region"])
     promoted = bool((panel.promotion[:, : panel.history] > 0).any())
@@ -215,7 +223,10 @@ def _correct(part: StructuralFit, rate: np.ndarray, weight: np.ndarray) -> None:
     mass = weight[:, recent].sum(axis=1)
     part.level[:] = LEVEL_SHARE * (error * weight[:, recent]).sum(axis=1) / np.maximum(mass, 1e-9) / part.scale
     part.level_decay[:] = LEVEL_DECAY
-    # Smearing (Duan 1983) as a ratio: what was sold over what the medians of the last year add up to.
+    # Smearing (Duan 1983) as a ratio: what was sold over what the medians of the last year add up to. What a month was
+    # off as a whole is not noise, and is in the level already.
+    rest = np.where(usable[:, year], np.log1p(rate[:, year]) - linear, 0.0)
+    linear = linear + _monthly_mean(rest, weight[:, year])
     median = np.maximum(np.expm1(np.minimum(linear, 700.0)), 0.0)
     sold = (np.where(usable[:, year], rate[:, year], 0.0) * weight[:, year]).sum(axis=1)
     said = (median * weight[:, year]).sum(axis=1)
@@ -232,3 +243,35 @@ def _components(fitted: StructuralFit, is_open: np.ndarray) -> Callable[..., dic
         return parts
 
     return components
+
+
+def _monthly_mean(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The weighted mean of each 28 days, counted from the last, on each of their days."""
+    days = values.shape[1]
+    block = np.arange(days - 1, -1, -1) // 28
+    starts = np.flatnonzero(np.r_[True, np.diff(block) != 0])
+    mass = np.add.reduceat(weight, starts, axis=1)
+    mean = np.add.reduceat(values * weight, starts, axis=1) / np.maximum(mass, 1e-9)
+    return mean[:, block[0] - block]
+
+
+def _tame(rate: np.ndarray) -> np.ndarray:
+    """Rates (S, history) with days beyond belief drawn in: an unmarked closing is a fall without bottom in logs.
+
+    The usual level is the median of each 56 days, the middle of three neighbours; beyond ``OUTLIER`` usual deviations
+    from it (and beyond a third of it or seven times it), a day says no more than that.
+    """
+    series, history = rate.shape
+    blocks = max(-(-history // 56), 1)
+    value = np.full((series, blocks * 56), np.nan)
+    value[:, blocks * 56 - history :] = np.log1p(rate)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # blocks without a day
+        level = np.nanmedian(value.reshape(series, blocks, 56), axis=2)
+        beside = np.pad(level, ((0, 0), (1, 1)), constant_values=np.nan)
+        level = np.nanmedian(np.stack([beside[:, :-2], level, beside[:, 2:]]), axis=0)
+        usual = np.repeat(level, 56, axis=1)
+        reach = OUTLIER * 1.4826 * np.nanmedian(np.abs(value - usual), axis=1)[:, None]
+    # Feasts sell many times the usual, so there is more room above.
+    tamed = np.clip(value, usual - np.maximum(reach, 1.0), usual + np.maximum(reach, 2.0))
+    return np.expm1(tamed)[:, blocks * 56 - history :]
