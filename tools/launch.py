@@ -61,8 +61,9 @@ class Stopped(Exception):
 
 def main(command: str) -> int:
     """Run one of the commands above; returns the exit code."""
-    # A terminal that closes and a supervisor that says stop mean the same as Ctrl-C.
-    for name in ("SIGTERM", "SIGHUP"):
+    # A terminal that closes and a supervisor that says stop mean the same as Ctrl-C, which a shell's background job
+    # is born ignoring.
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), _interrupt)
     try:
