@@ -130,16 +130,30 @@ def test_recorded_opening_days_outrank_inference_but_not_sales() -> None:
 
 
 def test_without_a_plan_the_expected_promotion_is_last_years_rate_of_the_weekday() -> None:
-    facts = sales(728)
-    promotion = (facts["date_id"].dt.day_of_week < 5) & (np.arange(728) // 7 % 2 == 0)
+    facts = sales(420)
+    promotion = (facts["date_id"].dt.day_of_week < 5) & (np.arange(420) // 7 % 2 == 0)
     panel = Panel.from_frames(facts.assign(promotion_flag=promotion), ahead=14)
     filled = expected_promotion(panel)
-    week = calendar.weekday(panel.dates[728:])
-    assert filled.promotion[0, 728:] == pytest.approx(np.where(week < 5, 0.5, 0))
-    assert known_mask(panel)[0].tolist() == [True] * 728 + [False] * 14
-    plan = facts.assign(date_id=facts["date_id"] + pd.Timedelta(days=728), promotion_flag=True)[:5]
+    week = calendar.weekday(panel.dates[420:])
+    assert filled.promotion[0, 420:] == pytest.approx(np.where(week < 5, 0.5, 0))
+    assert known_mask(panel)[0].tolist() == [True] * 420 + [False] * 14
+    plan = facts.assign(date_id=facts["date_id"] + pd.Timedelta(days=420), promotion_flag=True)[:5]
     planned = expected_promotion(Panel.from_frames(facts.assign(promotion_flag=promotion), plan=plan, ahead=14))
-    assert planned.promotion[0, 728:733].tolist() == [1.0] * 5
+    assert planned.promotion[0, 420:425].tolist() == [1.0] * 5
+
+
+def test_promotions_that_come_every_year_are_expected_again_and_random_ones_are_not() -> None:
+    rng = np.random.default_rng(6)
+    facts = sales(3 * 364)
+    yearly = np.tile(rng.random(364) < 0.3, 3)
+    panel = Panel.from_frames(facts.assign(promotion_flag=yearly), ahead=28)
+    assert expected_promotion(panel).promotion[0, 3 * 364 :] == pytest.approx(yearly[:28].astype(float), abs=0.01)
+    anew = rng.random(3 * 364) < 0.3
+    panel = Panel.from_frames(facts.assign(promotion_flag=anew), ahead=28)
+    expected = expected_promotion(panel).promotion[0, 3 * 364 :]
+    assert expected.min() > 0.1
+    assert expected.max() < 0.6
+    assert expected.mean() == pytest.approx(0.3, abs=0.06)
 
 
 def test_a_retailer_without_promotions_has_none_ahead() -> None:

@@ -10,6 +10,7 @@ from trendcast.features.calendar import weekday
 from trendcast.panel import Panel
 
 YEAR = 364
+QUARTER = 91
 
 
 def known_mask(panel: Panel) -> np.ndarray:
@@ -20,9 +21,9 @@ def known_mask(panel: Panel) -> np.ndarray:
 def expected_promotion(panel: Panel) -> Panel:
     """The panel with a promotion share on every day: planned where there is a plan, else expected.
 
-    Ahead of the plan the expectation is the share of the last year's days of the same weekday under promotion: "no
-    promotion" would forecast too little by the whole uplift of an average day. Past days without a flag are without a
-    promotion.
+    Ahead of the plan the expectation is the share of the last year's days of the same weekday under promotion, moved
+    towards what the same day had a year ago as far as years have repeated each other: "no promotion" would forecast too
+    little by the whole uplift of an average day. Past days without a flag are without a promotion.
     """
     promotion = panel.promotion
     known = known_mask(panel)
@@ -40,5 +41,26 @@ def expected_promotion(panel: Panel) -> Panel:
             on = days[first : panel.history] == d
             count = seen[:, on].sum(axis=1)
             rate[:, d] = (filled[:, first : panel.history][:, on] * seen[:, on]).sum(axis=1) / np.maximum(count, 1)
-        filled[:, panel.history :] = np.where(ahead, rate[:, days[panel.history :]], filled[:, panel.history :])
+        usual = rate[:, days]
+        repeat = _repetition(filled, usual, known & (panel.open > 0), panel.history)
+        coming = np.arange(panel.history, panel.days)
+        expected = usual[:, coming]
+        if repeat > 0:
+            before = coming - YEAR
+            reach = (before >= 0) & (before < panel.history)
+            seen_then = known[:, before[reach]] & (panel.open[:, before[reach]] > 0)
+            gap = np.where(seen_then, filled[:, before[reach]] - usual[:, before[reach]], 0)
+            expected[:, reach] += np.float32(repeat) * gap
+        filled[:, panel.history :] = np.where(ahead, np.clip(expected, 0, 1), filled[:, panel.history :])
     return replace(panel, promotion=filled)
+
+
+def _repetition(promotion: np.ndarray, usual: np.ndarray, seen: np.ndarray, history: int) -> float:
+    """How much of a day's promotion, beyond its weekday's rate, is seen again a year later: 0 (nothing) to 1 (all)."""
+    if history < YEAR + QUARTER:
+        return 0.0
+    now, then = slice(max(YEAR, history - YEAR), history), slice(max(0, history - 2 * YEAR), history - YEAR)
+    both = seen[:, now] & seen[:, then]
+    gap_now, gap_then = ((promotion[:, part] - usual[:, part]) * both for part in (now, then))
+    spread = float((gap_then**2).sum())
+    return float(np.clip((gap_now * gap_then).sum() / spread, 0, 1)) if spread > 0 else 0.0
