@@ -81,12 +81,12 @@ def test_a_worker_ends_when_told_to(db: Database, tmp_path: Path) -> None:
         env={**os.environ, "DATABASE_URL": db.url, "TRENDCAST_HOME": str(tmp_path)},
         cwd=ROOT, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not db.rows("health")[0]["worker_alive"]:
         assert time.monotonic() < deadline
         time.sleep(0.1)
     worker.send_signal(signal.SIGTERM)
-    output, _ = worker.communicate(timeout=15)
+    output, _ = worker.communicate(timeout=60)
     assert worker.returncode == 0
     assert "The worker has stopped." in output
     assert not db.rows("health")[0]["worker_alive"]  # the lease was given back

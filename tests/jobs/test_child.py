@@ -22,7 +22,7 @@ def state(db: Database) -> tuple[str, str | None]:
     return newest["state"], None if newest["error"] != newest["error"] else newest["error"]
 
 
-def wait_for(condition: object, seconds: float = 20) -> None:
+def wait_for(condition: object, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline, "waited in vain"
@@ -93,7 +93,12 @@ db = Database({db.url!r}, role="worker")
 {then}
 """
     parent = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
-    wait_for(lambda: marks.exists() and marks.read_text())
+    try:
+        wait_for(lambda: marks.exists() and marks.read_text())
+    except AssertionError:
+        parent.kill()
+        parent.wait()
+        raise
     return parent
 
 
@@ -110,7 +115,7 @@ def test_kill_9_of_the_worker_leaves_no_orphan_and_the_next_one_takes_over(db: D
     assert held["at_work"]
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    wait_for(lambda: not alive(child) and not alive(helper), 5)
+    wait_for(lambda: not alive(child) and not alive(helper), 20)
     assert jobs.claim(db) is None  # still leased
     with db.transaction() as connection:
         connection.exec_driver_sql("UPDATE job_slot SET lease_until = now() - interval '1 s'")
@@ -128,7 +133,7 @@ def test_ctrl_c_stops_the_child_and_leaves_the_slot_dead(db: Database, tmp_path:
         db, marks, f"job_service.run_now(db, settings.load({{}}), 'dwell', {{'marks': {str(marks)!r}}})"
     )
     parent.send_signal(signal.SIGINT)
-    assert parent.wait(10) == -signal.SIGINT  # what an uncaught KeyboardInterrupt ends with
+    assert parent.wait(30) == -signal.SIGINT  # what an uncaught KeyboardInterrupt ends with
     assert not any(alive(int(pid)) for pid in marks.read_text().split())
     assert state(db) == ("dead", "Stopped by the person who started it.")
 

@@ -122,6 +122,9 @@ def test_a_reader_sees_one_state_and_cannot_write(db: Database, queries: Callabl
     ("SELECT nonsense FROM", errors.TrendCastError),
     ("SELECT '2024-02-30'::date", errors.InvalidInput),
     ("SELECT pg_terminate_backend(pg_backend_pid())", errors.DatabaseAway),
+    ("DO $$ BEGIN RAISE SQLSTATE '40P01'; END $$", errors.Conflict),
+    ("DO $$ BEGIN RAISE SQLSTATE '53100'; END $$", errors.DatabaseAway),
+    ("DO $$ BEGIN RAISE SQLSTATE '55P03'; END $$", errors.DatabaseAway),
 ])  # fmt: skip
 def test_errors_leave_as_ours(
     db: Database, queries: Callable[[str, str], str], sql: str, kind: type[errors.TrendCastError]

@@ -278,7 +278,7 @@ def _follow(
     from trendcast.store import jobs
 
     minutes, megabytes = float(settings.job_minutes), float(settings.job_memory_mb)  # type: ignore[arg-type]
-    begun = beat = looked = time.monotonic()
+    begun = beat = looked = weighed = time.monotonic()
     shown: object = None
     while child.process.poll() is None:
         now = time.monotonic()
@@ -290,8 +290,9 @@ def _follow(
                 "(TRENDCAST_JOB_MINUTES allows it more).",
                 repeatable=False,
             )
-        if child.memory() > megabytes * 1024**2:
+        if now - weighed >= 1.0 and child.memory() > megabytes * 1024**2:
             raise _Ended(_too_much_memory(claim.name, megabytes), repeatable=False)
+        weighed = now if now - weighed >= 1.0 else weighed
         if now - beat >= jobs.HEARTBEAT:
             # Away or locked for a moment: the lease outlives two missed beats; whether it is lost the database says.
             with contextlib.suppress(DatabaseAway):

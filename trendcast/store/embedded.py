@@ -48,6 +48,7 @@ SYSTEM_USER = "trendcast"
 ROOT_FOLDER = Path("/var/lib/trendcast")
 LONGEST_PATH = 88  # bytes of the data folder: a socket's path ends at 107, and Postgres appends /.s.PGSQL.5432
 DEADLINE = 60.0  # seconds a start may take, crash recovery included
+RETRY_AFTER = 3.0  # seconds a failed start is remembered
 PATIENCE = 3.0  # seconds after which a start that still lasts is spoken of
 LITTLE_SPACE = 500 * 1024**2
 NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs"}
@@ -117,7 +118,7 @@ class Server:
         self._binaries = binaries
         self._settings = {**SERVER_SETTINGS, **settings}
         self._users: IO[bytes] | None = None
-        self._checked = 0.0
+        self._failed: tuple[float, DatabaseAway] | None = None
 
     @property
     def url(self) -> str:
@@ -127,9 +128,19 @@ class Server:
         return f"postgresql+psycopg2://postgres@/{name}?host={quote(str(self.data), safe='/')}"
 
     def ensure_running(self) -> None:
-        """Start the server unless it answers. Raises DatabaseAway when it does not come up within the deadline."""
+        """Start the server unless it answers. Raises DatabaseAway when it does not come up within the deadline.
+
+        Callers that queued up behind an attempt that failed get its answer instead of one more attempt each.
+        """
         with _threads, _alone(self.folder / "database.lock"):
-            self._ensure_running()
+            if self._failed is not None and time.monotonic() - self._failed[0] < RETRY_AFTER:
+                raise self._failed[1]
+            try:
+                self._ensure_running()
+            except DatabaseAway as error:
+                self._failed = (time.monotonic(), error)
+                raise
+            self._failed = None
             if self._users is None:
                 self._users = _open_lock(self.folder / "database.users")
                 _flock(self._users, shared=True)
@@ -265,7 +276,7 @@ class Server:
                 cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,))
                 if cursor.fetchone() is None:
                     cursor.execute(
-                        f"CREATE DATABASE {DATABASE} TEMPLATE template0 ENCODING 'UTF8' "
+                        "CREATE DATABASE trendcast TEMPLATE template0 ENCODING 'UTF8' "
                         "LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C'"
                     )
         except psycopg2.Error as error:

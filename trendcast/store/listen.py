@@ -8,6 +8,7 @@ import time
 from typing import Self
 
 import psycopg2
+from psycopg2 import sql as compose
 
 from trendcast.store.engine import Database, connect_arguments, normalise_url, raw_errors
 
@@ -31,7 +32,7 @@ class Listener:
             self._connection.autocommit = True
             with self._connection.cursor() as cursor:
                 for channel in channels:
-                    cursor.execute(f"LISTEN {channel}")
+                    cursor.execute(compose.SQL("LISTEN {}").format(compose.Identifier(channel)))
 
     def wait(self, seconds: float) -> list[str]:
         """The channels something was heard on, as soon as something is, at the latest after ``seconds``.

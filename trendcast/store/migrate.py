@@ -93,7 +93,7 @@ def upgrade(database_or_url: Database | str, to: str = "head") -> list[str]:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": MIGRATION})
                 # IF NOT EXISTS would ask for the right to create even where an administrator made the schema for us.
                 if connection.execute(text("SELECT to_regnamespace(:name)"), {"name": SCHEMA}).scalar() is None:
-                    connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
+                    connection.execute(text("CREATE SCHEMA trendcast"))
                 environment.run_migrations()
                 if to == "head":
                     execute_file(connection, SQL_FOLDER / "migrations" / "grants.sql")
