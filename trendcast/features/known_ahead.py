@@ -10,7 +10,7 @@ from trendcast.features.calendar import weekday
 from trendcast.panel import Panel
 
 YEAR = 364
-QUARTER = 91
+HALF_YEAR = 182  # days of two years side by side before they are compared
 
 
 def known_mask(panel: Panel) -> np.ndarray:
@@ -57,7 +57,7 @@ def expected_promotion(panel: Panel) -> Panel:
 
 def _repetition(promotion: np.ndarray, usual: np.ndarray, seen: np.ndarray, history: int) -> float:
     """How much of a day's promotion, beyond its weekday's rate, is seen again a year later: 0 (nothing) to 1 (all)."""
-    if history < YEAR + QUARTER:
+    if history < YEAR + HALF_YEAR:
         return 0.0
     now, then = slice(max(YEAR, history - YEAR), history), slice(max(0, history - 2 * YEAR), history - YEAR)
     both = seen[:, now] & seen[:, then]
