@@ -166,6 +166,12 @@ class FakeRetailer:
             }
         )
 
+    def plan_daily(self, run: RunInfo, series_ids: list[int]) -> pd.DataFrame:
+        dates = self._ahead()
+        return pd.DataFrame({"date_id": dates, "promotion": 0.0, "open": 1.0}).assign(
+            promotion=(dates.day < 8).astype(float)
+        )
+
     def events_daily(self, run: RunInfo, series_ids: list[int]) -> pd.DataFrame:
         return pd.DataFrame(
             {"date_id": pd.to_datetime(["2026-10-03"]).astype("datetime64[us]"), "events": ["Unity Day"]}

@@ -41,7 +41,7 @@ def test_tiles_show_the_services_figures(retailer, open_page):
     shown = tiles(open_page())
     total = retailer.forecast_weekly(7, [1])["mean"].head(12).sum()
     assert shown["Next 12\u202fweeks"] == f"{total / 1000:.0f}\u202fk"
-    assert shown["Weekly error (WAPE)"] == "8.1\u202f%"
+    assert shown["Weekly error"] == "8.1\u202f%"
     assert shown["The 80\u202f% band held"] == "79.1\u202f%"
 
 

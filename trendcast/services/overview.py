@@ -51,5 +51,27 @@ def run_as_of(db: Database, day: dt.date) -> Any:
     return forecast.run_info(db, int(rows[0]["id"]))
 
 
+def plan_daily(db: Database, run: Any, series_ids: list[int]) -> pd.DataFrame:
+    """What was known ahead when the run was made: date_id (after its last day), promotion (NaN: not planned) and open,
+    mean shares over the series."""
+    import numpy as np
+    import pandas as pd
+
+    from trendcast.store import runs as stored
+
+    history = (run.last_day - run.first_day).days + 1
+    frames = [
+        stored.unpack_history(row["history"]).iloc[history:]
+        for row in db.rows("run_series_arrays", run_id=run.id, series_ids=series_ids)
+        if row["history"] is not None
+    ]
+    days = min((len(frame) for frame in frames), default=0)
+    first = run.last_day + dt.timedelta(days=1)
+    plan = pd.DataFrame({"date_id": pd.date_range(first, periods=days).astype("datetime64[us]")})
+    for name in ("promotion", "open"):
+        plan[name] = np.mean([frame[name].to_numpy()[:days] for frame in frames], axis=0) if days else np.nan
+    return plan
+
+
 def _date(value: Any) -> dt.date:
     return value.date() if isinstance(value, dt.datetime) else value

@@ -350,12 +350,14 @@ def _layout(figure: go.Figure, colours: Palette, title: str, height: int, lanes:
         hoverformat="Week of %a %-d %b %Y (W%V)" if "week" in title else "%a %-d %b %Y",
         tickformat="%-d %b\n%Y",
         color=colours.ink,
+        tickfont={"color": colours.ink},
         fixedrange=True,
         title=None,
     )
     figure.update_yaxes(
         rangemode="tozero",
-        title={"text": title, "standoff": 6},
+        tickfont={"color": colours.ink},
+        title={"text": title, "standoff": 6, "font": {"color": colours.ink, "size": 12}},
         gridcolor=colours.grid,
         zerolinecolor=colours.grid,
         tickformat="~s",
@@ -378,7 +380,7 @@ def _layout(figure: go.Figure, colours: Palette, title: str, height: int, lanes:
             title=None,
             fixedrange=True,
             color=colours.ink,
-            tickfont={"size": 11},
+            tickfont={"size": 11, "color": colours.ink},
         )
 
 
@@ -455,14 +457,15 @@ def decomposition_chart(
     colours = palette(dark)
     largest = float(parts["trend"].abs().max()) or 1.0
     # Over whole weeks the days of the week cancel out: a flat line would only take room.
-    floor = 0.02 * largest if grain == "week" else 0.0
+    floor = 0.05 * largest if grain == "week" else 0.0
     names = [
         name
         for name in COMPONENTS
         if name in parts and (name == "trend" or parts[name].abs().max() > (floor if name == "weekly" else 0))
     ]
     effects = [name for name in names if name != "trend"]
-    reach = max((float(np.nanpercentile(parts[n].abs(), 99.5)) for n in effects), default=1.0) or 1.0
+    reach = max((float(np.nanmax(parts[n].abs())) for n in effects), default=1.0) or 1.0
+    step = _round_down(0.9 * reach)
     figure = make_subplots(
         rows=len(names),
         cols=1,
@@ -497,7 +500,9 @@ def decomposition_chart(
         if name == "trend":
             figure.update_yaxes(rangemode="tozero", row=row, col=1)
         else:
-            figure.update_yaxes(range=[-1.1 * reach, 1.1 * reach], zeroline=True, row=row, col=1)
+            figure.update_yaxes(
+                range=[-1.1 * reach, 1.1 * reach], tickvals=[-step, 0, step], zeroline=True, row=row, col=1
+            )
             sizes.append(f"{COMPONENTS[name].lower()} up to {text.short(values.abs().max())}")
     figure.update_layout(
         height=64 + 92 * len(names),
@@ -517,7 +522,7 @@ def decomposition_chart(
         nticks=4,
         automargin=True,
         color=colours.ink,
-        tickfont={"size": 11},
+        tickfont={"size": 11, "color": colours.ink},
     )
     figure.update_xaxes(
         showgrid=False,
@@ -530,6 +535,12 @@ def decomposition_chart(
     figure.update_annotations(x=0, xanchor="left", font={"size": 12, "color": colours.ink})
     measure = text.UNITS[unit].lower()
     return figure, f"Small charts of the parts of the {measure} per {grain}: trend; " + "; ".join(sizes) + "."
+
+
+def _round_down(value: float) -> float:
+    """The largest 1, 2 or 5 times a power of ten that is not above the value."""
+    power = 10.0 ** np.floor(np.log10(value)) if value > 0 else 1.0
+    return float(power * max(m for m in (1, 2, 5) if m * power <= value * 1.0000001)) if value > 0 else 1.0
 
 
 def look_chart(

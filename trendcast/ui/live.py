@@ -84,6 +84,11 @@ class LiveProvider:
 
         return forecast.last_week_forecast(self.db, run_id, series_ids)
 
+    def plan_daily(self, run: Any, series_ids: list[int]) -> pd.DataFrame:
+        from trendcast.services import overview
+
+        return overview.plan_daily(self.db, run, series_ids)
+
     def events_daily(self, run: Any, series_ids: list[int]) -> pd.DataFrame:
         from trendcast.services import forecast
 

@@ -213,7 +213,7 @@ def _inputs(run_id: int, choice: Choice) -> tuple[pd.DataFrame, pd.DataFrame, pd
     run = _holder().run(run_id)
     history = provider.history_daily(run, ids)
     # What is known of the days ahead belongs to the same picture: Christmas is coming.
-    ahead = provider.events_daily(run, ids)
+    ahead = provider.plan_daily(run, ids).merge(provider.events_daily(run, ids), on="date_id", how="outer")
     ahead = ahead[ahead["date_id"] > pd.Timestamp(run.last_day)]
     return (
         pd.concat([history, ahead], ignore_index=True) if len(ahead) else history,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,19 @@ from trendcast.ui.shell import View
 
 GRAINS = {"week": "Weeks", "day": "Days"}
 AROUND = {"week": (4, 13), "day": (7, 28)}  # how far the table "around now" looks back and ahead
+
+
+def calm(section: Callable[..., None]) -> Callable[..., None]:
+    """A lower section that has nothing to show says why, and the rest of the page goes on."""
+
+    @functools.wraps(section)
+    def draw(*arguments: Any) -> None:
+        try:
+            section(*arguments)
+        except TrendCastError as error:
+            st.caption(text.sentence(error))
+
+    return draw
 
 
 def headline(view: View) -> None:
@@ -49,24 +64,24 @@ def tiles(view: View) -> None:
         error, skill = measured.get("wape", {}).get(scores.OURS), measured.get("skill")
         rival = text.member(str(measured.get("best_naive"))).split(" (")[0].lower()
         st.metric(
-            "Weekly error (WAPE)",
+            "Weekly error",
             text.percent(error),
             delta=text.change(None if skill is None else -skill, "vs best naive", 0),
             delta_color="inverse",
             border=True,
             height="stretch",
-            help="Weeks 1 to 12 ahead: distance between forecast and actual as a share of sales, on past weeks the "
-            f"model had not seen. The best naive forecast is “{rival}”. "
+            help="WAPE, weeks 1 to 12 ahead: distance between forecast and actual as a share of sales, on past weeks"
+            f" the model had not seen. The best naive forecast is “{rival}”. "
             f"{text.count(int(measured.get('weeks', 0)), 'week')} of this selection, from "
             f"{text.count(int(measured.get('origins', 0)), 'starting point')}. Lower is better.",
         )
         points = measured.get("points")
-        level = text.level_inline(view.choice.level)
+        level = text.level_inline(str(measured.get("level", view.choice.level)))
         st.metric(
             f"The 80{text.NARROW}% band held",
             text.percent(measured.get("coverage80")),
-            delta=f"{level} level" if points else None,
-            delta_color="off",
+            delta=_drift(measured.get("coverage80"), level) if points else None,
+            delta_color="orange" if abs(measured.get("coverage80", 0.8) - 0.8) > DRIFT else "off",
             delta_arrow="off",
             border=True,
             height="stretch",
@@ -74,6 +89,15 @@ def tiles(view: View) -> None:
             "80 % is right. "
             f"The 95 % band held {text.percent(measured.get('coverage95'))}.",
         )
+
+
+DRIFT = 0.05  # a band that holds so much more or less than it says is called wide or narrow
+
+
+def _drift(cover: float | None, level: str) -> str:
+    if cover is None or abs(cover - 0.8) <= DRIFT:
+        return level
+    return f"{'too narrow' if cover < 0.8 else 'too wide'}, {level}"
 
 
 def _tile(label: str, value: str, ahead: float | None, other: float | None, words: str, explain: str) -> None:
@@ -202,6 +226,7 @@ def _downloads(view: View, rows: pd.DataFrame, grain: str) -> None:
         st.caption(f"All {len(rows)} {GRAINS[grain].lower()} on view, in full numbers, same filters.")
 
 
+@calm
 def decomposition(view: View, grain: str) -> None:
     """What the number is made of."""
     st.subheader("What the number is made of", anchor=False)
@@ -218,6 +243,7 @@ def decomposition(view: View, grain: str) -> None:
     )
 
 
+@calm
 def accuracy(view: View) -> None:
     """How good the forecast was on weeks it had not seen, beside the naives everybody could make."""
     level = view.choice.level
@@ -233,10 +259,11 @@ def accuracy(view: View) -> None:
         key="accuracy",
         height="content",
         alt="Accuracy by model.",
-        column_config={"Model": st.column_config.TextColumn(pinned=True)},
+        column_config={"Model": st.column_config.TextColumn(pinned=True, width=210)},
     )
 
 
+@calm
 def references(view: View, grain: str) -> None:
     """Looks at the one series on view by stock Prophet and statsmodels: jobs, kept with the run."""
     rows = reads.series(view.run_id, view.choice)
@@ -280,16 +307,16 @@ def _follow(view: View, series_id: int) -> None:
     asked = st.session_state.get("looks", {})
     for key, slot_id in list(asked.items()):
         run_id, series, kind = key
-        if (run_id, series) != (view.run_id, series_id) or reads.look(run_id, series, kind) is not None:
+        if (run_id, series) != (view.run_id, series_id):
             continue
+        if reads.look(*key) is not None:
+            asked.pop(key, None)
+            st.rerun()
         try:
             slot = reads.slot(slot_id)
         except TrendCastError as error:
             st.caption(text.markdown(str(error), 400))
             continue
-        if slot.get("state") == "done":
-            asked.pop(key, None)
-            st.rerun()
         if slot.get("state") == "dead":
             st.error(f"{looks.KINDS[kind]}: " + text.markdown(slot.get("error") or "the job failed", 300))
             if st.button("Ask again", key=f"again_{kind}"):

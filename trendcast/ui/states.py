@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -13,7 +13,8 @@ from trendcast.ui import reads, text
 STAGES = {
     "load": "Loading data",
     "read": "Reading the data",
-    "panel": "Reading the data",
+    "data": "Reading the data",
+    "fit": "Fitting the model",
     "demo": "Preparing the demo retailer",
     "members": "Fitting the models",
     "backtest": "Testing against the past",
@@ -55,11 +56,13 @@ def progress_line(slot: dict[str, Any]) -> None:
 def away(error: str) -> None:
     """The database does not answer and there is nothing remembered to show."""
     with st.container(key="state_away"):
-        st.header("The database does not answer", anchor=False)
-        st.write(text.markdown(error or "The dashboard cannot reach its database right now.", 400))
-        st.write(
-            "This page looks again by itself every few seconds; nothing is lost. If it lasts, check DATABASE\\_URL."
-        )
+        # Besides being away, a database may be on its way, or of another version: the sentence says which.
+        starting, behind = "starting" in error, "upgrade" in error
+        title = "The database is starting" if starting else "The database does not answer"
+        st.header("The database needs an upgrade" if behind else title, anchor=False)
+        st.write(text.sentence(error or "The dashboard cannot reach its database right now."))
+        more = "" if starting or behind else " If it lasts, check DATABASE\\_URL."
+        st.write("This page looks again by itself every few seconds; nothing is lost." + more)
         _watch()
 
 
@@ -202,7 +205,10 @@ def _waiting() -> None:
 # --- the data stamp --------------------------------------------------------------------------------------------------
 
 
-def freshness(run: Any, today: dt.date) -> tuple[str, str]:
+Colour = Literal["green", "gray", "orange", "red", "blue"]
+
+
+def freshness(run: Any, today: dt.date) -> tuple[Colour, str]:
     """Colour and words of the stamp: grey for historical data, amber and red for late data.
 
     Data that had ended long before they were first forecast are historical, not late.

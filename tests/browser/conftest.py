@@ -1,0 +1,186 @@
+"""The real server on a small published retailer, and Debian's Chromium in front of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from trendcast.store import embedded
+from trendcast.store.engine import Database
+
+ROOT = Path(__file__).resolve().parents[2]
+LAST_DAY = date(2026, 9, 30)
+COMMA = "HB,NI"
+IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]  # fmt: skip
+
+
+def _chromium() -> str | None:
+    return os.environ.get("CHROMIUM") or shutil.which("chromium")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            if _chromium() is None:
+                item.add_marker(pytest.mark.skip(reason="needs Debian's chromium: apt-get install chromium"))
+
+
+@pytest.fixture(scope="session")
+def shop(server: embedded.Server, template: str) -> Iterator[Database]:
+    """A published retailer of three categories in two regions, one of which has a comma in its name."""
+    from trendcast.demo import generate
+    from trendcast.forecasting.forecaster import Forecaster
+    from trendcast.forecasting.members import MEMBERS
+    from trendcast.services import jobs as job_service
+    from trendcast.services.load import DEMO, load_frames
+    from trendcast.services.refresh import refresh
+    from trendcast.store import jobs
+
+    connection = psycopg2.connect(host=str(server.data), user="postgres", dbname="postgres")
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE tc_browser TEMPLATE {template} STRATEGY FILE_COPY")
+    connection.close()
+    database = Database(server.database_url("tc_browser"), role="worker")
+    frames = generate(3, 2, 0, 3, LAST_DAY)
+    first = sorted(frames["sales_daily"]["region"].unique())[0]
+    frames = {
+        name: frame.assign(region=frame["region"].astype(str).replace(first, COMMA)) if "region" in frame else frame
+        for name, frame in frames.items()
+    }
+    load_frames(database, frames, source=DEMO)
+    claim = jobs.claim(database, slot_id=job_service.enqueue(database, "refresh"))
+    assert claim is not None
+    quick = tuple(member for member in MEMBERS if member.name != "arima")  # slow to fit, and no reader can tell
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(Forecaster.__init__.__kwdefaults__, "members", quick)
+        result = refresh(database, lambda: datetime.now(UTC), lambda *_, **__: None, claim.token)
+    jobs.finish(database, claim.id, claim.token, result)
+    yield database
+    database.close()
+
+
+@pytest.fixture(scope="session")
+def site(shop: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a running dashboard."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    environment = {"DATABASE_URL": shop.url, "TRENDCAST_HOME": str(tmp_path_factory.mktemp("home"))}
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "streamlit",
+            "run",
+            "streamlit_app.py",
+            f"--server.port={port}",
+            "--server.headless=true",
+        ],
+        cwd=ROOT,
+        env={**os.environ, **environment, "TRENDCAST_JOBS": "off", "TZ": "UTC"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.1)
+    yield f"http://localhost:{port}"
+    process.send_signal(signal.SIGINT)
+    process.wait(timeout=40)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=_chromium(), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Visitor:
+    """A fresh browser on the dashboard. ``troubles``: console errors, failed and foreign requests, dialogs."""
+
+    def __init__(self, browser: Any, site: str, **context: Any) -> None:
+        self.site, self.troubles = site, []
+        self.page = browser.new_context(accept_downloads=True, **context).new_page()
+        self.page.on("console", self._hear)
+        self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        self.page.on("dialog", lambda dialog: (self.troubles.append("dialog"), dialog.dismiss()))
+        self.page.on("request", self._check)
+
+    def _hear(self, message: Any) -> None:
+        # Below a page's path Streamlit first looks for its own files there, and falls back to the root.
+        probe = re.search(r"/[^/]+/_stcore/(health|host-config)$", (message.location or {}).get("url", ""))
+        if message.type == "error" and not probe:
+            self.troubles.append(message.text)
+
+    def _check(self, request: Any) -> None:
+        if not request.url.startswith((self.site, "data:", "blob:")):
+            self.troubles.append(f"foreign request: {request.url}")
+
+    def open(self, path: str = "") -> Any:
+        self.page.goto(f"{self.site}/{path}")
+        return self.settle()
+
+    def settle(self) -> Any:
+        """Wait until the script has been idle for a moment; the page."""
+        still = None
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            busy = not self.page.locator(IDLE).count() or self.page.locator('[data-testid="stSkeleton"]').count()
+            if busy:
+                still = None
+            elif still is None:
+                still = time.monotonic()
+            elif time.monotonic() - still > 0.4:
+                return self.page
+            self.page.wait_for_timeout(50)
+        raise AssertionError("The page does not come to rest.")
+
+    def choose(self, key: str, *names: str) -> None:
+        """Pick names in a filter as a person does: open, type, take."""
+        box = self.page.locator(f".st-key-filter_{key}")
+        for name in names:
+            box.locator("input").first.click()
+            box.locator("input").first.fill(name)
+            self.page.get_by_role("option", name=name, exact=True).first.click()
+            self.settle()
+        self.page.keyboard.press("Escape")
+
+
+@pytest.fixture
+def visit(chromium: Any, site: str) -> Iterator[Callable[..., Visitor]]:
+    """``visit(**context)``: a fresh browser context; it must end without trouble."""
+    visitors: list[Visitor] = []
+
+    def fresh(**context: Any) -> Visitor:
+        visitors.append(Visitor(chromium, site, **{"viewport": {"width": 1440, "height": 1000}} | context))
+        return visitors[-1]
+
+    yield fresh
+    for visitor in visitors:
+        assert not visitor.troubles
+        visitor.page.context.close()
