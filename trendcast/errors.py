@@ -81,5 +81,7 @@ class DatabaseAway(TrendCastError):
 
 
 class SchemaBehind(DatabaseAway):
-    def __init__(self, sentence: str = "The database is not at this version's schema: run 'python -m trendcast db upgrade'.") -> None:
+    def __init__(
+        self, sentence: str = "The database is not at this version's schema: run 'python -m trendcast db upgrade'."
+    ) -> None:
         super().__init__(sentence)

@@ -48,14 +48,40 @@ def _column_map(text: str) -> dict[str, dict[str, str]]:
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("DATABASE_URL", "", "PostgreSQL to use; empty: the embedded server under TRENDCAST_HOME.", secret=True),
-    Setting("SOURCE_DATABASE_URL", "", "Database that `sync` reads the customer's tables from; empty: DATABASE_URL.", secret=True),
+    Setting(
+        "SOURCE_DATABASE_URL",
+        "",
+        "Database that `sync` reads the customer's tables from; empty: DATABASE_URL.",
+        secret=True,
+    ),
     Setting("TRENDCAST_HOME", ".trendcast", "Folder of the embedded database, outputs/ and logs/.", Path),
-    Setting("TRENDCAST_AUTH", "off", "Who may come in: off (loopback only), proxy or oidc.", _choice("off", "proxy", "oidc")),
-    Setting("TRENDCAST_PROXY_SECRET", "", "With TRENDCAST_AUTH=proxy: what the proxy sends as X-TrendCast-Proxy-Secret.", secret=True),
-    Setting("TRENDCAST_PROXY_USER_HEADER", "X-Forwarded-Email", "With TRENDCAST_AUTH=proxy: the header that names the user."),
-    Setting("TRENDCAST_DEMO", "auto", "Fill an empty embedded database with the demo retailer: auto or off.", _choice("auto", "off")),
-    Setting("TRENDCAST_JOBS", "on", "Run due jobs inside the dashboard's process: on or off (then run a worker).", _choice("on", "off")),
-    Setting("TRENDCAST_JOB_MEMORY_MB", "6000", "Memory a refresh, replay or backtest may take before it is stopped.", int),
+    Setting(
+        "TRENDCAST_AUTH", "off", "Who may come in: off (loopback only), proxy or oidc.", _choice("off", "proxy", "oidc")
+    ),
+    Setting(
+        "TRENDCAST_PROXY_SECRET",
+        "",
+        "With TRENDCAST_AUTH=proxy: what the proxy sends as X-TrendCast-Proxy-Secret.",
+        secret=True,
+    ),
+    Setting(
+        "TRENDCAST_PROXY_USER_HEADER", "X-Forwarded-Email", "With TRENDCAST_AUTH=proxy: the header that names the user."
+    ),
+    Setting(
+        "TRENDCAST_DEMO",
+        "auto",
+        "Fill an empty embedded database with the demo retailer: auto or off.",
+        _choice("auto", "off"),
+    ),
+    Setting(
+        "TRENDCAST_JOBS",
+        "on",
+        "Run due jobs inside the dashboard's process: on or off (then run a worker).",
+        _choice("on", "off"),
+    ),
+    Setting(
+        "TRENDCAST_JOB_MEMORY_MB", "6000", "Memory a refresh, replay or backtest may take before it is stopped.", int
+    ),
     Setting("TRENDCAST_JOB_MINUTES", "90", "Minutes a refresh, replay or backtest may take before it is stopped.", int),
     Setting("TRENDCAST_SYNC_SALES_TABLE", "public.sales_daily", "The customer's table that `sync` reads sales from."),
     Setting("TRENDCAST_SYNC_MARKET_TABLE", "public.market_factors", "The same for market factors, if it is there."),
