@@ -83,7 +83,7 @@ def test_nothing_unknowable_after_the_origin_moves_it(origin, seed):
 
 def test_a_backtest_says_what_a_refresh_at_that_origin_would_have_published(panel):
     engine = Forecaster(panel, members=QUICK)
-    window = list(rolling.windows(engine, 28, 2, 28))[0]
+    window = next(iter(rolling.windows(engine, 28, 2, 28)))
     then = panel.as_of(window.origin)
     fresh = Forecaster(then, members=QUICK).publish(window.origin)
     assert np.array_equal(window.publication.means, fresh.means)

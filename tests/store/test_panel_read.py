@@ -54,7 +54,8 @@ def test_the_panel_of_the_database_is_the_panel_of_its_tables(db: Database) -> N
     events = pd.DataFrame({"date_id": [day, day], "region": ["", "S"], "event": ["Fair", "Local day"]})
     plan = pd.DataFrame(
         {"date_id": [day, day], "product_category": "tea", "region": ["N", "S"], "store": ["n1", "s1"],
-         "promotion_flag": pd.array([True, False], dtype="boolean"), "open_flag": pd.array([pd.NA, False], dtype="boolean"),
+         "promotion_flag": pd.array([True, False], dtype="boolean"),
+         "open_flag": pd.array([pd.NA, False], dtype="boolean"),
          "unit_price": [np.nan, 3.0]}
     )  # fmt: skip
     stock = pd.DataFrame(

@@ -292,7 +292,7 @@ def weekly_actuals(panel: Panel, ids: np.ndarray, node: np.ndarray) -> pd.DataFr
         pd.DataFrame(
             {
                 "series_id": ids,
-                "week": np.datetime64(panel.first_day + int(m), "us"),
+                "week": (panel.first_day + np.timedelta64(int(m), "D")).astype("datetime64[us]"),
                 "actual": units[node, m : m + 7].sum(axis=1),
             }
         )

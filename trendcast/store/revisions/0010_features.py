@@ -1,4 +1,4 @@
-"""The demand feature view: its one source is sql/features.sql; a later change of that is a revision running it again."""
+"""The demand feature view: its one source is sql/features.sql; a later change is a revision running it again."""
 
 from trendcast.store.engine import SQL_FOLDER
 from trendcast.store.migrate import execute_file, op
