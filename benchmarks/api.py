@@ -114,6 +114,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=2)
     args = parser.parse_args()
     home = Path(tempfile.mkdtemp(prefix="tc-bench-"))
+    home.chmod(0o755)  # under root PostgreSQL runs as another user, who must be able to pass
     try:
         publish(home, args.categories, args.regions, args.years)
         process, url = serve(home)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -81,6 +83,15 @@ def start(home: Path, *options: str, entry: Path = ROOT / "streamlit_app.py", **
         text=True,
     )  # fmt: skip
     return Live(port, process, home)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder for an embedded database: pytest's own are closed to the user that PostgreSQL runs as under root."""
+    folder = Path(tempfile.mkdtemp(prefix="tc-live-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -232,12 +232,12 @@ def _forward(gate: Any, path: str) -> None:
 
 
 def test_the_agents_door_does_not_lead_past_the_router_and_ctrl_c_ends_all_of_it(
-    tmp_path: Path, servers: Callable[..., Any]
+    tmp_path: Path, open_folder: Path, servers: Callable[..., Any]
 ) -> None:
     """On its own embedded database: the agent's is the first request; at the end the server goes, and its PostgreSQL
     with it."""
     live = servers(
-        tmp_path / "home",
+        open_folder,
         "--server.enableAgentApi",
         "true",
         entry=shop(tmp_path, OURS),
@@ -253,11 +253,12 @@ def test_the_agents_door_does_not_lead_past_the_router_and_ctrl_c_ends_all_of_it
     while live.request("GET", "/health").status_code != 200:
         assert time.monotonic() < deadline
         time.sleep(0.3)
+    assert "postgres" in at_work(open_folder)
     live.stop()
-    folder = str(tmp_path / "home")
-    left = [
-        process.info["name"]
-        for process in psutil.process_iter(["name", "cmdline"])
-        if folder in " ".join(process.info["cmdline"] or ())
-    ]
-    assert left == []
+    assert at_work(open_folder) == []
+
+
+def at_work(folder: Path) -> list[str]:
+    """The names of all processes whose command line has the folder."""
+    processes = psutil.process_iter(["name", "cmdline"])
+    return [p.info["name"] for p in processes if str(folder) in " ".join(p.info["cmdline"] or ())]
