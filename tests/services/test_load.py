@@ -290,6 +290,26 @@ def test_broken_containers_are_refused_in_one_sentence(db: Database, tmp_path: P
         load(db, tmp_path / "other")
 
 
+def test_a_damaged_or_nested_parquet_file_is_one_sentence(db: Database, tmp_path: Path) -> None:
+    path = tmp_path / "sales_daily.parquet"
+    frame = pd.DataFrame(
+        {"date_id": pd.date_range("2024-01-01", periods=2), "product_category": "A", "sales_units": [1, 2]}
+    )
+    frame.assign(sales_units=[[1], [2]]).to_parquet(path)
+    with pytest.raises(InvalidInput, match="The column sales_units holds list"):
+        load(db, tmp_path)
+    frame.assign(product_category=[[1], [2]]).to_parquet(path)
+    with pytest.raises(InvalidInput, match="The column product_category holds list"):
+        load(db, tmp_path)
+    frame.to_parquet(path)
+    content = bytearray(path.read_bytes())
+    content[20:60] = b"x" * 40
+    path.write_bytes(content)
+    with pytest.raises(InvalidInput, match=r"sales_daily\.parquet is (damaged|not a parquet)"):
+        load(db, tmp_path)
+    assert sales(db) == []
+
+
 def test_a_wrong_type_throughout_rejects_the_table_and_loads_the_others(db: Database, tmp_path: Path) -> None:
     write(tmp_path, "date_id,product_category,sales_units\n2024-01-01,A,few\n2024-01-02,A,many\n")
     write(tmp_path, "date_id,event\n2024-12-25,Christmas\n", "events.csv")

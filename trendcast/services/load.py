@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from trendcast.errors import Conflict, InvalidInput
 from trendcast.services.sources import FrameSource, Source, open_file, tables_in
-from trendcast.services.tables import MOST_CATEGORIES, TABLES, Table, check
+from trendcast.services.tables import MOST_CATEGORIES, TABLES, Table, check, shown
 from trendcast.store import loads
 from trendcast.store.engine import Database
 
@@ -205,7 +205,7 @@ class Loader:
         result = TableSummary(table.name, source.name)
         summary.tables.append(result)
         if source.ignored and table.attributes is None:
-            result.notes.append(f"columns not used: {', '.join(name[:40] for name in source.ignored[:10])}")
+            result.notes.append(f"columns not used: {', '.join(map(shown, source.ignored[:10]))}")
         if not source.has_rows:
             result.status = "empty"
             result.notes.append("a header but no rows")

@@ -25,7 +25,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from trendcast.errors import InvalidInput
-from trendcast.services.tables import Table, match_header
+from trendcast.services.tables import Table, match_header, shown
 
 CHUNK_BYTES = 16 << 20  # about 250,000 rows of the sales table
 CHUNK_ROWS = 250_000
@@ -102,7 +102,7 @@ class CsvSource:
         self._header = next(csv.reader([line], delimiter=self.delimiter), [])
         if len(self._header) == 1 and len(self.table.required) > 1:
             raise InvalidInput(
-                f"{self.name} has no separated columns: its first line is '{line[:60]}'. "
+                f"{self.name} has no separated columns: its first line is {shown(line)}. "
                 "Expected a header such as " + ",".join(self.table.required) + "."
             )
         found = match_header(self.table, self._header, self.name)
@@ -402,7 +402,8 @@ class ParquetSource:
         position = 0
         free = list(self.ignored) if self.table.attributes is not None else []
         with pq.ParquetFile(self.path) as opened:
-            for batch in opened.iter_batches(batch_size=CHUNK_ROWS, columns=[*self._found.values(), *free]):
+            batches = opened.iter_batches(batch_size=CHUNK_ROWS, columns=[*self._found.values(), *free])
+            while (batch := self._next(batches)) is not None:
                 part = pa.Table.from_batches([batch])
                 rows = part.select(list(self._found.values())).rename_columns(list(self._found))
                 if self.table.attributes is not None:
@@ -415,6 +416,12 @@ class ParquetSource:
                 numbers = np.arange(position + 1, position + rows.num_rows + 1)
                 position += rows.num_rows
                 yield Chunk(rows, numbers, _raw_rows(rows), [], position)
+
+    def _next(self, batches: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
+        try:
+            return next(batches, None)
+        except (OSError, pa.ArrowException) as error:
+            raise InvalidInput(f"{self.name} is damaged: {error}.") from error
 
 
 class FrameSource:

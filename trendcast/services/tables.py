@@ -203,7 +203,7 @@ def match_header(table: Table, header: Sequence[str], where: str) -> dict[str, s
     for name in header:
         folded = name.strip().casefold()
         if folded in by_name:
-            raise InvalidInput(f"{where} has the column {_shown(name.strip())} twice: keep one.")
+            raise InvalidInput(f"{where} has the column {shown(name.strip())} twice: keep one.")
         by_name[folded] = name
     missing = [name for name in table.required if name not in by_name]
     if missing:
@@ -211,8 +211,8 @@ def match_header(table: Table, header: Sequence[str], where: str) -> dict[str, s
         parts = []
         for name in missing:
             near = get_close_matches(name, spare or list(by_name), n=1, cutoff=0.4) or _sharing_a_word(name, spare)
-            parts.append(f"{name} (the nearest header is {_shown(by_name[near[0]].strip())})" if near else name)
-        found = ", ".join(_shown(name.strip()) for name in list(header)[:12])
+            parts.append(f"{name} (the nearest header is {shown(by_name[near[0]].strip())})" if near else name)
+        found = ", ".join(shown(name.strip()) for name in list(header)[:12])
         columns = "columns" if len(missing) > 1 else "column"
         raise InvalidInput(f"{where} has no {columns} {', '.join(parts)}. Found: {found}.")
     return {name: by_name[name] for name in table.names if name in by_name}
@@ -223,8 +223,8 @@ def _sharing_a_word(name: str, spare: Sequence[str]) -> list[str]:
     return [other for other in spare if words & set(re.split(r"[^a-z0-9]+", other))][:1]
 
 
-def _shown(text: str) -> str:
-    """A header in a sentence: quoted and short."""
+def shown(text: str) -> str:
+    """A header or line in a sentence: quoted, short, without characters that would steer a terminal."""
     cleaned = "".join(character if character.isprintable() else "?" for character in text)
     return f"'{cleaned[:40]}…'" if len(cleaned) > 40 else f"'{cleaned}'"
 
@@ -262,14 +262,19 @@ def check(
         values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
         if isinstance(values, pa.ChunkedArray):  # no chunk at all
             values = pa.array([], values.type)
-        if column.kind == "date":
-            typed[name] = _dates(values, column, today, day_first, failures)
-        elif column.kind in ("number", "whole"):
-            typed[name] = _numbers(values, column, decimal_comma, failures)
-        elif column.kind == "flag":
-            typed[name] = _flags(values, column, failures)
-        else:
-            typed[name] = _names(values, column, failures)
+        try:
+            if column.kind == "date":
+                typed[name] = _dates(values, column, today, day_first, failures)
+            elif column.kind in ("number", "whole"):
+                typed[name] = _numbers(values, column, decimal_comma, failures)
+            elif column.kind == "flag":
+                typed[name] = _flags(values, column, failures)
+            else:
+                typed[name] = _names(values, column, failures)
+        except pa.ArrowException as error:  # lists, structures and the like in a parquet file
+            raise InvalidInput(
+                f"The column {name} holds {values.type}, which cannot be read as {column.kind}."
+            ) from error
     bad = np.zeros(rows, dtype=bool)
     for mask, _ in failures:
         bad |= mask

@@ -36,6 +36,18 @@ class SourceTable:
         shape = "coalesce(left({}, 10), '')" if self.day_is_text else "coalesce(to_char({}, 'YYYY-MM-DD'), '')"
         return sql.SQL(shape).format(column)
 
+    def _within(self, first: str | None, last: str | None) -> sql.Composed:
+        """The condition on a row's day, in a form an index on a date can serve; rows without a day are within."""
+        column = self._day() if self.day_is_text else sql.Identifier(self.columns[self.day])
+        parts = [sql.SQL("TRUE")]
+        if first is not None:
+            parts.append(sql.SQL("{} >= {}").format(column, sql.Literal(first)))
+        if last is not None:
+            bound = sql.SQL("{} <= {}" if self.day_is_text else "{} < CAST({} AS date) + 1")
+            parts.append(bound.format(column, sql.Literal(last)))
+        nothing = sql.SQL("{} = ''" if self.day_is_text else "{} IS NULL").format(column)
+        return sql.SQL("({} OR {})").format(sql.SQL(" AND ").join(parts), nothing)
+
 
 class Snapshot:
     """One read-only transaction on the source: everything read through it shows the same moment."""
@@ -68,7 +80,7 @@ class Snapshot:
             "SELECT {day} AS day, count(*), sum(hashtextextended(CAST(ROW({used}) AS text), 0))::text FROM {table}"
         ).format(day=table._day(), used=used, table=table._identifier())
         if since is not None:
-            query += sql.SQL(" WHERE {day} >= {since} OR {day} = ''").format(day=table._day(), since=sql.Literal(since))
+            query += sql.SQL(" WHERE ") + table._within(since, None)
         with self._cursor() as cursor:
             cursor.execute(query + sql.SQL(" GROUP BY 1 ORDER BY 1"))
             return pd.DataFrame(cursor.fetchall(), columns=["day", "rows", "mark"])
@@ -79,10 +91,17 @@ class Snapshot:
             sql.SQL("{} AS {}").format(sql.Identifier(theirs), sql.Identifier(ours))
             for ours, theirs in table.columns.items()
         )
-        query = sql.SQL("COPY (SELECT {chosen} FROM {table} WHERE {day} = ANY({days})) TO STDOUT (FORMAT csv, HEADER)")
+        known = sorted(day for day in days if day)
+        query = sql.SQL(
+            "COPY (SELECT {chosen} FROM {table} WHERE {within} AND {day} = ANY({days})) TO STDOUT (FORMAT csv, HEADER)"
+        )
         with self._cursor() as cursor:
             composed = query.format(
-                chosen=chosen, table=table._identifier(), day=table._day(), days=sql.Literal(list(days))
+                chosen=chosen,
+                table=table._identifier(),
+                within=table._within(known[0], known[-1]) if known else sql.SQL("TRUE"),
+                day=table._day(),
+                days=sql.Literal(list(days)),
             )
             cursor.copy_expert(composed.as_string(cursor), file)
 
