@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from trendcast.forecasting.members import MemberForecast, finish
-from trendcast.forecasting.profile import ProfileSettings, decompose
+from trendcast.forecasting.profile import decomposition
 from trendcast.panel import Panel
 
 NAME = "arima"
@@ -51,7 +51,7 @@ def forecast(panel: Panel, horizon: int, state: dict[str, LevelFit] | None = Non
 
     A level whose fit fails, or with under SHORTEST weeks, keeps its recent level.
     """
-    parts = decompose(panel, horizon, ProfileSettings())
+    parts = decomposition(panel, horizon)
     base = parts.lift * parts.weekly * parts.monthly * parts.event
     history = parts.history
     # Sharp seasons (a fortnight before Christmas) are the profile's; with three years the broad ones are the waves'.

@@ -9,6 +9,7 @@ hierarchy, by how noisy the series is. The level is the same ratio over the last
 from __future__ import annotations
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -72,12 +73,23 @@ class Decomposition:
 
 def forecast(panel: Panel, horizon: int, settings: ProfileSettings | None = None) -> MemberForecast:
     """Forecasts of every series; days before a series' first sale and closed days teach nothing."""
-    s = settings or ProfileSettings()
-    d = decompose(panel, horizon, s)
+    d = decomposition(panel, horizon) if settings is None else decompose(panel, horizon, settings)
     ahead = slice(d.history, None)
     shape = d.lift[:, ahead] * d.weekly[:, ahead] * d.yearly[:, ahead] * d.monthly[:, ahead] * d.event[:, ahead]
     rate = d.level[:, None] * d.scale * shape.astype(np.float64)
     return MemberForecast(finish(rate * panel.open[:, panel.history : panel.history + horizon], panel))
+
+
+# The ARIMA member starts from the same factors of the same panel; they live as long as the panel does.
+_made: WeakKeyDictionary[Panel, Decomposition] = WeakKeyDictionary()
+
+
+def decomposition(panel: Panel, horizon: int) -> Decomposition:
+    """``decompose`` with the settings of the member, computed once per panel; not to be changed."""
+    found = _made.get(panel)
+    if found is None or found.lift.shape[1] != found.history + horizon:
+        found = _made[panel] = decompose(panel, horizon, ProfileSettings())
+    return found
 
 
 def decompose(panel: Panel, horizon: int, s: ProfileSettings) -> Decomposition:
