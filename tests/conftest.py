@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import pwd
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
@@ -49,10 +51,13 @@ def server() -> Iterator[embedded.Server]:
     """One embedded server for the whole session, in a folder that goes with it."""
     folder = Path(tempfile.mkdtemp(prefix="tc-tests-"))
     folder.chmod(0o755)  # as root the server runs as another user, who must be able to pass
+    made_user = os.geteuid() == 0 and embedded.SYSTEM_USER not in {entry.pw_name for entry in pwd.getpwall()}
     server = embedded.start(folder, settings=FAST)
     yield server
     server.release()
     shutil.rmtree(folder)
+    if made_user:  # as root the server needs a system user; one that was made for the tests goes with them
+        subprocess.run(["userdel", embedded.SYSTEM_USER], check=False, capture_output=True)
 
 
 @pytest.fixture(scope="session")
