@@ -13,7 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from trendcast.errors import DatabaseAway, NoRun, NotFound
-from trendcast.services.forecast import QUANTILES, RunInfo, Selection, resolve
+from trendcast.services.forecast import LEVELS, QUANTILES, RunInfo, Selection, resolve
 from trendcast.services.runtime import Startup
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -197,7 +197,7 @@ class FakeRetailer:
         return pd.DataFrame(
             [
                 {
-                    "level": level or "total",
+                    "level": name,
                     "model": model,
                     "horizon_week": week,
                     "wape": wape * 1.5,
@@ -209,6 +209,7 @@ class FakeRetailer:
                 }
                 for model, wape in models
                 for week in range(13)
+                for name in ([level] if level else [n for n in LEVELS if n != "store"])
             ]
         )
 

@@ -157,6 +157,50 @@ def test_a_look_is_a_job_for_the_one_series_on_view(retailer, open_page):
     assert "Waiting for a worker" in str(app.get("progress")[0].proto)
 
 
+def test_a_look_that_was_made_is_drawn_beside_our_forecast(retailer, open_page):
+    series = int(retailer.index.query("level == 'category' and product_category == 'Clothing'")["series_id"].iloc[0])
+    days = [str(day.date()) for day in retailer._ahead()]
+    for kind in ("prophet", "mstl"):
+        look = {"kind": kind, "forecast": {"dates": days, "mean": [50.0] * len(days)}}
+        retailer.look_results[(7, series, kind)] = look
+    for by in ("week", "day"):
+        app = open_page(level="category", category="Clothing", by=by)
+        assert not app.error
+        names = [trace.get("name", "") for trace in figure(app, 2)["data"]]
+        assert any("Prophet" in name for name in names)
+        assert any("MSTL" in name for name in names)
+        assert not any("look_" in str(button.key) for button in app.button)
+
+
+def test_a_level_measured_under_its_other_name_has_its_accuracy(make_retailer, open_page):
+    retailer = make_retailer(categories=("Only",), stores=3)
+    plain = retailer.series_accuracy
+    retailer.series_accuracy = lambda run, ids: (
+        plain(run, ids) | {"coverage80": None, "coverage95": None, "points": None}
+    )
+    app = open_page(level="store", store="S0001")
+    assert not app.error
+    assert tiles(app)["The 80\u202f% band held"] == "79.1\u202f%"
+
+
+def test_nothing_measured_yet_is_said(retailer, open_page):
+    retailer.series_accuracy = lambda run, ids: {
+        "weeks": 0,
+        "origins": 0,
+        "wape": {},
+        "bias": {},
+        "by_week": [],
+        "level": "total",
+        "coverage80": None,
+        "coverage95": None,
+        "points": None,
+    }
+    retailer.accuracy = lambda run, level: pd.DataFrame(columns=["level", "model", "horizon_week", "wape", "n"])
+    app = open_page()
+    assert not app.error
+    assert "still to come" in words(app)
+
+
 def test_the_warm_page_asks_the_database_nothing(retailer, open_page):
     app = open_page()
     app.run()

@@ -548,7 +548,7 @@ def look_chart(
 ) -> tuple[go.Figure, str]:
     """Our forecast beside reference models of the same series. ``looks``: label -> date, value (low, high if any)."""
     colours = palette(dark)
-    figure = go.Figure()
+    figure = make_subplots(rows=1, cols=1)
     joined = _joined(table)
     past = table["actual"].notna()
     figure.add_trace(

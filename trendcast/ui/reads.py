@@ -18,7 +18,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from trendcast.errors import DatabaseAway, NoRun, NotFound
-from trendcast.ui import charts, measures
+from trendcast.ui import charts, measures, scores
 from trendcast.ui.live import LiveProvider
 from trendcast.ui.provider import Choice, Provider
 
@@ -241,12 +241,26 @@ def kpis(run_id: int, choice: Choice, unit: str) -> measures.Kpis:
 
 @st.cache_data(ttl=DAY, max_entries=256, show_spinner=False)
 def series_accuracy(run_id: int, choice: Choice) -> dict[str, Any]:
-    return provider.series_accuracy(run_id, _ids(run_id, choice))
+    found = provider.series_accuracy(run_id, _ids(run_id, choice))
+    if found.get("coverage80") is None:  # measured under the level's other name
+        overall = accuracy(run_id, choice.level)
+        overall = overall[(overall["model"] == scores.OURS) & (overall["horizon_week"] == 0)]
+        for name, column in (("coverage80", "coverage80"), ("coverage95", "coverage95"), ("points", "n")):
+            value = overall[column].iloc[0] if len(overall) and column in overall else None
+            found[name] = float(value) if value is not None and value == value else None
+    return found
 
 
 @st.cache_data(ttl=DAY, max_entries=64, show_spinner=False)
-def accuracy(run_id: int, level: str | None) -> pd.DataFrame:
-    return provider.accuracy(run_id, level)
+def accuracy(run_id: int, level: str) -> pd.DataFrame:
+    """The backtest's figures of a level; of a level that is the same as another (every store has one category), those
+    of the other, under whose name they were measured."""
+    every = provider.accuracy(run_id, None)
+    if every.empty or (every["level"] == level).any():
+        return every[every["level"] == level].reset_index(drop=True)
+    sizes = catalogue(run_id).index["level"].value_counts()
+    twins = [other for other in every["level"].unique() if other != "total" and sizes.get(other) == sizes.get(level)]
+    return every[every["level"] == twins[0]].reset_index(drop=True) if twins else every.iloc[:0]
 
 
 @st.cache_resource(ttl=DAY, max_entries=256, show_spinner=False)

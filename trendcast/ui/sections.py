@@ -75,13 +75,14 @@ def tiles(view: View) -> None:
             f"{text.count(int(measured.get('weeks', 0)), 'week')} of this selection, from "
             f"{text.count(int(measured.get('origins', 0)), 'starting point')}. Lower is better.",
         )
-        points = measured.get("points")
+        points, cover = measured.get("points"), measured.get("coverage80")
+        drifts = cover is not None and abs(cover - 0.8) > DRIFT
         level = text.level_inline(str(measured.get("level", view.choice.level)))
         st.metric(
             f"The 80{text.NARROW}% band held",
-            text.percent(measured.get("coverage80")),
-            delta=_drift(measured.get("coverage80"), level) if points else None,
-            delta_color="orange" if abs(measured.get("coverage80", 0.8) - 0.8) > DRIFT else "off",
+            text.percent(cover),
+            delta=_drift(cover, level) if points else None,
+            delta_color="orange" if drifts else "off",
             delta_arrow="off",
             border=True,
             height="stretch",
