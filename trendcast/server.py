@@ -137,6 +137,7 @@ def _background(chosen: Settings, stop: threading.Event) -> None:
 
 def _await_database(stop: threading.Event) -> None:
     said = ""
+    runtime.process.report("Starting the database")
     while not stop.is_set():
         try:
             runtime.database()
@@ -146,6 +147,7 @@ def _await_database(stop: threading.Event) -> None:
                 logger.warning("%s", error)
             stop.wait(DATABASE_POLL)
         else:
+            runtime.process.started()
             if said:
                 logger.info("The database answers.")
             return

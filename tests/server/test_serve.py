@@ -1,0 +1,49 @@
+"""``serve`` becomes the server, as ``streamlit run streamlit_app.py`` would."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from trendcast import __main__ as command_line
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def executed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    calls: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda _program, arguments: calls.append(arguments))
+    return calls
+
+
+def test_serve_is_streamlit_run(executed: list[list[str]]) -> None:
+    command_line.main(["serve"])
+    assert executed == [[sys.executable, "-m", "streamlit", "run", str(ROOT / "streamlit_app.py")]]
+
+
+def test_serve_takes_address_and_port(executed: list[list[str]]) -> None:
+    command_line.main(["serve", "--address", "127.0.0.1", "--port", "9000"])
+    assert executed[0][5:] == ["--server.address", "127.0.0.1", "--server.port", "9000"]
+
+
+@pytest.mark.parametrize("arguments", [["--json"], ["--port", "70000"]])
+def test_serve_refuses_what_makes_no_sense(
+    executed: list[list[str]], capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert command_line.main(["serve", *arguments]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert executed == []
+
+
+def test_the_entry_file_is_exactly_a_table_of_contents() -> None:
+    """Streamlit finds the ASGI app by parsing: a literal st.App(...) assignment; anything more belongs elsewhere."""
+    text = (ROOT / "streamlit_app.py").read_text()
+    assert (
+        "app = st.App(__file__, routes=server.routes(), middleware=server.middleware(), lifespan=server.lifespan)"
+        in text
+    )
+    assert len(text.splitlines()) <= 15
