@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from trendcast.errors import TrendCastError
 from trendcast.forecasting import combine, intervals, metrics
@@ -169,14 +170,16 @@ class Forecaster:
             wanted.update({(h, anchor): None for h in [*self.origins_for(history), history]})
         todo = [key for key in wanted if any(self._key(m, *key) not in self._said for m in self.member_table)]
         self.on_progress("members", 0, len(todo))
-        # The parameters of stateful members first: two threads would both fit them.
-        for anchor in dict.fromkeys(anchor for _, anchor in todo):
-            for member in self.member_table:
-                if member.stateful and self._key(member, anchor, anchor) not in self._said:
-                    self._ask(member, self.known_at(anchor), anchor, anchor)
-        with ThreadPoolExecutor(self.threads) as pool:
-            for done, _ in enumerate(pool.map(lambda key: self.members_at(*key), todo), start=1):
-                self.on_progress("members", done, len(todo))
+        # Threads of ours over many small systems; threads of BLAS inside each of them only get in each other's way.
+        with threadpool_limits(1, "blas"):
+            # The parameters of stateful members first: two threads would both fit them.
+            for anchor in dict.fromkeys(anchor for _, anchor in todo):
+                for member in self.member_table:
+                    if member.stateful and self._key(member, anchor, anchor) not in self._said:
+                        self._ask(member, self.known_at(anchor), anchor, anchor)
+            with ThreadPoolExecutor(self.threads) as pool:
+                for done, _ in enumerate(pool.map(lambda key: self.members_at(*key), todo), start=1):
+                    self.on_progress("members", done, len(todo))
 
     def anchor_for(self, history: int) -> int:
         """The origin that slow members take their parameters from: never later than the oldest origin they are judged
