@@ -102,9 +102,7 @@ def recommendations(days: int, history: np.ndarray, width: float | None, trend: 
             f"GROWTH: the trend rises by {trend:.0%} over the next {_span(days)}; check that supply can follow."
         )
     if trend is not None and trend < -TREND:
-        said.append(
-            f"DECLINE: the trend falls by {-trend:.0%} over the next {_span(days)}; check what is on order."
-        )
+        said.append(f"DECLINE: the trend falls by {-trend:.0%} over the next {_span(days)}; check what is on order.")
     recent = history[-VOLATILITY_WEEKS:]
     deviation = recent.std(ddof=1) / recent.mean() if len(recent) >= FEWEST_WEEKS and recent.mean() > 0 else 0.0
     if deviation > VOLATILITY:
