@@ -66,7 +66,7 @@ DARK = Palette(
 )
 
 COMPONENTS = {
-    "trend": "Trend",
+    "trend": "Trend (less on closed days)",
     "weekly": "Day of the week",
     "yearly": "Time of the year",
     "holidays": "Holidays and events",
