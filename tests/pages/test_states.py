@@ -4,6 +4,8 @@ import datetime as dt
 
 import pytest
 
+from trendcast.errors import DatabaseAway
+from trendcast.services.forecast import RunInfo
 from trendcast.services.runtime import Startup
 
 PAGES = ("forecasts", "data")
@@ -94,6 +96,32 @@ def test_the_stamp_says_how_old_the_data_are(make_retailer, open_page, days_old,
     app = open_page()
     assert not app.exception
     assert words in text_of(app)
+
+
+def test_a_failed_refresh_later_is_said_and_the_run_before_stays(retailer, open_page):
+    retailer.run_info = RunInfo(**{**vars(retailer.run_info), "failed_since": "The disk is full."})
+    app = open_page()
+    assert "disk is full" in app.warning[0].value.replace("\\", "")
+    assert "Data page" in app.warning[0].value
+    assert app.metric
+
+
+def test_progress_outlives_a_database_that_goes_away(retailer, open_page, monkeypatch):
+    retailer.slot_rows = [{"id": 1, "name": "refresh", "state": "running", "progress": {}, "error": None}]
+    answers = iter([retailer.slots(20)])
+
+    def slots(limit):
+        try:
+            return next(answers)
+        except StopIteration:
+            raise DatabaseAway("The database is away.") from None
+
+    from trendcast.ui import reads
+
+    monkeypatch.setattr(reads, "slots", slots)
+    app = open_page("data")
+    assert not app.exception
+    assert "Looking again" in text_of(app)
 
 
 def test_a_failure_nobody_foresaw_stays_calm(retailer, open_page, monkeypatch):

@@ -65,6 +65,7 @@ def refresh(*, away: bool) -> None:
 
 
 @st.fragment(run_every="2s")
+@states.watched
 def _running() -> None:
     slot = states.latest_refresh() or {}
     if slot.get("state") not in ("queued", "running"):

@@ -303,6 +303,7 @@ def _look_button(view: View, series_id: int, kind: str, label: str) -> None:
 
 
 @st.fragment(run_every="1.5s")
+@states.watched
 def _follow(view: View, series_id: int) -> None:
     """The progress of the looks asked for; the page is drawn again when one is there."""
     asked = st.session_state.get("looks", {})

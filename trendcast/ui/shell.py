@@ -129,6 +129,8 @@ def _view(standing: reads.Standing) -> View:
         bar.draw(found, catalogue, run, days)
     bar.write_url(found)
     states.stamp(run, len(catalogue.index), dt.datetime.now(dt.UTC).date(), as_of=as_of)
+    if run.failed_since and as_of is None:
+        states.refresh_failed(run)
     if said:
         st.warning(" ".join(said), icon=":material/link_off:")
     first, last = bar.window(found, run)

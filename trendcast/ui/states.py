@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
+from collections.abc import Callable
 from typing import Any, Literal
 
 import streamlit as st
@@ -25,6 +27,19 @@ STAGES = {
     "write": "Writing the forecasts",
     "publish": "Publishing",
 }
+
+
+def watched(part: Callable[..., None]) -> Callable[..., None]:
+    """A part that draws itself again and again outlives a database that goes away: it says so and looks again."""
+
+    @functools.wraps(part)
+    def draw(*arguments: Any) -> None:
+        try:
+            part(*arguments)
+        except TrendCastError as error:
+            st.caption(text.sentence(error) + " Looking again in a moment.")
+
+    return draw
 
 
 def stage(words: Any) -> str:
@@ -147,6 +162,7 @@ def latest_refresh() -> dict[str, Any] | None:
 
 
 @st.fragment(run_every="3s")
+@watched
 def _watch() -> None:
     """Look again until there is something to show."""
     standing = reads.standing(fresh=True)
@@ -160,6 +176,7 @@ def _watch() -> None:
 
 
 @st.fragment(run_every="2s")
+@watched
 def _starting() -> None:
     starting = reads.provider.startup()
     if reads.standing(fresh=True).run is not None:
@@ -177,6 +194,7 @@ def _starting() -> None:
 
 
 @st.fragment(run_every="2s")
+@watched
 def _first_refresh() -> None:
     if reads.standing(fresh=True).run is not None:
         st.rerun()
@@ -220,6 +238,15 @@ def freshness(run: Any, today: dt.date) -> tuple[Colour, str]:
         return "green", ""
     words = f"{text.count(late, 'day')} late"
     return ("orange", words) if late <= 3 else ("red", words)
+
+
+def refresh_failed(run: Any) -> None:
+    """A later refresh failed: what is shown is the run before it."""
+    st.warning(
+        f"The last refresh failed: {text.sentence(run.failed_since)} These figures are of the run before. "
+        "Start it again on the Data page.",
+        icon=":material/sync_problem:",
+    )
 
 
 def stamp(run: Any, n_series: int, today: dt.date, *, as_of: dt.date | None = None) -> None:
