@@ -1,0 +1,66 @@
+"""The same pages on a real PostgreSQL: empty, and with a published run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from trendcast.services import runtime
+from trendcast.ui import reads
+from trendcast.ui.live import LiveProvider
+
+
+@pytest.fixture
+def on(monkeypatch: pytest.MonkeyPatch, make_retailer) -> Iterator[Callable[[str], None]]:
+    """``on(url)``: the dashboard of this process stands on that database."""
+
+    def stand(url: str) -> None:
+        monkeypatch.setenv("DATABASE_URL", url)
+        monkeypatch.setattr(reads, "provider", LiveProvider())
+        runtime.process.close()
+
+    yield stand
+    runtime.process.close()
+
+
+@pytest.mark.parametrize("page", ["forecasts", "data"])
+def test_an_empty_database_says_how_to_load(db, on, open_page, page):
+    on(db.url)
+    app = open_page(page)
+    assert not app.exception
+    assert not app.error
+    assert any("python -m trendcast load" in code.value for code in app.code)
+
+
+def test_the_page_shows_the_run_of_the_database(demo_db, on, open_page):
+    on(demo_db.url)
+    run = demo_db.rows("run_current")[0]["id"]
+    index = demo_db.frame("run_series_index", run_id=run).query("level == 'category_region'").iloc[0]
+    app = open_page(level="category_region", category=index["product_category"], region=index["region"])
+    assert not app.exception
+    assert not app.error
+    weekly = demo_db.frame("forecast_weekly", run_id=run, series_ids=[int(index["series_id"])])
+    table = app.dataframe[0].value.set_index("Measure")
+    for row in weekly.head(12).itertuples():
+        assert table.loc["Forecast P50", f"{row.week:%Y-%m-%d}"] == f"{row.q50:,.0f}"
+    assert len(app.get("plotly_chart")) == 2
+
+
+@pytest.mark.parametrize("unit", ["units", "money"])
+def test_several_series_are_summed(demo_db, on, open_page, unit):
+    on(demo_db.url)
+    names = sorted({row["product_category"] for row in demo_db.rows("series_all")} - {""})[:2]
+    for by in ("week", "day"):
+        app = open_page(level="category", category=names, unit=unit, by=by)
+        assert not app.exception
+        assert not app.error
+        assert app.metric
+
+
+def test_the_data_page_lists_what_was_loaded(demo_db, on, open_page):
+    on(demo_db.url)
+    app = open_page("data")
+    assert not app.exception
+    assert not app.error
+    assert "Sales" in set(app.dataframe[0].value["Table"])
