@@ -69,3 +69,13 @@ def test_segments_are_levels_and_volume_classes_of_large_levels():
     assert segment[0] == 0
     assert [int((segment == s).sum()) for s in range(1, 4)] == [30, 30, 30]
     assert segment[1] < segment[-1]
+
+
+def test_a_common_growth_is_taken_out_and_noise_is_not():
+    said = np.full((13, 56), 1000.0)
+    steady = combine.drift(said * 1.05, said)
+    assert steady == pytest.approx(1.05, abs=0.002)
+    noisy = combine.drift(said * np.exp(np.random.default_rng(0).normal(0, 0.3, (13, 1))), said)
+    assert np.abs(noisy - 1).max() < 0.03
+    assert combine.drift(said[:1] * 1.3, said[:1]) == pytest.approx(1.0)
+    assert combine.drift(np.zeros((3, 56)), said[:3]) == pytest.approx(1.0)

@@ -38,6 +38,17 @@ def test_small_cells_are_conservative():
     assert found[0.50] == 9.0
 
 
+def test_scores_that_share_their_origins_mistake_count_for_less():
+    rng = np.random.default_rng(2)
+    known = np.ones((13, 84), bool)
+    alone = intervals.effective_number(rng.normal(size=(13, 84)), known)
+    shared = intervals.effective_number(rng.normal(size=(13, 1)) + 0.1 * rng.normal(size=(13, 84)), known)
+    assert alone > 500
+    assert shared == pytest.approx(13, abs=1)
+    wide = intervals.corrected_quantiles(rng.normal(size=1092), independent=13)
+    assert wide[-1] > intervals.corrected_quantiles(rng.normal(size=1092))[-1]
+
+
 def test_equal_weights_are_no_weights_and_zero_weight_is_absence():
     rng = np.random.default_rng(0)
     scores = rng.normal(size=400)

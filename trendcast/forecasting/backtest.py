@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -163,6 +163,12 @@ class Tally:
                     }
             frames.append(pd.DataFrame(columns))
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def all_names(figures: pd.DataFrame, aliases: Mapping[str, str]) -> pd.DataFrame:
+    """The figures with those of levels that are the same series under another name (``Hierarchy.aliases``)."""
+    twins = [figures[figures["level"] == twin].assign(level=level) for level, twin in aliases.items()]
+    return pd.concat([figures, *twins], ignore_index=True)
 
 
 def add_window(tally: Tally, forecaster: Forecaster, window: Window, horizon: int, *, published: bool = True) -> None:

@@ -107,17 +107,21 @@ def combine(forecasts: np.ndarray, weights: np.ndarray, ceiling: np.ndarray) -> 
     return np.clip(mean, 0.0, CAP * np.maximum(ceiling, 0.0)[:, None])
 
 
-def drift(truth: np.ndarray, points: np.ndarray, aggregates: int) -> np.ndarray:
+def volumes(truth: np.ndarray, points: np.ndarray, aggregates: int) -> tuple[np.ndarray, np.ndarray]:
+    """What the bottom series (from ``aggregates`` on) sold and were forecast to sell, (O, H) each, over the days known
+    of ``truth`` and ``points`` (O, S, H)."""
+    known = np.isfinite(truth[:, aggregates:]) & np.isfinite(points[:, aggregates:])
+    sold = np.where(known, truth[:, aggregates:], 0.0).sum(axis=1)
+    return sold, np.where(known, points[:, aggregates:], 0.0).sum(axis=1)
+
+
+def drift(sold: np.ndarray, said: np.ndarray) -> np.ndarray:
     """Factor per day ahead (H,) that takes out what the combination was wrong by on average: a retailer that keeps
     growing faster than every model expects, say. One for all series, smooth in the horizon, and shrunk to 1.
 
-    ``truth`` and ``points`` (O, S, H), NaN where not known; the bottom series are those from ``aggregates`` on.
+    ``sold`` and ``said`` (O, H): see ``volumes``.
     """
-    y, f = truth[:, aggregates:], points[:, aggregates:]
-    known = np.isfinite(y) & np.isfinite(f)
-    horizon = truth.shape[2]
-    sold = np.where(known, y, 0.0).sum(axis=1)
-    said = np.where(known, f, 0.0).sum(axis=1)
+    horizon = sold.shape[1]
     middle, factor = [], []
     for start in range(0, horizon, DRIFT_DAYS):
         days = slice(start, min(start + DRIFT_DAYS, horizon))

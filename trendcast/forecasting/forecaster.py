@@ -230,8 +230,12 @@ class Forecaster:
             else np.empty((0, series, horizon))
         )
         if origins:
-            drift = combine.drift(past_truth, past_points, self.hierarchy.aggregates)
-            points, past_points = points * drift, past_points * drift
+            sold, forecast = combine.volumes(past_truth, past_points, self.hierarchy.aggregates)
+            points = points * combine.drift(sold, forecast)
+            # A past origin is corrected by what the others say, or its errors would look smaller than the next will be.
+            for o in range(len(origins)):
+                others = np.arange(len(origins)) != o
+                past_points[o] *= combine.drift(sold[others], forecast[others])
         means, past_means, reconciled = self._reconciled(points, past_points, past_truth, segment, panel, origins)
 
         age = np.array([history - origin for origin in origins], float)

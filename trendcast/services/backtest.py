@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from trendcast.errors import InvalidInput
 
@@ -95,7 +94,7 @@ def evaluate(
     finally:
         if rows:
             rows.close()
-    frame = _all_names(tally.frame(), engine.hierarchy.aliases)
+    frame = rolling.all_names(tally.frame(), engine.hierarchy.aliases)
     return {
         "horizon": horizon,
         "origins": last_days,
@@ -105,12 +104,6 @@ def evaluate(
             for record in frame.to_dict("records")
         ],
     }
-
-
-def _all_names(frame: pd.DataFrame, aliases: dict[str, str]) -> pd.DataFrame:
-    """Levels that are the same series under another name have the same figures."""
-    twins = [frame[frame["level"] == twin].assign(level=level) for level, twin in aliases.items()]
-    return pd.concat([frame, *twins], ignore_index=True)
 
 
 class _Rows:

@@ -53,7 +53,7 @@ def refresh(
     was shown before stays shown.
     """
     from trendcast.forecasting import forecaster as forecasting
-    from trendcast.forecasting.backtest import measure
+    from trendcast.forecasting.backtest import all_names, measure
     from trendcast.store import runs
     from trendcast.store.panel import read_panel
 
@@ -84,7 +84,7 @@ def refresh(
         with stages.stage("Combining and calibrating"):
             publication = engine.publish(panel.history)
         with stages.stage("Measuring the accuracy"):
-            metrics = measure(engine, publication)
+            metrics = all_names(measure(engine, publication), engine.hierarchy.aliases)
         with stages.stage("Writing the forecasts"):
             summary = _write(db, run_id, token, engine, publication, metrics, stages)
     except TrendCastError as error:
