@@ -110,7 +110,8 @@ def site(shop: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     process.wait(timeout=40)
 
 
-@pytest.fixture(scope="session")
+# Closed with the last browser test: while Playwright's loop runs in this thread, no other test can run one of its own.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 

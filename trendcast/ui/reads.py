@@ -253,14 +253,8 @@ def series_accuracy(run_id: int, choice: Choice) -> dict[str, Any]:
 
 @st.cache_data(ttl=DAY, max_entries=64, show_spinner=False)
 def accuracy(run_id: int, level: str) -> pd.DataFrame:
-    """The backtest's figures of a level; of a level that is the same as another (every store has one category), those
-    of the other, under whose name they were measured."""
-    every = provider.accuracy(run_id, None)
-    if every.empty or (every["level"] == level).any():
-        return every[every["level"] == level].reset_index(drop=True)
-    sizes = catalogue(run_id).index["level"].value_counts()
-    twins = [other for other in every["level"].unique() if other != "total" and sizes.get(other) == sizes.get(level)]
-    return every[every["level"] == twins[0]].reset_index(drop=True) if twins else every.iloc[:0]
+    """The backtest's figures of a level."""
+    return provider.accuracy(run_id, level)
 
 
 @st.cache_resource(ttl=DAY, max_entries=256, show_spinner=False)
