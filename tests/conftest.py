@@ -109,8 +109,6 @@ DEMO_LAST_DAY = date(2026, 9, 30)
 def _publish(database: Database) -> None:
     """What a load and a refresh do, in this process: a published run of a small demo retailer."""
     from trendcast.demo import generate
-    from trendcast.forecasting.forecaster import Forecaster
-    from trendcast.forecasting.members import MEMBERS
     from trendcast.services import jobs as job_service
     from trendcast.services.load import DEMO, load_frames
     from trendcast.services.refresh import refresh
@@ -119,11 +117,7 @@ def _publish(database: Database) -> None:
     load_frames(database, generate(3, 2, 0, 3, DEMO_LAST_DAY), source=DEMO)
     claim = jobs.claim(database, slot_id=job_service.enqueue(database, "refresh"))
     assert claim is not None
-    # Fitting ARIMA takes longer than all else together, and no reader of the run can tell.
-    quick = tuple(member for member in MEMBERS if member.name != "arima")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(Forecaster.__init__.__kwdefaults__, "members", quick)
-        result = refresh(database, lambda: datetime.now(UTC), lambda *_, **__: None, claim.token)
+    result = refresh(database, lambda: datetime.now(UTC), lambda *_, **__: None, claim.token)
     jobs.finish(database, claim.id, claim.token, result)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trendcast.demo import AHEAD, _easter, generate, truth
+from trendcast.demo import AHEAD, generate, truth
 from trendcast.services.load import load_frames
 from trendcast.store.engine import Database
 
@@ -80,8 +80,3 @@ def test_weeks_years_and_closed_days_show(frames: dict[str, pd.DataFrame]) -> No
     assert electronics[12] > 1.3 * electronics[6]
     daily = sales["sales_units"].to_numpy().reshape(24, -1)
     assert np.isfinite(daily).all()
-
-
-@pytest.mark.parametrize(("year", "day"), [(2000, (4, 23)), (2024, (3, 31)), (2025, (4, 20)), (2038, (4, 25))])
-def test_easter(year: int, day: tuple[int, int]) -> None:
-    assert _easter(year) == date(year, *day)

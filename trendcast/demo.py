@@ -11,6 +11,7 @@ from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
+from dateutil.easter import easter as easter_sunday
 
 NAMES = (
     "Electronics", "Clothing", "Home & Garden", "Groceries", "Toys", "Sports", "Beauty", "Books", "Office",
@@ -212,23 +213,10 @@ def _days_to(days: np.ndarray, month: int, day: int) -> np.ndarray:
     return (target - days).astype("int64")
 
 
-def _easter(year: int) -> date:
-    """Easter Sunday of the Gregorian calendar (Meeus, Astronomical Algorithms, 1991, chapter 8)."""
-    a, (b, c) = year % 19, divmod(year, 100)
-    d, e = divmod(b, 4)
-    g = (8 * b + 13) // 25
-    h = (19 * a + b - d - g + 15) % 30
-    i, k = divmod(c, 4)
-    ell = (32 + 2 * e + 2 * i - h - k) % 7
-    m = (a + 11 * h + 22 * ell) // 451
-    month, day = divmod(h + ell - 7 * m + 114, 31)
-    return date(year, month, day + 1)
-
-
 def _event_days(first_year: int, last_year: int) -> list[tuple[date, str]]:
     found = []
     for year in range(first_year, last_year + 1):
-        easter = _easter(year)
+        easter = easter_sunday(year)
         november = date(year, 11, 1)
         thanksgiving = november + timedelta(days=(3 - november.weekday()) % 7 + 21)
         found += [

@@ -46,8 +46,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def shop(server: embedded.Server, template: str) -> Iterator[Database]:
     """A published retailer of three categories in two regions, one of which has a comma in its name."""
     from trendcast.demo import generate
-    from trendcast.forecasting.forecaster import Forecaster
-    from trendcast.forecasting.members import MEMBERS
     from trendcast.services import jobs as job_service
     from trendcast.services.load import DEMO, load_frames
     from trendcast.services.refresh import refresh
@@ -68,10 +66,7 @@ def shop(server: embedded.Server, template: str) -> Iterator[Database]:
     load_frames(database, frames, source=DEMO)
     claim = jobs.claim(database, slot_id=job_service.enqueue(database, "refresh"))
     assert claim is not None
-    quick = tuple(member for member in MEMBERS if member.name != "arima")  # slow to fit, and no reader can tell
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(Forecaster.__init__.__kwdefaults__, "members", quick)
-        result = refresh(database, lambda: datetime.now(UTC), lambda *_, **__: None, claim.token)
+    result = refresh(database, lambda: datetime.now(UTC), lambda *_, **__: None, claim.token)
     jobs.finish(database, claim.id, claim.token, result)
     yield database
     database.close()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from dateutil.easter import easter
 
 DAY = np.timedelta64(1, "D")
 LONG_GAP = 7  # days without a row beyond which a series counts as closed, not as badly recorded
@@ -173,24 +174,11 @@ def year_month_day(dates: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return years, months.astype(int) % 12 + 1, (dates - months.astype("datetime64[D]")).astype(int) + 1
 
 
-def easter(year: int) -> np.datetime64:
-    """Western Easter Sunday (the anonymous Gregorian computus, Meeus 1991)."""
-    a, (b, c) = year % 19, divmod(year, 100)
-    d, e = divmod(b, 4)
-    g = (8 * b + 13) // 25
-    h = (19 * a + b - d - g + 15) % 30
-    i, k = divmod(c, 4)
-    n = (32 + 2 * e + 2 * i - h - k) % 7
-    m = (a + 11 * h + 22 * n) // 451
-    month, day = divmod(h + n - 7 * m + 114, 31)
-    return np.datetime64(f"{year:04d}-{month:02d}-{day + 1:02d}")
-
-
 def from_easter(dates: np.ndarray) -> np.ndarray:
     """Days since Easter Sunday of the same calendar year (negative before it)."""
     years = year_month_day(dates)[0]
     found, inverse = np.unique(years, return_inverse=True)
-    return (dates - np.array([easter(int(y)) for y in found])[inverse]).astype(int)
+    return (dates - np.array([easter(int(y)) for y in found], "datetime64[D]")[inverse]).astype(int)
 
 
 # Days that are closed by law or custom in many countries: one closing on them is evidence enough.
