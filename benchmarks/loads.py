@@ -10,6 +10,7 @@ other work may share the cores, the processor seconds it took in this process an
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gzip
 import multiprocessing
 import os
@@ -25,6 +26,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import pandas as pd
+import psutil
 
 from trendcast import settings
 from trendcast.demo import generate
@@ -93,8 +95,9 @@ def busy(server: embedded.Server) -> float:
     times = postmaster.cpu_times()
     total = times.user + times.system + times.children_user + times.children_system
     for process in postmaster.children():
-        used = process.cpu_times()
-        total += used.user + used.system
+        with contextlib.suppress(psutil.NoSuchProcess):  # a connection may end meanwhile; the postmaster then counts it
+            used = process.cpu_times()
+            total += used.user + used.system
     return total
 
 
