@@ -168,3 +168,30 @@ def test_a_lease_has_one_holder_until_it_runs_out_or_is_given_back(db: Database)
 def test_there_is_no_job_of_another_name(db: Database) -> None:
     with pytest.raises(errors.UsageError, match="refresh"):
         job_service.enqueue(db, "os:system")
+
+
+def test_two_who_claim_at_once_do_not_both_start_a_heavy_job(db: Database) -> None:
+    for kind in ("quick", "full"):
+        job_service.enqueue(db, "refresh", {"kind": kind})
+    with ThreadPoolExecutor(1) as pool:
+        with db.transaction() as connection:
+            assert jobs.claim(db, alone=job_service.ALONE, connection=connection) is not None
+            other = pool.submit(jobs.claim, db, alone=job_service.ALONE)
+            with pytest.raises(TimeoutError):
+                other.result(0.5)  # it waits until the first has decided
+        assert other.result(10) is None
+
+
+def test_a_heavy_job_that_waits_is_not_asked_for_twice(db: Database) -> None:
+    first = job_service.enqueue(db, "refresh")
+    assert job_service.enqueue(db, "refresh") == first
+    assert job_service.enqueue(db, "refresh", {"kind": "full"}) != first
+    claim = jobs.claim(db, slot_id=first)
+    assert claim is not None
+    jobs.fail(db, first, claim.token, "it failed", again=True)
+    assert jobs.claim(db, slot_id=first) is None  # it pauses
+    assert job_service.enqueue(db, "refresh") == first
+    assert jobs.claim(db, slot_id=first) is not None  # whoever asks now need not wait for the pause's end
+    assert job_service.enqueue(db, "refresh") != first  # what is at work may have read older data
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(lambda _: job_service.enqueue(db, "backtest"), range(8)))) == 1

@@ -183,6 +183,27 @@ def test_a_run_that_fails_its_checks_is_not_shown(small, monkeypatch):
     assert forecast.current_run(small).failed_since is not None
 
 
+def test_a_slower_refresh_of_older_data_does_not_replace_a_newer_one(small):
+    older = claimed(small)
+    shown = []
+
+    def progress(stage, done, total, **_):
+        if stage == "Writing the forecasts" and done == 0 and not shown:
+            shown.append(0)
+            with small.transaction() as connection:
+                connection.execute(text(
+                    "INSERT INTO load_batch (source, table_name, status, rows_new, committed_at)"
+                    " VALUES ('f', 'events', 'merged', 1, now())"
+                ))  # fmt: skip
+            do_refresh(small)
+            shown[0] = forecast.current_run(small).id
+
+    with pytest.raises(Conflict, match="newer data"):
+        refresh(small, clock, progress, older.token)
+    assert forecast.current_run(small).id == shown[0]
+    assert count(small, "SELECT count(DISTINCT run_id) FROM forecast") == 1
+
+
 KILLED = """
 import datetime as dt, sys
 from trendcast.store.engine import Database

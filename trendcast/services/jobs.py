@@ -57,11 +57,19 @@ _START_CHILD = (
 def enqueue(
     db: Database, name: str, arguments: Mapping[str, Any] | None = None, scheduled_for: datetime | None = None
 ) -> int:
-    """Ask for a job; whichever worker is free does it. The same name and time twice is one slot. Returns its id."""
+    """Ask for a job; whichever worker is free does it. The same name and time twice is one slot, and so is the same
+    heavy job twice while it still waits. Returns its id."""
     from trendcast.store import jobs
 
     _target(name)
-    return db.run_tx(lambda connection: jobs.enqueue(db, connection, name, arguments or {}, scheduled_for))
+
+    def ask(connection: Any) -> int:
+        waiting = None
+        if scheduled_for is None and name in ALONE:
+            waiting = jobs.reuse(db, connection, name, arguments or {})
+        return waiting or jobs.enqueue(db, connection, name, arguments or {}, scheduled_for)
+
+    return db.run_tx(ask)
 
 
 def slots(db: Database, limit: int = 50) -> pd.DataFrame:
@@ -97,8 +105,7 @@ def run_now(
     tell = on_progress or (lambda stage, done, total, **facts: None)
 
     def begin(connection: Any) -> tuple[int, Claim | None]:
-        waiting = jobs.open_slot(db, connection, name, arguments or {})
-        slot_id = int(waiting["id"]) if waiting and waiting["state"] == "queued" else None
+        slot_id = jobs.reuse(db, connection, name, arguments or {})
         slot_id = slot_id or jobs.enqueue(db, connection, name, arguments or {})
         return slot_id, jobs.claim(db, slot_id=slot_id, alone=ALONE, connection=connection)
 

@@ -17,6 +17,7 @@ import pandas as pd
 from sqlalchemy import Connection
 
 from trendcast.errors import LeaseLost, NotFound
+from trendcast.store import locks
 from trendcast.store.engine import Database
 
 log = logging.getLogger("trendcast.store.jobs")
@@ -69,6 +70,9 @@ def claim(
         with db.transaction() as own:
             return claim(db, slot_id=slot_id, names=names, alone=alone, connection=own)
     wanted = None if names is None else list(names)
+    if alone:
+        # Two transactions would each see no other slot at work: they decide one after the other.
+        db.rows("lock_take", connection=connection, number=locks.CLAIM)
     rows = db.rows("job_claim", connection=connection, id=slot_id, names=wanted, alone=list(alone))
     return Claim(**rows[0]) if rows else None
 
@@ -122,12 +126,11 @@ def slot(db: Database, slot_id: int) -> dict[str, Any]:
     return dict(rows[0])
 
 
-def open_slot(
-    db: Database, connection: Connection, name: str, arguments: Mapping[str, Any]
-) -> Mapping[str, Any] | None:
-    """The newest slot of this name and these arguments that waits or is at work."""
-    rows = db.rows("job_open", connection=connection, name=name, arguments=dict(arguments))
-    return rows[0] if rows else None
+def reuse(db: Database, connection: Connection, name: str, arguments: Mapping[str, Any]) -> int | None:
+    """The slot of this name and these arguments that waits, now due; None when none waits."""
+    db.rows("lock_take", connection=connection, number=locks.CLAIM)  # two that ask at once must not both find none
+    rows = db.rows("job_reuse", connection=connection, name=name, arguments=dict(arguments))
+    return int(rows[0]["id"]) if rows else None
 
 
 def refresh_need(db: Database, due: datetime) -> Mapping[str, Any]:

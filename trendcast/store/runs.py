@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 from sqlalchemy import Connection
 
-from trendcast.errors import LeaseLost, TrendCastError
+from trendcast.errors import Conflict, LeaseLost, TrendCastError
 from trendcast.store import jobs
 from trendcast.store.engine import Database
 
@@ -81,7 +81,8 @@ def publish(
 ) -> None:
     """Check the run's rows and show it to every reader, in the caller's transaction.
 
-    Raises TrendCastError when a check fails and LeaseLost when another worker took over; both roll everything back.
+    Raises TrendCastError when a check fails, LeaseLost when another worker took over and Conflict when a run of newer
+    data is shown already; each rolls everything back.
     """
     found = dict(db.rows("run_checks", connection=connection, run_id=run_id)[0])
     rows, days = found.pop("forecast_rows"), found.pop("days")
@@ -99,7 +100,8 @@ def publish(
     )
     if len(shown) != 1:
         raise LeaseLost("Another worker took this refresh over; nothing was published here.")
-    db.execute("run_point", connection=connection, run_id=run_id)
+    if db.execute("run_point", connection=connection, run_id=run_id) != 1:
+        raise Conflict("Another refresh has published newer data meanwhile; this forecast was dropped.")
     db.rows("run_notify", connection=connection, run_id=run_id)
 
 
