@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from trendcast.errors import InvalidInput
-from trendcast.features.calendar import Events, gaps, infer_open, project, to_days
+from trendcast.features.calendar import Events, infer_open, project, to_days
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -33,6 +33,15 @@ KEYS: dict[str, tuple[str, ...]] = {
 YEAR = 364
 # A node is out of stock on a day when this share of what it usually sells is.
 STOCKOUT_SHARE = 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class Reach:
+    """How many days beyond the last one the plan is known: promotion and opening (S,) of each bottom series, events."""
+
+    promotion: np.ndarray
+    opening: np.ndarray
+    events: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +68,8 @@ class Panel:
     stockout: np.ndarray
     events: Events
     opening: np.ndarray | None = None
+    # The events table itself, to be cut and carried on again at earlier origins.
+    calendar: pd.DataFrame | None = field(default=None, repr=False)
     # A panel of nodes remembers what it was summed from: its weights depend on what was known.
     source: tuple[Hierarchy, Panel, np.ndarray] | None = field(default=None, repr=False)
 
@@ -84,11 +95,33 @@ class Panel:
     def ahead(self) -> int:
         return self.days - self.history
 
-    def as_of(self, history: int) -> Panel:
+    @property
+    def alive(self) -> np.ndarray:
+        """bool (S,): the series had a row by the last day known."""
+        return np.isfinite(self.units[:, : self.history]).any(axis=1)
+
+    def reach(self) -> Reach:
+        """How far ahead the plan is known now; an origin of the past, as well planned, would have known as much."""
+
+        def days(values: np.ndarray) -> np.ndarray:
+            known = np.isfinite(values[:, self.history :])
+            return np.where(known.any(axis=1), known.shape[1] - np.argmax(known[:, ::-1], axis=1), 0)
+
+        nothing = np.zeros(self.n_series, int)
+        table = self.calendar
+        last = self.last_day.astype("datetime64[D]").astype(int)
+        return Reach(
+            promotion=days(self.promotion) if self.ahead else nothing,
+            opening=days(self.opening) if self.ahead and self.opening is not None else nothing,
+            events=max(int(to_days(table["date_id"]).max()) - last, 0) if table is not None and len(table) else 0,
+        )
+
+    def as_of(self, history: int, reach: Reach | None = None) -> Panel:
         """The panel as it was known when only the first `history` days had happened, reaching equally far ahead.
 
         Units, stock-outs and realised prices after it are hidden, inferred closings are inferred again without them;
-        the plan (promotions, recorded opening days, events) stays.
+        the plan (promotions, recorded opening days, events) stays, with `reach` only so many days of it. Nothing is
+        known ahead of a series without a row so far.
         """
         if not 1 <= history <= self.history:
             raise InvalidInput(f"A panel of {self.history} days cannot be cut at day {history}.")
@@ -96,12 +129,20 @@ class Panel:
             return self
         if self.source is not None:
             hierarchy, bottom, rows = self.source
-            return hierarchy.panel(bottom.as_of(history)).rows(rows)
+            return hierarchy.panel(bottom.as_of(history, reach)).rows(rows)
         days = min(history + self.ahead, self.days)
+        unborn = ~np.isfinite(self.units[:, :history]).any(axis=1)
 
         def hidden(values: np.ndarray, blank: object) -> np.ndarray:
             kept = values[:, :days].copy()
             kept[:, history : self.history] = blank
+            return kept
+
+        def planned(values: np.ndarray, ahead: np.ndarray | None) -> np.ndarray:
+            kept = values[:, :days].copy()
+            kept[unborn, history:] = np.nan
+            if ahead is not None:
+                kept[np.arange(days)[None, :] >= history + ahead[:, None]] = np.nan
             return kept
 
         cut = replace(
@@ -109,12 +150,18 @@ class Panel:
             history=history,
             units=hidden(self.units, np.nan),
             open=self.open[:, :days],
-            promotion=self.promotion[:, :days],
+            promotion=planned(self.promotion, None if reach is None else reach.promotion),
             price=hidden(self.price, np.nan),
             stockout=hidden(self.stockout, False),
             events=self.events.until(days),
-            opening=None if self.opening is None else self.opening[:, :days],
+            opening=None if self.opening is None else planned(self.opening, None if reach is None else reach.opening),
         )
+        if reach is not None and reach.events < days - history and self.calendar is not None:
+            known = self.calendar[to_days(self.calendar["date_id"]) < _day(self.first_day) + history + reach.events]
+            cut = replace(cut, calendar=known)
+            regions = self.events.regions[1:]
+            carried = Events.build(project(known, cut.dates[-1]), cut.dates, regions, _region_weights(cut, regions))
+            cut = replace(cut, events=carried)
         events = cut.events.weighted(_region_weights(cut, cut.events.regions[1:]))
         cut = replace(cut, events=events)
         return cut if cut.opening is None else replace(cut, open=_open(cut))
@@ -184,10 +231,6 @@ class Panel:
         listed, revenue = _number(sales, "unit_price"), _number(sales, "sales_revenue")
         with np.errstate(invalid="ignore", divide="ignore"):
             price = scatter(np.where(np.isnan(listed) & (sold > 0), revenue / sold, listed), np.float32)
-        # A retailer that records opening days and sends nothing for over a week was closed, and knew it.
-        observed = ~np.isnan(units[:, :history])
-        flagged = ~np.isnan(opening).all(axis=1)
-        opening[:, :history][gaps(observed) & flagged[:, None]] = 0
         if plan is not None and len(plan):
             where, day = _positions(plan, series), to_days(plan["date_id"]) - first
             known = (where >= 0) & (day >= 0) & (day < days)
@@ -218,6 +261,7 @@ class Panel:
             stockout=stockout,
             events=Events([], [""], np.zeros((1, 0, days), np.float32)),
             opening=opening,
+            calendar=events,
         )
         regions = sorted(set(series["region"]) - {""})
         calendar = project(events, panel.dates[-1])
@@ -310,6 +354,10 @@ def _refuse_duplicates(at: np.ndarray, sales: pd.DataFrame) -> None:
     key = [str(sales[c].iloc[twice]) for c in DIMENSIONS if c in sales]
     date = str(np.datetime64(int(to_days(sales["date_id"].iloc[[twice]])[0]), "D"))
     raise InvalidInput(f"{' / '.join(key)} has more than one row for {date}.")
+
+
+def _day(date: np.datetime64) -> int:
+    return int(date.astype("datetime64[D]").astype(int))
 
 
 def _open(panel: Panel) -> np.ndarray:

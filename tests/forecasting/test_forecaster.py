@@ -82,12 +82,117 @@ def test_nothing_unknowable_after_the_origin_moves_it(origin, seed):
 
 
 def test_a_backtest_says_what_a_refresh_at_that_origin_would_have_published(panel):
-    engine = Forecaster(panel, members=QUICK)
-    window = next(iter(rolling.windows(engine, 28, 2, 28)))
+    engine = Forecaster(panel, members=QUICK, plan_known=True)
+    window = next(rolling.windows(engine, 28, 2, 28))
     then = panel.as_of(window.origin)
-    fresh = Forecaster(then, members=QUICK).publish(window.origin)
+    fresh = Forecaster(then, members=QUICK, plan_known=True).publish(window.origin)
     assert np.array_equal(window.publication.means, fresh.means)
     assert np.array_equal(window.publication.quantiles, fresh.quantiles)
+
+
+ORIGIN, PLANNED = 600, 30  # days known, and days planned beyond them
+
+
+def eventful(sales):
+    """What happens after the origin: a category is launched, a series goes silent, a flag is recorded."""
+    first = sales["date_id"].min()
+    day = (sales["date_id"] - first).dt.days
+    launched = sales[(sales["product_category"] == "Category 0") & (day >= ORIGIN + 3)].assign(
+        product_category="Launched later"
+    )
+    silent = (sales["product_category"] == "Category 1") & (sales["region"] == "Region 0") & (day >= ORIGIN + 2)
+    return pd.concat([sales[~silent], launched], ignore_index=True).assign(open_flag=True)
+
+
+def plan_of(sales, until):
+    """The promotion plan as a table holds it: of all days, past and future, as far as it reaches."""
+    day = (sales["date_id"] - sales["date_id"].min()).dt.days
+    return sales[day < until][["date_id", "product_category", "region", "promotion_flag"]]
+
+
+def calendar_of(sales, until):
+    dates = sales["date_id"].drop_duplicates().sort_values().iloc[:until]
+    named = dates[dates.dt.strftime("%m-%d").isin(["12-25", "07-04", "10-03"])]
+    return pd.DataFrame({"date_id": named, "region": "", "event": "Feast"})
+
+
+@pytest.mark.parametrize("members", [QUICK, MEMBERS], ids=["naives", "all"])
+def test_an_origin_of_the_past_knows_what_tables_that_end_there_would_tell(members):
+    """The slow truth of no look-ahead: the same publication from a database that was never told of anything later."""
+    sales = retailer()
+    day = (sales["date_id"] - sales["date_id"].min()).dt.days
+    # The world of later is planned PLANNED days ahead, too.
+    future = sales[day < PLANNED].assign(date_id=lambda f: f["date_id"] + pd.Timedelta(DAYS, "D"))
+    ahead = pd.concat([plan_of(sales, DAYS), future[["date_id", "product_category", "region", "promotion_flag"]]])
+    later = Panel.from_frames(eventful(sales), calendar_of(sales, DAYS), ahead, last_day=sales["date_id"].max())
+    then = Panel.from_frames(
+        sales[day < ORIGIN].assign(open_flag=True), calendar_of(sales, ORIGIN), plan_of(sales, ORIGIN + PLANNED)
+    )
+    reach = later.reach()
+    assert set(reach.promotion[later.series["product_category"] != "Launched later"]) == {PLANNED}
+    truth = Forecaster(then, members=members).publish(ORIGIN)
+    engine = Forecaster(later, members=members)
+    told = engine.widened(engine.at(ORIGIN))
+    keys = ["level", "product_category", "region", "store"]
+    old = Forecaster(then, members=members).hierarchy.nodes[keys].reset_index(names="then")
+    both = engine.hierarchy.nodes[keys].reset_index(names="later").merge(old, on=keys)
+    assert len(both) == len(old)
+    for name in ("means", "quantiles", "weekly_means", "weekly_quantiles", "weights"):
+        assert np.array_equal(getattr(told, name)[both["later"]], getattr(truth, name)[both["then"]]), name
+
+
+def test_stores_that_open_do_not_raise_the_forecast_of_those_that_were_there():
+    """Flat stores, and as many new ones within the last year: nothing grows but the number of stores."""
+    rng = np.random.default_rng(3)
+    frames = []
+    for store in range(16):
+        start = 0 if store < 8 else 400 + 20 * (store - 8)
+        dates = pd.date_range("2023-01-01", periods=DAYS)[start:]
+        frames.append(
+            pd.DataFrame(
+                {
+                    "date_id": dates,
+                    "product_category": "All",
+                    "region": "North",
+                    "store": f"S{store:02d}",
+                    "sales_units": rng.poisson(100, len(dates)).astype(float),
+                }
+            )
+        )
+    panel = Panel.from_frames(pd.concat(frames, ignore_index=True))
+    publication = Forecaster(panel, members=QUICK).publish(panel.history)
+    bottom = publication.means[Forecaster(panel, members=QUICK).hierarchy.aggregates :, -28:]
+    assert bottom[:8].mean() == pytest.approx(100, rel=0.03)
+    assert bottom.sum(axis=0).mean() == pytest.approx(1600, rel=0.03)
+
+
+def test_without_a_plan_the_bands_are_those_of_forecasts_without_a_plan():
+    """Strong promotions that nobody announces: the run must not claim the accuracy of one that knew them."""
+    rng = np.random.default_rng(1)
+    days = 700
+    dates = pd.date_range("2023-01-01", periods=days)
+    frames = []
+    for c in range(8):
+        promoted = np.repeat(rng.random(days // 7) < 0.3, 7)
+        units = rng.poisson(200 * (1 + 0.8 * promoted)).astype(float)
+        frames.append(
+            pd.DataFrame(
+                {"date_id": dates, "product_category": f"C{c}", "sales_units": units, "promotion_flag": promoted}
+            )
+        )
+    panel = Panel.from_frames(pd.concat(frames, ignore_index=True))
+    member = tuple(m for m in MEMBERS if m.name == "profile")
+    blind = Forecaster(panel, members=member)
+    knowing = Forecaster(panel, members=member, plan_known=True)
+    wape = {}
+    for name, engine in (("blind", blind), ("knowing", knowing)):
+        figures = rolling.measure(engine, engine.publish(panel.history))
+        row = figures[
+            (figures["model"] == "combination") & (figures["level"] == "category") & (figures["horizon_week"] == 0)
+        ].iloc[0]
+        wape[name] = row["wape"]
+        assert row["coverage80"] == pytest.approx(0.8, abs=0.08)
+    assert wape["blind"] > 2 * wape["knowing"]
 
 
 def test_calibration_origins_are_past_sundays_four_weeks_apart():

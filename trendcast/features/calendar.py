@@ -293,6 +293,8 @@ def infer_open(
                 times, shut = usable[:, same].sum(axis=1), closed[:, same].sum(axis=1)
                 enough = 1 if (int(month[t]), int(day[t])) in FIXED_FEASTS or key[t] >= 1900 else 2
                 state[(times >= enough) & (shut >= 0.9 * times), t] = 0
+    # What has never sold opens when it does: nobody knows of it yet.
+    state[:, history:][~started.any(axis=1)] = 0
     ahead = known[:, history:]
     state[:, history:][ahead] = opening[:, history:][ahead]
     return state

@@ -47,10 +47,14 @@ def windows(forecaster: Forecaster, horizon: int, origins: int, step: int) -> It
         raise InvalidInput(f"The forecaster reaches {forecaster.horizon} days ahead, not {horizon}.")
     scored = backtest_origins(forecaster.bottom.history, horizon, origins, step)
     truth = forecaster.known_at(forecaster.bottom.history)
-    forecaster.prepare(scored)
+    begun = forecaster.bottom.as_of(scored[0]).alive.all()
+    if begun:
+        forecaster.prepare(scored)
     for origin in scored:
         days = slice(origin, origin + horizon)
-        yield Window(origin, forecaster.publish(origin), truth.units[:, days], truth.open[:, days] <= 0)
+        # Where series began later, an origin is forecast by a forecaster that has never heard of them.
+        publication = forecaster.publish(origin) if begun else forecaster.widened(forecaster.at(origin))
+        yield Window(origin, publication, truth.units[:, days], truth.open[:, days] <= 0)
 
 
 class Tally:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -95,6 +95,11 @@ class Publication:
     reconciled: bool
 
 
+def _with_zero(values: np.ndarray, axis: int) -> np.ndarray:
+    """The array with zeros behind its last row, which is where the index -1 leads."""
+    return np.concatenate([values, np.zeros_like(np.take(values, [0], axis=axis))], axis=axis)
+
+
 class Forecaster:
     """Forecasts one panel at any of its origins; what members said at an origin is computed once."""
 
@@ -107,8 +112,13 @@ class Forecaster:
         on_progress: Progress = lambda stage, done, total: None,
         threads: int = 2,
         levels: np.ndarray = intervals.LEVELS,
+        plan_known: bool = False,
     ) -> None:
+        """``plan_known``: at past origins the promotions, opening days and events of all their days ahead were known;
+        by default only as far ahead as they are known now, so that what is learnt of the past holds for the future."""
         self.bottom = bottom
+        self.plan_known = plan_known
+        self.reach = None if plan_known else bottom.reach()
         self.levels = levels
         self.horizon = horizon
         self.member_table = tuple(members)
@@ -120,7 +130,55 @@ class Forecaster:
 
     def known_at(self, history: int) -> Panel:
         """The panel of all nodes as it was known at the origin."""
-        return self.hierarchy.panel(self.bottom.as_of(history))
+        return self.hierarchy.panel(self.bottom.as_of(history, self.reach))
+
+    def at(self, history: int) -> Forecaster:
+        """A forecaster that knows the origin's data and nothing else, not even of series that began later."""
+        then = self.bottom.as_of(history, self.reach)
+        alive = then.alive
+        return Forecaster(
+            then if alive.all() else then.rows(alive),
+            horizon=self.horizon,
+            members=self.member_table,
+            threads=self.threads,
+            levels=self.levels,
+            plan_known=self.plan_known,
+        )
+
+    def _alive_at(self, history: int) -> Panel:
+        """The nodes over the bottom series that had begun by the origin: members learn nothing from the others."""
+        then = self.bottom.as_of(history, self.reach)
+        alive = then.alive
+        if alive.all():
+            return self.hierarchy.panel(then)
+        some = then.rows(alive)
+        return Hierarchy.of(some.series).panel(some)
+
+    def _places(self, other: Hierarchy) -> np.ndarray:
+        """Row of each of our nodes among the other hierarchy's, -1 where it has none (S,)."""
+        keys = ["level", "product_category", "region", "store"]
+        found = self.hierarchy.nodes[keys].merge(other.named(), on=keys, how="left")["node"]
+        return found.fillna(-1).to_numpy(int)
+
+    def widened(self, other: Forecaster) -> Publication:
+        """What ``other``, over some of our series, publishes at its origin, at our nodes; 0 for series it does not
+        have. Its past stays as it is."""
+        told = other.publish(other.bottom.history)
+        places = self._places(other.hierarchy)
+
+        def spread(values: np.ndarray, axis: int = 0) -> np.ndarray:
+            return np.take(_with_zero(values, axis), places, axis=axis)
+
+        return replace(
+            told,
+            means=spread(told.means),
+            quantiles=spread(told.quantiles),
+            weekly_means=spread(told.weekly_means),
+            weekly_quantiles=spread(told.weekly_quantiles),
+            weights=spread(told.weights),
+            members=spread(told.members, axis=1),
+            segment=spread(told.segment),
+        )
 
     def members_at(self, history: int, anchor: int) -> tuple[np.ndarray, dict[str, dict[str, Any]]]:
         """What each member says at the origin, (M, S, H), and its extras (at the panel's own origin). Members that are
@@ -130,7 +188,7 @@ class Forecaster:
         means, extras = [], {}
         for member in self.member_table:
             if self._key(member, history, anchor) not in self._said:
-                panel = panel or self.known_at(history)
+                panel = panel or self._alive_at(history)
                 self._ask(member, panel, history, anchor)
             result = self._said[self._key(member, history, anchor)]
             if result is None:
@@ -156,6 +214,10 @@ class Forecaster:
                     result = member.forecast(panel, self.horizon, state=start.extras["state"])
         except Exception as error:  # noqa: BLE001  a broken member never stops a run; it is reported
             self.failures[member.name] = f"{type(error).__name__}: {error}"
+        if result is not None and panel.n_series < len(self.hierarchy.nodes):
+            bottom = panel.series["level"] == panel.series["level"].iloc[-1]
+            places = self._places(Hierarchy.of(panel.series[bottom]))
+            result = MemberForecast(np.take(_with_zero(result.mean, 0), places, axis=0), result.extras)
         if result is not None and history != self.bottom.history:
             # Only the newest origin is explained; fitted models of thirteen more would fill the memory.
             kept = {name: value for name, value in result.extras.items() if name == "state" and history == anchor}
@@ -176,7 +238,7 @@ class Forecaster:
             for anchor in dict.fromkeys(anchor for _, anchor in todo):
                 for member in self.member_table:
                     if member.stateful and self._key(member, anchor, anchor) not in self._said:
-                        self._ask(member, self.known_at(anchor), anchor, anchor)
+                        self._ask(member, self._alive_at(anchor), anchor, anchor)
             with ThreadPoolExecutor(self.threads) as pool:
                 for done, _ in enumerate(pool.map(lambda key: self.members_at(*key), todo), start=1):
                     self.on_progress("members", done, len(todo))
@@ -211,7 +273,7 @@ class Forecaster:
         past_truth = np.full((len(origins), series, horizon), np.nan)
         for o, origin in enumerate(origins):
             past_members[:, o] = self.members_at(origin, anchor)[0]
-            past_truth[o] = truth_after(panel, origin, horizon)
+            past_truth[o] = self._like_for_like(truth_after(panel, origin, horizon), panel, origin)
 
         alive = np.isfinite(said).any(axis=(1, 2))
         if not alive.any():
@@ -269,6 +331,21 @@ class Forecaster:
             measured=daily.measured,
             reconciled=reconciled,
         )
+
+    def _like_for_like(self, truth: np.ndarray, panel: Panel, origin: int) -> np.ndarray:
+        """The truth (S, H) without series that began after the origin: their sales are no error of the forecast, and
+        taken for growth they would raise every other series."""
+        aggregates = self.hierarchy.aggregates
+        unborn = ~np.isfinite(panel.units[aggregates:, :origin]).any(axis=1)
+        if not unborn.any():
+            return truth
+        late = np.where(unborn[:, None], np.nan_to_num(truth[aggregates:]), 0.0)
+        result = truth.copy()
+        result[:aggregates] -= self.hierarchy.summing[:aggregates] @ late
+        nobody = self.hierarchy.summing[:aggregates] @ (~unborn).astype(float) == 0
+        result[:aggregates][nobody] = np.nan
+        result[aggregates:][unborn] = np.nan
+        return result
 
     def _calibration(
         self, truth: np.ndarray, means: np.ndarray, segment: np.ndarray, ends: tuple[int, ...], recency: np.ndarray

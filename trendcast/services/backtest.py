@@ -79,6 +79,7 @@ def evaluate(
         panel,
         horizon=max(forecasting.HORIZON, horizon),
         levels=levels,
+        plan_known=True,
         on_progress=lambda stage, done, total: progress("Fitting the models", done, total),
     )
     tally = rolling.Tally(engine.hierarchy.nodes["level"].to_numpy())
