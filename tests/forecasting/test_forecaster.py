@@ -333,3 +333,14 @@ def test_closed_days_are_forecast_as_closed_and_not_scored(panel):
     ahead = shut.open[:, shut.history : shut.history + 91] == 0
     assert (publication.means[engine.hierarchy.aggregates :][ahead] == 0).all()
     assert (publication.quantiles[engine.hierarchy.aggregates :][ahead] == 0).all()
+
+
+def test_a_run_measures_the_coverage_of_its_weeks_too(panel):
+    engine = Forecaster(panel, members=QUICK)
+    figures = rolling.measure(engine, engine.publish(panel.history))
+    row = figures[(figures["model"] == "combination") & (figures["horizon_week"] == 0)].set_index("level")
+    bottom = row.loc["category_region"]
+    assert bottom["quantile_weeks"] > 100
+    assert bottom["quantile_n"] == pytest.approx(7 * bottom["quantile_weeks"], rel=0.1)
+    assert bottom["coverage80_weekly"] == pytest.approx(0.8, abs=0.12)
+    assert bottom["coverage95_weekly"] > bottom["coverage80_weekly"]

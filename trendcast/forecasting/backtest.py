@@ -10,7 +10,7 @@ import pandas as pd
 
 from trendcast.errors import InvalidInput
 from trendcast.forecasting import intervals, metrics
-from trendcast.forecasting.forecaster import MINIMUM_HISTORY, Forecaster, Publication
+from trendcast.forecasting.forecaster import MINIMUM_HISTORY, Forecaster, Publication, with_closed_days
 
 COMBINATION = "combination"
 # Coverage inside a run is measured on its newest origins, each with intervals learnt from the origins before it.
@@ -74,9 +74,11 @@ class Tally:
         scale: np.ndarray,
         quantiles: np.ndarray | None = None,
         weekly_truth: np.ndarray | None = None,
+        weekly_quantiles: np.ndarray | None = None,
     ) -> None:
         """``truth`` and ``mean`` (S, H), ``quantiles`` (S, H, 9). ``closed`` days that were forecast to be closed are
-        no test and stay out. ``scale`` (S,): of MASE. ``weekly_truth`` (S, H): closed days as 0, for sums."""
+        no test and stay out. ``scale`` (S,): of MASE. ``weekly_truth`` (S, H): closed days as 0, for sums.
+        ``weekly_quantiles`` (S, W, 9): of the sums of the first, second, ... seven days."""
         known = np.isfinite(truth) & np.isfinite(mean) & ~(closed & (mean <= 0))
         y, f = np.where(known, truth, 0.0), np.where(known, mean, 0.0)
         error = f - y
@@ -115,6 +117,14 @@ class Tally:
             "week_abs_error": week_error,
             "week_actual": np.where(usable, actual_week, 0.0),
         }
+        if weekly_quantiles is not None:
+            scored = np.isfinite(actual_week) & (mean_week > 0)
+            q = weekly_quantiles
+            by_week |= {
+                "week_quantile_n": scored.astype(float),
+                "week_hit80": scored & (actual_week >= q[:, :, 2]) & (actual_week <= q[:, :, 6]),
+                "week_hit95": scored & (actual_week >= q[:, :, 0]) & (actual_week <= q[:, :, 8]),
+            }
         step_week = np.arange(truth.shape[1]) // 7 + 1
         for name, values in parts.items():
             daily = np.stack([values[:, step_week == w].sum(axis=1) for w in range(1, step_week[-1] + 1)], axis=1)
@@ -158,12 +168,19 @@ class Tally:
                     }
                 if "quantile_n" in s:
                     columns |= {
+                        "quantile_n": s["quantile_n"],
                         "coverage80": s["hit80"] / s["quantile_n"],
                         "coverage95": s["hit95"] / s["quantile_n"],
                         "width95": s["width95"] / s["actual"],
                         "pinball": s["pinball"] / s["quantile_n"],
                         "wql": 2 * s["pinball"] / s["actual"],
                         "scaled_pinball": 2 * s["scaled_pinball"] / s["scaled"],
+                    }
+                if "week_quantile_n" in s:
+                    columns |= {
+                        "quantile_weeks": s["week_quantile_n"],
+                        "coverage80_weekly": s["week_hit80"] / s["week_quantile_n"],
+                        "coverage95_weekly": s["week_hit95"] / s["week_quantile_n"],
                     }
             frames.append(pd.DataFrame(columns))
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
@@ -197,7 +214,8 @@ def add_window(tally: Tally, forecaster: Forecaster, window: Window, horizon: in
 
 def measure(forecaster: Forecaster, publication: Publication) -> pd.DataFrame:
     """The figures of a run's own backtest (``Tally.frame``): every member and the combination at all calibration
-    origins; coverage on the newest origins, each with intervals learnt only from what was known there.
+    origins; coverage, of days and of weeks, on the newest origins, each with intervals learnt only from what was known
+    there.
 
     The weights are those of the run, so the combination's error is very slightly flattered; ``windows`` has no such
     advantage, and costs the run of every origin.
@@ -214,20 +232,33 @@ def measure(forecaster: Forecaster, publication: Publication) -> pd.DataFrame:
         closed[:, : stop - origin] = panel.open[:, origin:stop] <= 0
         whole = np.where(np.isnan(truth) & closed, 0.0, truth)
         scale = metrics.seasonal_scale(panel.units[:, :origin])
-        quantiles = None
+        quantiles = weekly = None
         if o >= max(len(origins) - MEASURED_ORIGINS, 4):
             # What was known at this origin of the windows before it.
             past = publication.past_truth[:o].copy()
             for earlier, start in enumerate(origins[:o]):
                 past[earlier, :, max(origin - start, 0) :] = np.nan
-            calibration = intervals.Calibration.fit(
-                past, publication.past_means[:o], publication.segment, ends=intervals.DAY_BUCKETS
-            )
-            quantiles = calibration.quantiles(publication.past_means[o])
+            said_then = publication.past_means[:o]
+            quantiles = intervals.Calibration.fit(
+                past, said_then, publication.segment, ends=intervals.DAY_BUCKETS
+            ).quantiles(publication.past_means[o])
+            then = with_closed_days(past, panel, origins[:o], known=origin)
+            weekly = intervals.Calibration.fit(
+                metrics.weekly(then), metrics.weekly(said_then), publication.segment, ends=intervals.WEEK_BUCKETS
+            ).quantiles(metrics.weekly(publication.past_means[o]))
         for m, member in enumerate(forecaster.member_table):
             said = publication.past_members[m, o]
             if np.isfinite(said).any():
                 tally.add(member.name, truth, said, closed=closed, scale=scale, weekly_truth=whole)
         mean = publication.past_means[o]
-        tally.add(COMBINATION, truth, mean, closed=closed, scale=scale, quantiles=quantiles, weekly_truth=whole)
+        tally.add(
+            COMBINATION,
+            truth,
+            mean,
+            closed=closed,
+            scale=scale,
+            quantiles=quantiles,
+            weekly_truth=whole,
+            weekly_quantiles=weekly,
+        )
     return tally.frame()

@@ -63,11 +63,12 @@ def truth_after(panel: Panel, origin: int, horizon: int) -> np.ndarray:
     return window
 
 
-def with_closed_days(truth: np.ndarray, panel: Panel, origins: list[int]) -> np.ndarray:
-    """Truth (O, S, H) for sums over days: on a closed day within what is known nothing was sold."""
+def with_closed_days(truth: np.ndarray, panel: Panel, origins: list[int], known: int | None = None) -> np.ndarray:
+    """Truth (O, S, H) for sums over days: on a closed day within what is known (``known`` days, by default all of the
+    panel's) nothing was sold."""
     result = truth.copy()
     for o, origin in enumerate(origins):
-        stop = min(origin + truth.shape[2], panel.history)
+        stop = min(origin + truth.shape[2], known or panel.history)
         part = result[o, :, : stop - origin]
         part[np.isnan(part) & (panel.open[:, origin:stop] <= 0)] = 0.0
     return result
