@@ -509,3 +509,15 @@ def test_once_twice_ten_times_and_in_any_order_it_is_the_same_table(
         again = load(db, folder, accept=True).table("sales_daily")
         assert again.new == again.changed == 0
         assert everything(db) == once
+
+
+def test_sales_come_last_because_the_first_refresh_starts_with_them(db: Database, tmp_path: Path) -> None:
+    write(tmp_path, HEADER + "2024-01-01,Toys,North,S1,3,9.5,1\n")
+    write(tmp_path, "date_id,event\n2024-01-01,New Year\n", "events.csv")
+    write(tmp_path, "date_id,product_category,promotion_flag\n2024-01-02,Toys,1\n", "plan_daily.csv")
+    assert [table.table for table in load(db, tmp_path).tables][-1] == "sales_daily"
+    frames = {
+        "sales_daily": pd.DataFrame({"date_id": ["2024-01-02"], "product_category": ["Toys"], "sales_units": [4.0]}),
+        "events": pd.DataFrame({"date_id": ["2024-01-02"], "event": ["Sale"]}),
+    }
+    assert [table.table for table in load_frames(db, frames, source="test", clock=clock).tables][-1] == "sales_daily"

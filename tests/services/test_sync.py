@@ -110,6 +110,10 @@ def test_the_specifications_tables_come_over_and_stay_as_they_are(db: Database, 
     assert (first["economic_index"], first["seasonal_events"]) == (101.1234, "New Year")
 
 
+def test_sales_come_last_because_the_first_refresh_starts_with_them(db: Database, customer: Customer) -> None:
+    assert [table.table for table in run(db, customer).tables][-1] == "sales_daily"
+
+
 def test_our_role_can_only_read(customer: Customer) -> None:
     from trendcast.store.source import snapshot
 

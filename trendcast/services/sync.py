@@ -27,13 +27,13 @@ from trendcast.settings import Settings
 from trendcast.store.engine import Database, normalise_url
 from trendcast.store.source import Snapshot, SourceTable, snapshot
 
-# Our table -> the setting that names theirs.
+# Our table -> the setting that names theirs. Sales come last: with them the first refresh starts, and it needs the rest.
 _SETTINGS = {
-    "sales_daily": "sync_sales_table",
     "market_factors": "sync_market_table",
     "inventory_daily": "sync_inventory_table",
     "events": "sync_events_table",
     "plan_daily": "sync_plan_table",
+    "sales_daily": "sync_sales_table",
 }
 
 FULL_EVERY_MINUTES = 60
@@ -68,6 +68,12 @@ def sync(
     summary = LoadSummary()
     loader = Loader(db, accept=accept, actor=actor, clock=clock, by_content=False)
     with snapshot(url) as source:
+        sales = str(settings.sync_sales_table)
+        if _source_table(source, TABLES["sales_daily"], sales, settings) is None:
+            raise NotConfigured(
+                f"There is no table {sales} to read sales from: set TRENDCAST_SYNC_SALES_TABLE, and "
+                "SOURCE_DATABASE_URL if it lies in another database."
+            )
         for name, setting in _SETTINGS.items():
             table = TABLES[name]
             theirs = str(getattr(settings, setting))
@@ -75,11 +81,6 @@ def sync(
                 continue
             found = _source_table(source, table, theirs, settings)
             if found is None:
-                if name == "sales_daily":
-                    raise NotConfigured(
-                        f"There is no table {theirs} to read sales from: set TRENDCAST_SYNC_SALES_TABLE, and "
-                        "SOURCE_DATABASE_URL if it lies in another database."
-                    )
                 summary.tables.append(TableSummary(name, theirs, status="empty", notes=["not there"]))
                 continue
             key = _source_key(url, found)

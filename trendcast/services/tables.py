@@ -94,22 +94,6 @@ TABLES: dict[str, Table] = {
             attributes="attributes",
         ),
         Table(
-            "sales_daily",
-            ("product_category", "region", "store", "date_id"),
-            (
-                _day(),
-                _CATEGORY,
-                _REGION,
-                _STORE,
-                _amount("sales_units", required=True),
-                _amount("sales_revenue"),
-                Column("promotion_flag", "flag"),
-                Column("weather_condition", "text"),
-                Column("open_flag", "flag"),
-                _PRICE,
-            ),
-        ),
-        Table(
             "market_factors",
             ("date_id",),
             (
@@ -180,6 +164,23 @@ TABLES: dict[str, Table] = {
                 _amount("received_quantity"),
             ),
             day="ordered_on",
+        ),
+        # Last: the first refresh starts when sales are there, and must find all the rest.
+        Table(
+            "sales_daily",
+            ("product_category", "region", "store", "date_id"),
+            (
+                _day(),
+                _CATEGORY,
+                _REGION,
+                _STORE,
+                _amount("sales_units", required=True),
+                _amount("sales_revenue"),
+                Column("promotion_flag", "flag"),
+                Column("weather_condition", "text"),
+                Column("open_flag", "flag"),
+                _PRICE,
+            ),
         ),
     )
 }
