@@ -1,3 +1,6 @@
--- The weekly forecast of some series of a run.
-SELECT series_id, week, mean, q025, q05, q10, q25, q50, q75, q90, q95, q975
-FROM forecast_week WHERE run_id = :run_id AND series_id = ANY(:series_ids) ORDER BY series_id, week
+-- The weekly forecast of some series of a run; price is money per unit, which quantiles take too.
+SELECT f.series_id, f.week, f.mean, f.q025, f.q05, f.q10, f.q25, f.q50, f.q75, f.q90, f.q95, f.q975,
+       f.money, COALESCE(f.money / NULLIF(f.mean, 0), r.unit_price) AS price
+FROM forecast_week f JOIN run_series r ON r.run_id = f.run_id AND r.series_id = f.series_id
+WHERE f.run_id = :run_id AND f.series_id = ANY(:series_ids)
+ORDER BY f.series_id, f.week

@@ -42,12 +42,12 @@ CREATE TABLE run_series (
     first_day    date NOT NULL,
     days_observed integer NOT NULL,
     recent_units double precision NOT NULL,     -- mean per day over the last 56 days of data
-    unit_price   double precision,              -- planned, else revenue over units of the last 56 days; null: unknown
+    unit_price   double precision,              -- revenue over units of the last 56 days, to show; null: unknown
     weights      jsonb NOT NULL,                -- member -> weight in the combination
     parameters   bytea,                         -- the structural member's coefficients, float64, and
     layout       jsonb NOT NULL DEFAULT '{}',   -- what they mean (forecasting.structural)
     -- Day by day from the run's first day, packed by store/runs.py; thinned with age.
-    history      bytea,                         -- units, share open, share under promotion, stock-outs
+    history      bytea,                         -- units, revenue, share open, share under promotion, stock-outs
     parts        bytea,                         -- the decomposition, history and forecast
     PRIMARY KEY (run_id, series_id)
 );
@@ -57,6 +57,7 @@ CREATE TABLE forecast (
     series_id integer NOT NULL REFERENCES series,
     date_id   date NOT NULL,
     mean      double precision NOT NULL,
+    money     double precision,             -- the series below, each at its own price; null: no price known
     q025 double precision NOT NULL, q05 double precision NOT NULL, q10 double precision NOT NULL,
     q25 double precision NOT NULL, q50 double precision NOT NULL, q75 double precision NOT NULL,
     q90 double precision NOT NULL, q95 double precision NOT NULL, q975 double precision NOT NULL,
@@ -69,6 +70,7 @@ CREATE TABLE forecast_week (
     series_id integer NOT NULL REFERENCES series,
     week      date NOT NULL CHECK (extract(isodow FROM week) = 1),
     mean      double precision NOT NULL,
+    money     double precision,             -- the series below, each at its own price; null: no price known
     q025 double precision NOT NULL, q05 double precision NOT NULL, q10 double precision NOT NULL,
     q25 double precision NOT NULL, q50 double precision NOT NULL, q75 double precision NOT NULL,
     q90 double precision NOT NULL, q95 double precision NOT NULL, q975 double precision NOT NULL,
@@ -106,6 +108,7 @@ CREATE TABLE forecast_log (
     region           varchar(100) NOT NULL,
     store            varchar(100) NOT NULL,
     mean             double precision NOT NULL,
+    money            double precision,
     q10 double precision NOT NULL, q90 double precision NOT NULL,
     actual           double precision,
     forecast_accuracy double precision,

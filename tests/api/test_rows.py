@@ -71,12 +71,16 @@ def test_from_and_to_cut_both_ends(rest: Any) -> None:
     assert refused.json()["error"] == "'from' (2026-10-11) lies after 'to' (2026-10-05)."
 
 
-def test_money_is_units_times_the_unit_price(rest: Any) -> None:
+def test_money_is_stored_and_quantiles_are_in_proportion(rest: Any, demo_db: Database, run: forecast.RunInfo) -> None:
+    index = forecast.series_index(demo_db, run.id)
+    row = forecast.resolve(index, Selection("category", ("Electronics",)))
+    stored = forecast.forecast_daily(demo_db, run.id, [int(row["series_id"].iloc[0])])["money"]
     units = rest.get("/forecast?category=Electronics&limit=5").json()["rows"]
     money = rest.get("/forecast?category=Electronics&limit=5&unit=money").json()["rows"]
-    price = rest.get("/series?category=Electronics").json()["series"][0]["unit_price"]
-    assert price > 0
+    assert [row["mean"] for row in money] == stored.head(5).tolist()
     for one, other in zip(units, money, strict=True):
+        price = other["mean"] / one["mean"]
+        assert price > 0
         assert [other[name] for name in NUMBERS] == pytest.approx([one[name] * price for name in NUMBERS])
 
 

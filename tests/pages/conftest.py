@@ -133,7 +133,11 @@ class FakeRetailer:
         if len(series_ids) == 1:
             for name in QUANTILES:
                 frame[name] = np.maximum(0, mean * (1 + 0.12 * Z[name]))
-        return frame
+        return self._priced(frame)
+
+    def _priced(self, frame: pd.DataFrame) -> pd.DataFrame:
+        price = float(self.index["unit_price"].iloc[0])
+        return frame.assign(money=frame["mean"] * price, price=price)
 
     def forecast_weekly(self, run_id: int, series_ids: list[int]) -> pd.DataFrame:
         self._ask()
@@ -143,7 +147,7 @@ class FakeRetailer:
         frame = grouped.sum()[grouped.size() == 7].reset_index()
         for name in QUANTILES:
             frame[name] = np.maximum(0, frame["mean"] * (1 + 0.05 * Z[name] * np.sqrt(1 + np.arange(len(frame)) / 4)))
-        return frame
+        return self._priced(frame)
 
     def history_daily(self, run: RunInfo, series_ids: list[int]) -> pd.DataFrame:
         self._ask()
@@ -230,8 +234,8 @@ class FakeRetailer:
         }
 
     def last_week_forecast(self, run_id: int, series_ids: list[int]) -> pd.DataFrame:
-        weekly = self.forecast_weekly(run_id, series_ids)[["week", "mean"]]
-        return weekly.assign(mean=weekly["mean"] * 0.98).iloc[:-1]
+        weekly = self.forecast_weekly(run_id, series_ids)[["week", "mean", "money"]]
+        return weekly.assign(mean=weekly["mean"] * 0.98, money=weekly["money"] * 0.98).iloc[:-1]
 
     def finding(self, run: RunInfo, choice: Any, unit: str) -> str:
         self._ask()

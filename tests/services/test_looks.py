@@ -38,7 +38,8 @@ NO_EVENTS = pd.DataFrame({"date_id": pd.to_datetime([]), "event": []})
 def publish(db, table):
     """A published run of one series with these days; returns (run id, series id)."""
     history = int(table["units"].last_valid_index()) + 1
-    raw = runs.pack_history(*(table[name].to_numpy() for name in ("units", "open", "promotion", "stockout")))
+    named = (table[name].to_numpy() for name in ("units", "open", "promotion", "stockout", "units"))
+    raw = runs.pack_history(*named)
     with db.transaction() as connection:
 
         def one(statement, *values):

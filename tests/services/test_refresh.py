@@ -172,8 +172,8 @@ def test_a_run_that_fails_its_checks_is_not_shown(small, monkeypatch):
     shown = forecast.current_run(small).id
     original = runs.write_forecast
 
-    def upside_down(db, connection, table, run_id, ids, dates, means, quantiles):
-        return original(db, connection, table, run_id, ids, dates, means, quantiles[:, :, ::-1])
+    def upside_down(db, connection, table, run_id, ids, dates, means, quantiles, money):
+        return original(db, connection, table, run_id, ids, dates, means, quantiles[:, :, ::-1], money)
 
     monkeypatch.setattr(runs, "write_forecast", upside_down)
     with pytest.raises(TrendCastError, match="not monotone"):
@@ -274,7 +274,12 @@ def test_what_was_published_is_scored_when_the_truth_arrives(small):
     before = forecast.last_week_forecast(
         small, run.id, [int(forecast.series_index(small, run.id)["series_id"].iloc[0])]
     )
-    assert len(before) >= 10
+    # The weeks ahead as they were seen a week ago, and the two weeks that are over as they were seen at their start.
+    assert len(before) >= 12
+    over = before[before["week"] + pd.Timedelta(6, "D") <= pd.Timestamp(run.last_day)]
+    total = small_frame(small, "SELECT week, mean FROM forecast_log WHERE level = 'total' AND lag_weeks = 1 ORDER BY 1")
+    assert over["mean"].tolist() == total["mean"].head(len(over)).tolist()
+    assert len(over) == 1
 
 
 def small_frame(db, sql):
@@ -297,8 +302,9 @@ def test_packed_days_come_back_as_they_were():
     units = np.where(rng.random(50) < 0.1, np.nan, rng.gamma(2, 100, 50)).astype(np.float32)
     promotion = np.where(rng.random(50) < 0.2, np.nan, rng.random(50))
     stockout = rng.random(50) < 0.1
-    frame = runs.unpack_history(runs.pack_history(units, np.ones(50), promotion, stockout))
+    frame = runs.unpack_history(runs.pack_history(units, np.ones(50), promotion, stockout, 3 * units))
     assert np.array_equal(frame["units"], units.astype(float), equal_nan=True)
+    assert np.array_equal(frame["revenue"], (3 * units).astype(float), equal_nan=True)
     assert frame["promotion"].to_numpy() == pytest.approx(promotion, abs=0.003, nan_ok=True)
     assert (frame["open"] == 1).all()
     assert np.array_equal(frame["stockout"], stockout)

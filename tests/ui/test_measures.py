@@ -9,7 +9,7 @@ import pytest
 from trendcast.ui import measures
 
 
-def make(last: str, days: int = 800, seed: int = 1, price: float | None = None):
+def make(last: str, days: int = 800, seed: int = 1, unit: str = "units"):
     """History to ``last`` and a forecast of 91 days with whole-week bands; returns the inputs and both grids."""
     rng = np.random.default_rng(seed)
     dates = pd.date_range(end=last, periods=days)
@@ -30,6 +30,8 @@ def make(last: str, days: int = 800, seed: int = 1, price: float | None = None):
     daily = pd.DataFrame({"date_id": ahead, "mean": rng.gamma(4, 25, 91)})
     for name, factor in zip(measures.QUANTILES, (0.5, 0.7, 0.98, 1.3, 1.6), strict=True):
         daily[name] = daily["mean"] * factor
+    daily["price"] = np.where(daily["date_id"].dt.day_of_week == 2, 1.5, 2.0)
+    daily["money"] = daily["mean"] * daily["price"]
     rows = []
     for start in range(91):
         if ahead[start].weekday() == 0 and start + 7 <= 91:
@@ -46,9 +48,14 @@ def make(last: str, days: int = 800, seed: int = 1, price: float | None = None):
                 }
             )
     weekly = pd.DataFrame(rows)
-    logged = pd.DataFrame({"week": [dates[-1] - pd.Timedelta(dates[-1].weekday() + 7, "D")], "mean": [500.0]})
+    by_day = daily.set_index("date_id")["money"]
+    weekly["money"] = [by_day.loc[week : week + pd.Timedelta(6, "D")].sum() for week in weekly["week"]]
+    weekly["price"] = weekly["money"] / weekly["mean"]
+    logged = pd.DataFrame(
+        {"week": [dates[-1] - pd.Timedelta(dates[-1].weekday() + 7, "D")], "mean": [500.0], "money": [900.0]}
+    )
     grids = {
-        grain: measures.grid(history, daily, weekly, logged, last_day=dates[-1], grain=grain, price=price)
+        grain: measures.grid(history, daily, weekly, logged, last_day=dates[-1], grain=grain, unit=unit)
         for grain in ("week", "day")
     }
     return history, daily, weekly, grids
@@ -90,12 +97,22 @@ def test_last_year_is_364_days_before():
             assert (np.isnan(value) and np.isnan(before)) or value == pytest.approx(before)
 
 
-def test_money_is_booked_revenue_behind_and_price_times_units_ahead():
-    units, money = make("2026-09-27")[3]["week"], make("2026-09-27", price=2.0)[3]["week"]
+def test_money_is_revenue_behind_and_the_stored_money_ahead():
+    units, money = make("2026-09-27")[3]["week"], make("2026-09-27", unit="money")[3]["week"]
     past = units["actual"].notna()
     np.testing.assert_allclose(money.loc[past, "actual"], 3 * units.loc[past, "actual"])
-    ahead = units["low95"].notna()
-    np.testing.assert_allclose(money.loc[ahead, "low95"], 2 * units.loc[ahead, "low95"])
+    weekly = make("2026-09-27", unit="money")[2].set_index("week")
+    ahead = money[money["low95"].notna()].set_index("date")
+    np.testing.assert_allclose(ahead["mean"], weekly["money"].reindex(ahead.index))
+    np.testing.assert_allclose(ahead["low95"], (weekly["q025"] * weekly["price"]).reindex(ahead.index))
+    assert money["as_of_last_week"].dropna().tolist() == [900.0]
+
+
+def test_a_day_in_money_has_its_own_price():
+    _, daily, _, grids = make("2026-09-27", unit="money")
+    ahead = grids["day"].set_index("date").loc[daily["date_id"]]
+    np.testing.assert_allclose(ahead["mean"], daily["money"])
+    np.testing.assert_allclose(ahead["high80"], daily["q90"] * daily["price"])
 
 
 def test_only_unusual_closings_are_marked():

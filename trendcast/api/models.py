@@ -152,7 +152,10 @@ class ForecastQuery(RowsQuery):
         default=None, alias="from", description="First day (or Monday); default: the first there is."
     )
     to: Date | None = Field(default=None, description="Last day (or Monday); default: the last.")
-    unit: Literal["units", "money"] = Field(default="units", description="money = units times the unit price.")
+    unit: Literal["units", "money"] = Field(
+        default="units",
+        description="money: the series below, each at its own price of the day, added up; quantiles in proportion.",
+    )
     period: Literal["daily", "weekly"] = "daily"
 
 

@@ -89,13 +89,10 @@ def finding(db: Database, run: RunInfo, selection: Selection, unit: str = "units
     """The sentence for a selection of a run, in ``units`` or ``money``."""
     rows = forecast.resolve(forecast.series_index(db, run.id), selection)
     series_ids = [int(number) for number in rows["series_id"]]
-    weekly = forecast.forecast_weekly(db, run.id, series_ids)[["week", "mean"]]
-    history = forecast.history_daily(db, run, series_ids)[["date_id", "units"]]
+    weekly = forecast.forecast_weekly(db, run.id, series_ids)
+    history = forecast.history_daily(db, run, series_ids)
     if unit == "money":
-        known = rows.dropna(subset="unit_price")
-        weight = known["recent_units"].sum()
-        price = float((known["unit_price"] * known["recent_units"]).sum() / weight) if weight > 0 else float("nan")
-        weekly = weekly.assign(mean=weekly["mean"] * price)
-        history = history.assign(units=history["units"] * price)
+        weekly = weekly.assign(mean=weekly["money"])
+        history = history.assign(units=history["revenue"])
     word = "" if unit == "money" else "units"
     return outlook(series_name(rows), weekly, history, forecast.series_accuracy(db, run.id, series_ids), word)

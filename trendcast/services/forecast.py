@@ -142,22 +142,35 @@ def _quoted(name: str) -> str:
 
 def forecast_daily(db: Database, run_id: int, series_ids: Sequence[int]) -> pd.DataFrame:
     """date_id, mean and the nine quantiles of one series; of several, the sum of their means alone: quantiles of days
-    do not add up."""
-    frame = db.frame("forecast_daily", run_id=run_id, series_ids=list(series_ids))
+    do not add up. ``money`` is the mean in money, ``price`` turns the quantiles into money; NaN: not known."""
+    frame = _priced(db.frame("forecast_daily", run_id=run_id, series_ids=list(series_ids)))
     if len(series_ids) == 1:
         return frame.drop(columns="series_id")
-    return frame.groupby("date_id", as_index=False)["mean"].sum()
+    return _summed(frame, "date_id")
+
+
+def _priced(frame: pd.DataFrame) -> pd.DataFrame:
+    # A column of nothing but NULL has no type of its own.
+    return frame.astype({"money": "float64", "price": "float64"})
+
+
+def _summed(frame: pd.DataFrame, time: str) -> pd.DataFrame:
+    """Means and money of several series added up; what has no price counts for nothing."""
+    grouped = frame.groupby(time)
+    total = pd.DataFrame({"mean": grouped["mean"].sum(), "money": grouped["money"].sum(min_count=1)})
+    total["price"] = (total["money"] / total["mean"]).where(total["mean"] > 0)
+    return total.reset_index()
 
 
 def forecast_weekly(db: Database, run_id: int, series_ids: Sequence[int]) -> pd.DataFrame:
-    """week (Monday), mean and the nine quantiles. For several series the quantiles come from what the sum of these
-    series was wrong by, at the same origins, in the run's backtest."""
+    """week (Monday), mean and the nine quantiles, money and price (as by day). For several series the quantiles come
+    from what the sum of these series was wrong by, at the same origins, in the run's backtest."""
     from trendcast.forecasting import intervals
 
-    frame = db.frame("forecast_weekly", run_id=run_id, series_ids=list(series_ids))
+    frame = _priced(db.frame("forecast_weekly", run_id=run_id, series_ids=list(series_ids)))
     if len(series_ids) == 1:
         return frame.drop(columns="series_id")
-    total = frame.groupby("week", as_index=False)["mean"].sum()
+    total = _summed(frame, "week")
     actual, mean, _ = _backtest(db, run_id, series_ids)
     segment = np.zeros(1, int)
     if len(actual):
@@ -169,38 +182,33 @@ def forecast_weekly(db: Database, run_id: int, series_ids: Sequence[int]) -> pd.
 
 
 def history_daily(db: Database, run: RunInfo, series_ids: Sequence[int]) -> pd.DataFrame:
-    """Day by day up to the origin, summed over the series: date_id, units (NaN: nothing recorded), revenue (units x
-    unit price; NaN without one), promotion and open (shares, 0..1), stockout, events (names, '' for none)."""
+    """Day by day up to the origin, summed over the series: date_id, units (NaN: nothing recorded), revenue (units at
+    the price of the day, as in services.money; NaN: not known), promotion and open (shares, 0..1), stockout, events
+    (names, '' for none)."""
     arrays = _arrays(db, run.id, series_ids)
     total: pd.DataFrame | None = None
-    revenue = np.zeros(0)
     for row in arrays:
         one = row["days"]
         one = one.iloc[: (run.last_day - run.first_day).days + 1]
-        # A missing day of one series is no sales of the sum; a day missing from all stays missing.
-        money = one["units"].fillna(0.0).to_numpy() * (np.nan if row["unit_price"] is None else row["unit_price"])
         if total is None:
-            total, revenue = one.copy(), money
+            total = one.copy()
             continue
-        units = np.where(
-            total["units"].isna() & one["units"].isna(), np.nan, total["units"].fillna(0) + one["units"].fillna(0)
-        )
+        # A missing day of one series is no sales of the sum; a day missing from all stays missing.
         total = pd.DataFrame(
             {
-                "units": units,
+                "units": total["units"].add(one["units"], fill_value=0.0),
+                "revenue": total["revenue"].add(one["revenue"], fill_value=0.0),
                 "open": total["open"].fillna(0) + one["open"].fillna(0),
                 "promotion": total["promotion"].fillna(0) + one["promotion"].fillna(0),
                 "stockout": total["stockout"] | one["stockout"],
             }
         )
-        revenue = revenue + money
     if total is None:
         raise NotFound("This forecast's history is no longer kept: choose a newer one.")
     if len(arrays) > 1:
         total["open"] /= len(arrays)
         total["promotion"] /= len(arrays)
     total.insert(0, "date_id", pd.date_range(run.first_day, periods=len(total)).astype("datetime64[us]"))
-    total["revenue"] = np.where(total["units"].isna(), np.nan, revenue)
     first = total["units"].notna().idxmax()
     total = total.loc[first:].reset_index(drop=True)
     events = _events(db, run, series_ids)
@@ -263,7 +271,8 @@ def accuracy(db: Database, run_id: int, level: str | None = None) -> pd.DataFram
 def series_accuracy(db: Database, run_id: int, series_ids: Sequence[int]) -> dict[str, Any]:
     """How the selection itself was forecast in the run's backtest, in whole weeks: ``weeks`` scored, ``origins``, per
     model ``wape`` and ``bias``, ``by_week`` (combination's WAPE 1..13 weeks ahead), ``best_naive``, ``skill`` (share of
-    the best naive's error that is gone), ``coverage80``/``coverage95`` of its level and ``points`` behind them."""
+    the best naive's error that is gone), ``coverage80``/``coverage95`` of its level's days and ``points`` behind them, ``coverage80_weekly``/``..95..`` of
+    its weeks and ``weeks_measured``: on the newest origins, with intervals learnt before each."""
     index = series_index(db, run_id)
     level = str(index.loc[index["series_id"].isin(series_ids), "level"].iloc[0])
     figures = accuracy(db, run_id, level)
@@ -272,7 +281,10 @@ def series_accuracy(db: Database, run_id: int, series_ids: Sequence[int]) -> dic
         "level": level,
         "coverage80": _number(overall, "coverage80"),
         "coverage95": _number(overall, "coverage95"),
-        "points": _number(overall, "n"),
+        "points": _number(overall, "quantile_n"),
+        "coverage80_weekly": _number(overall, "coverage80_weekly"),
+        "coverage95_weekly": _number(overall, "coverage95_weekly"),
+        "weeks_measured": _number(overall, "quantile_weeks"),
     }
     run = run_info(db, run_id)
     actual, mean, members = _backtest(db, run_id, series_ids)
@@ -309,10 +321,12 @@ def series_accuracy(db: Database, run_id: int, series_ids: Sequence[int]) -> dic
 
 
 def last_week_forecast(db: Database, run_id: int, series_ids: Sequence[int]) -> pd.DataFrame:
-    """What was published for the same weeks one week before this run: week, mean; empty where nothing was."""
+    """What was published one week before: week, mean, money (NaN without a price), for the weeks of this run and for
+    the weeks that are over; empty where nothing was."""
     frame = db.frame("forecast_log_before", run_id=run_id, series_ids=list(series_ids))
-    counts = frame.groupby("week", as_index=False).agg(mean=("mean", "sum"), series=("series_id", "nunique"))
-    return counts[counts["series"] == len(set(series_ids))][["week", "mean"]].reset_index(drop=True)
+    grouped = frame.astype({"money": "float64"}).groupby("week")
+    total = pd.DataFrame({"mean": grouped["mean"].sum(), "money": grouped["money"].sum(min_count=1)})
+    return total[grouped["series_id"].nunique() == len(set(series_ids))].reset_index()
 
 
 def _arrays(db: Database, run_id: int, series_ids: Sequence[int]) -> list[dict[str, Any]]:

@@ -61,7 +61,8 @@ def forecast_rows(
 ) -> Page:
     """Forecast rows with the mean and nine quantiles; ``date`` is the day, or the Monday of the week.
 
-    In money, what has no price is None. InvalidInput when the range is upside down, NotFound for unknown names.
+    In money the mean is what the series below come to, each at its own price, and the quantiles are in proportion; what
+    has no price is None. InvalidInput when the range is upside down, NotFound for unknown names.
     """
     if first is not None and last is not None and first > last:
         raise InvalidInput(f"'from' ({first}) lies after 'to' ({last}).")
@@ -88,9 +89,12 @@ def forecast_rows(
     rows = []
     for number, series in zip(ids, some, strict=True):
         dimensions = {name: series[name] for name in DIMENSIONS}
-        factor = series["unit_price"] if money else 1
         for row in stored[number]:
-            numbers = {name: None if factor is None else row[name] * factor for name in NUMBERS}
+            numbers = {name: row[name] for name in NUMBERS}
+            if money:
+                price = row["price"]
+                numbers = {name: None if price is None else row[name] * price for name in NUMBERS}
+                numbers["mean"] = row["money"]
             rows.append({**dimensions, "date": row["date"], **numbers})
     start = wanted[0] - at * len(dates)
     return Page(total, rows[start : start + len(wanted)])

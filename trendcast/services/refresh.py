@@ -16,6 +16,7 @@ import pandas as pd
 
 from trendcast import __version__
 from trendcast.errors import Conflict, TrendCastError
+from trendcast.services import money
 
 if TYPE_CHECKING:
     from trendcast.forecasting.forecaster import Forecaster, Publication
@@ -121,7 +122,14 @@ def _write(
     node = named["node"].to_numpy()
     ahead = panel.first_day + publication.history
     days = ahead + np.arange(engine.horizon)
-    price = unit_prices(engine.bottom, engine.hierarchy.summing)
+    summing = engine.hierarchy.summing
+    price = money.unit_prices(engine.bottom, summing)
+    daily_money = money.ahead(engine.bottom, publication.means[engine.hierarchy.aggregates :], summing)
+    weekly_money = (
+        np.stack([daily_money[:, m : m + 7].sum(axis=1) for m in publication.weeks], axis=1)
+        if len(publication.weeks)
+        else np.zeros((len(daily_money), 0))
+    )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     summary = {
         "levels": {str(level): int(count) for level, count in named["level"].value_counts(sort=False).items()},
@@ -139,9 +147,17 @@ def _write(
     }
     with db.transaction() as connection:
         ids = runs.series_ids(db, connection, named)
-        _write_series(db, connection, run_id, ids, node, panel, publication, price)
+        _write_series(db, connection, run_id, ids, node, panel, publication, engine, price)
         runs.write_forecast(
-            db, connection, "forecast", run_id, ids, days, publication.means[node], publication.quantiles[node]
+            db,
+            connection,
+            "forecast",
+            run_id,
+            ids,
+            days,
+            publication.means[node],
+            publication.quantiles[node],
+            daily_money[node],
         )
         runs.write_forecast(
             db,
@@ -152,6 +168,7 @@ def _write(
             ahead + publication.weeks,
             publication.weekly_means[node],
             publication.weekly_quantiles[node],
+            weekly_money[node],
         )
         _write_backtest(db, connection, run_id, ids, node, panel, publication)
         _write_metrics(db, connection, run_id, metrics)
@@ -169,6 +186,7 @@ def _write_series(
     node: np.ndarray,
     panel: Panel,
     publication: Publication,
+    engine: Forecaster,
     price: np.ndarray,
 ) -> None:
     import pyarrow as pa
@@ -182,9 +200,12 @@ def _write_series(
     members = list(publication.extras)
     structural = publication.extras.get("structural", {})
     decompose = structural.get("components")
+    bottom_money = money.past(engine.bottom)
     for start in range(0, len(ids), BLOCK):
         block = slice(start, start + BLOCK)
         rows = node[block]
+        booked = np.full((len(rows), stop), np.nan)
+        booked[:, :history] = money.added(bottom_money, engine.hierarchy.summing[rows])
         parts: list[bytes | None] = [None] * len(rows)
         if decompose is not None:
             named_parts = decompose(0, stop, rows)
@@ -196,8 +217,9 @@ def _write_series(
                 panel.open[i, :stop],
                 panel.promotion[i, :stop],
                 panel.stockout[i, :stop],
+                booked[n],
             )
-            for i in rows
+            for n, i in enumerate(rows)
         ]
         weights = [
             json.dumps({name: round(float(w), 4) for name, w in zip(members, publication.weights[i], strict=False)})
@@ -261,23 +283,6 @@ def _write_metrics(db: Database, connection: Any, run_id: int, metrics: pd.DataF
         ],
     )
     db.copy_in(connection, "backtest_metric", ["run_id", *keys, "metrics"], rows)
-
-
-def unit_prices(bottom: Panel, summing: Any) -> np.ndarray:
-    """Money per unit of every node (S,), NaN where unknown: the planned price of the days ahead, else revenue over
-    units of the last 56 days with a known price."""
-    recent = slice(max(bottom.history - RECENT_DAYS, 0), bottom.history)
-    units, price = np.nan_to_num(bottom.units[:, recent]), bottom.price[:, recent].astype(np.float64)
-    known = np.isfinite(price) & (units > 0)
-    sold = np.where(known, units, 0.0).sum(axis=1)
-    revenue = np.where(known, units * np.nan_to_num(price), 0.0).sum(axis=1)
-    planned = bottom.price[:, bottom.history :].astype(np.float64)
-    has_plan = np.isfinite(planned).any(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean_plan = np.nan_to_num(planned).sum(axis=1) / np.isfinite(planned).sum(axis=1)
-    revenue = np.where(has_plan & (sold > 0), sold * np.nan_to_num(mean_plan), revenue)
-    total, amount = summing @ sold, summing @ revenue
-    return np.divide(amount, total, out=np.full(len(total), np.nan), where=total > 0)
 
 
 def weekly_actuals(panel: Panel, ids: np.ndarray, node: np.ndarray) -> pd.DataFrame:

@@ -50,8 +50,10 @@ def write_forecast(
     dates: np.ndarray,
     means: np.ndarray,
     quantiles: np.ndarray,
+    money: np.ndarray,
 ) -> int:
-    """COPY means (S, D) and quantiles (S, D, 9) of the series ``ids`` (S,) and days or weeks ``dates`` (D,)."""
+    """COPY means (S, D), quantiles (S, D, 9) and money (S, D; NaN: not known) of the series ``ids`` (S,) and days or
+    weeks ``dates`` (D,)."""
     column = "date_id" if table == "forecast" else "week"
     # A block of series at a time: text of the whole run at once would be most of the memory a refresh takes.
     written = 0
@@ -63,6 +65,7 @@ def write_forecast(
             "series_id": pa.array(np.repeat(ids[block], len(dates))),
             column: pa.array(np.tile(dates.astype("datetime64[D]"), count)),
             "mean": pa.array(means[block].ravel()),
+            "money": pa.array(money[block].ravel(), from_pandas=True),
         }
         for q, name in enumerate(QUANTILES):
             data[name] = pa.array(np.ascontiguousarray(quantiles[block, :, q]).ravel())
@@ -141,27 +144,34 @@ def hex_rows(blobs: Iterable[bytes | None]) -> pa.Array:
     return pa.array([None if blob is None else "\\x" + blob.hex() for blob in blobs], pa.string())
 
 
-def pack_history(units: np.ndarray, is_open: np.ndarray, promotion: np.ndarray, stockout: np.ndarray) -> bytes:
-    """One series' days: units float32 (NaN: not observed), then share open, share promoted (255: not known) and
-    stock-outs as bytes."""
+def pack_history(
+    units: np.ndarray, is_open: np.ndarray, promotion: np.ndarray, stockout: np.ndarray, revenue: np.ndarray
+) -> bytes:
+    """One series' days: units and revenue float32 (NaN: not observed, not known), then share open, share promoted (255:
+    not known) and stock-outs as bytes."""
     shares = [
         np.where(np.isfinite(share), np.round(np.nan_to_num(share) * 254), 255).astype(np.uint8)
         for share in (is_open, promotion)
     ]
     return b"".join(
-        [units.astype("<f4").tobytes(), *(s.tobytes() for s in shares), stockout.astype(np.uint8).tobytes()]
+        [
+            *(values.astype("<f4").tobytes() for values in (units, revenue)),
+            *(s.tobytes() for s in shares),
+            stockout.astype(np.uint8).tobytes(),
+        ]
     )
 
 
 def unpack_history(raw: bytes | memoryview) -> pd.DataFrame:
-    """Columns units, open, promotion, stockout; a row per day."""
+    """Columns units, revenue, open, promotion, stockout; a row per day."""
     data = bytes(raw)
-    days = len(data) // 7
-    small = np.frombuffer(data, np.uint8, offset=4 * days).reshape(3, days)
+    days = len(data) // 11
+    small = np.frombuffer(data, np.uint8, offset=8 * days).reshape(3, days)
     shares = np.where(small[:2] == 255, np.nan, small[:2] / 254.0)
     return pd.DataFrame(
         {
             "units": np.frombuffer(data, "<f4", days).astype(np.float64),
+            "revenue": np.frombuffer(data, "<f4", days, offset=4 * days).astype(np.float64),
             "open": shares[0],
             "promotion": shares[1],
             "stockout": small[2].astype(bool),

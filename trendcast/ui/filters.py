@@ -378,7 +378,8 @@ def draw(filters: Filters, catalogue: reads.Catalogue, run: Any, days: Sequence[
             required=True,
             persist_state="session",
             width="stretch",
-            help="Money is the booked revenue; forecasts are units times the unit price of the last 56 days.",
+            help="Money is units at the price of the day, summed from the finest series: in the past the price of the"
+            " sales (or their revenue per unit), ahead the planned price, or else that of the last 56 days.",
         )
     if len(days) > 1 or filters.as_of:
         past = list(days[1:])

@@ -13,23 +13,25 @@ from trendcast.ui.shell import View
 KINDS = {"prophet": "Prophet", "mstl": "statsmodels MSTL"}
 
 
-def frame(result: dict[str, Any], grain: str, factor: float = 1.0) -> pd.DataFrame:
-    """The forecast of a look: date, value, per day or per whole week."""
+def frame(result: dict[str, Any], grain: str, price: pd.Series | None = None) -> pd.DataFrame:
+    """The forecast of a look: date, value, per day or per whole week; in money with a ``price`` by day."""
     part = result.get("forecast") or result
     days = pd.DataFrame(
         {"date": pd.to_datetime(part.get("dates", [])).astype("datetime64[us]"), "value": part.get("mean", [])}
     )
-    days["value"] = days["value"].astype(float) * factor
+    days["value"] = days["value"].astype(float)
+    if price is not None:
+        days["value"] *= price.reindex(days["date"]).to_numpy(dtype=float)
     return measures.by_week(days) if grain == "week" else days
 
 
 def show(view: View, grain: str, made: dict[str, dict[str, Any]]) -> None:
     """The looks beside our forecast, and a sentence each."""
-    factor = reads.price(view.run_id, view.choice) if view.unit == "money" else 1.0
+    price = reads.price_of_days(view.run_id, view.choice) if view.unit == "money" else None
     rows = reads.on_view(*view.key, grain, view.first, view.last)
     lines = {}
     for kind, result in made.items():
-        found = measures.window(frame(result, grain, factor or 1.0), rows["date"].min(), rows["date"].max())
+        found = measures.window(frame(result, grain, price), rows["date"].min(), rows["date"].max())
         if len(found):
             lines[KINDS[kind]] = found
     figure, alt = charts.look_chart(measures.thin(rows), lines, grain=grain, unit=view.unit, dark=view.dark)

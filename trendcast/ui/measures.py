@@ -49,25 +49,25 @@ def grid(
     *,
     last_day: pd.Timestamp,
     grain: str,
-    price: float | None = None,
+    unit: str = "units",
 ) -> pd.DataFrame:
     """All measures of a selection, oldest first.
 
     ``history``, ``daily`` and ``weekly`` are those of services.forecast (history may reach beyond ``last_day`` with
-    what is planned: promotion, open, events); ``logged``: week, mean, published one week before. ``price`` turns
-    units into money: actuals are the booked revenue where there is one, everything else units times price.
+    what is planned: promotion, open, events); ``logged``: week, mean, money, published one week before. In ``unit``
+    money, actuals are the history's revenue, means the money of the forecast, quantiles theirs times its price.
     Columns: see COLUMNS; ``days`` counts the days whose actual is known, ``closed`` and ``promotion`` are shares of
     days, ``closed`` only counts days that are usually open, ``error`` is (forecast - actual) / actual.
     """
     last_day = pd.Timestamp(last_day)
-    days = _days(history, daily, last_day, price)
-    table = _by_day(days) if grain == "day" else _by_week(days, weekly, last_day, price)
+    days = _days(history, daily, last_day, unit)
+    table = _by_day(days) if grain == "day" else _by_week(days, weekly, last_day, unit)
     step = 1 if grain == "day" else WEEK
     back = table.set_index("date")["actual"]
     table["last_year"] = back.reindex(table["date"] - pd.Timedelta(YEAR, "D")).to_numpy()
     table["as_of_last_week"] = np.nan
     if grain == "week" and len(logged):
-        published = logged.drop_duplicates("week").set_index("week")["mean"] * (1.0 if price is None else price)
+        published = logged.drop_duplicates("week").set_index("week")["money" if unit == "money" else "mean"]
         table["as_of_last_week"] = published.reindex(table["date"]).to_numpy(dtype=float)
     actual = table["actual"].to_numpy(dtype=float)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -77,26 +77,20 @@ def grid(
     return table.reindex(columns=COLUMNS).reset_index(drop=True)
 
 
-def _days(history: pd.DataFrame, daily: pd.DataFrame, last_day: pd.Timestamp, price: float | None) -> pd.DataFrame:
+def _days(history: pd.DataFrame, daily: pd.DataFrame, last_day: pd.Timestamp, unit: str) -> pd.DataFrame:
     """One row per day, past and future, with actuals and forecasts in the unit asked for."""
-    factor = 1.0 if price is None else price
     known = history.set_index("date_id")
-    ahead = daily.set_index("date_id")
+    ahead = _in_unit(daily.set_index("date_id"), unit)
     first = known.index.min() if len(known) else ahead.index.min()
     end = max(ahead.index.max() if len(ahead) else last_day, last_day)
     days = pd.DataFrame(index=pd.date_range(first, end, freq="D", name="date"))
-    units = known["units"].reindex(days.index).astype(float)
-    if price is None:
-        actual = units
-    else:
-        actual = known["revenue"].reindex(days.index).astype(float) if "revenue" in known else units * np.nan
-        actual = actual.fillna(units * price)
+    actual = known["revenue" if unit == "money" else "units"].reindex(days.index).astype(float)
     past = days.index <= last_day
     days["actual"] = actual.where(past)
     for name, column in zip(("low95", "low80", "p50", "high80", "high95"), QUANTILES, strict=True):
         values = ahead[column].reindex(days.index) if column in ahead else pd.Series(np.nan, index=days.index)
-        days[name] = values.astype(float) * factor
-    days["mean"] = ahead["mean"].reindex(days.index).astype(float) * factor
+        days[name] = values.astype(float)
+    days["mean"] = ahead["mean"].reindex(days.index).astype(float)
     promotion = known["promotion"] if "promotion" in known else pd.Series(dtype=float)
     days["promotion"] = promotion.reindex(days.index).astype(float)
     share_open = (known["open"] if "open" in known else pd.Series(dtype=float)).reindex(days.index).astype(float)
@@ -110,16 +104,24 @@ def _days(history: pd.DataFrame, daily: pd.DataFrame, last_day: pd.Timestamp, pr
     return days
 
 
+def _in_unit(ahead: pd.DataFrame, unit: str) -> pd.DataFrame:
+    """A forecast's mean and quantiles in units or money. Money of the mean is stored, because it adds up; quantiles
+    are in proportion to it."""
+    if unit != "money":
+        return ahead
+    quantiles = [name for name in QUANTILES if name in ahead]
+    return ahead.assign(mean=ahead["money"], **{name: ahead[name] * ahead["price"] for name in quantiles})
+
+
 def _by_day(days: pd.DataFrame) -> pd.DataFrame:
     table = days.reset_index()
     table["days"] = table["actual"].notna().astype(int)
     return table
 
 
-def _by_week(days: pd.DataFrame, weekly: pd.DataFrame, last_day: pd.Timestamp, price: float | None) -> pd.DataFrame:
+def _by_week(days: pd.DataFrame, weekly: pd.DataFrame, last_day: pd.Timestamp, unit: str) -> pd.DataFrame:
     """Whole weeks. The running week (if the data end inside one) has no actual; its expected value is what has been
     sold so far plus the forecast of the days left, and it has no band."""
-    factor = 1.0 if price is None else price
     frame = days.reset_index()
     frame["week"] = monday(frame["date"])
     frame["blend"] = frame["actual"].fillna(0.0) + frame["mean"].fillna(0.0)
@@ -138,11 +140,11 @@ def _by_week(days: pd.DataFrame, weekly: pd.DataFrame, last_day: pd.Timestamp, p
     )
     whole = table["n"] == WEEK
     table.loc[~whole | (table.index + pd.Timedelta(6, "D") > last_day), "actual"] = np.nan
-    bands = weekly.set_index("week")
+    bands = _in_unit(weekly.set_index("week"), unit)
     for name, column in zip(("low95", "low80", "p50", "high80", "high95"), QUANTILES, strict=True):
         values = bands[column].reindex(table.index) if column in bands else pd.Series(np.nan, index=table.index)
-        table[name] = values.astype(float) * factor
-    table["mean"] = bands["mean"].reindex(table.index).astype(float) * factor
+        table[name] = values.astype(float)
+    table["mean"] = bands["mean"].reindex(table.index).astype(float)
     running = (table.index <= last_day) & (table.index + pd.Timedelta(6, "D") > last_day) & whole.to_numpy()
     table.loc[running, "mean"] = table.loc[running, "blend"]
     keep = table["actual"].notna() | table["mean"].notna() | (table.index + pd.Timedelta(6, "D") <= last_day)

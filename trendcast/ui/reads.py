@@ -184,13 +184,11 @@ def _ids(run_id: int, choice: Choice) -> list[int]:
     return [int(i) for i in series(run_id, choice)["series_id"]]
 
 
-def price(run_id: int, choice: Choice) -> float | None:
-    """Units to money: the mean recent price of the chosen series, weighted by their recent units; None: unknown."""
-    rows = series(run_id, choice).dropna(subset=["unit_price"])
-    weight = rows["recent_units"].clip(lower=0)
-    if rows.empty or not weight.sum() > 0:
-        return None
-    return float((rows["unit_price"] * weight).sum() / weight.sum())
+def prices(run: Any, series_id: int) -> pd.Series:
+    """Money per unit of one series, by day, past and ahead; NaN where unknown or where nothing is sold."""
+    past = provider.history_daily(run, [series_id]).set_index("date_id")
+    ahead = provider.forecast_daily(run.id, [series_id]).set_index("date_id")
+    return pd.concat([(past["revenue"] / past["units"]).where(past["units"] > 0), ahead["price"]])
 
 
 # --- the measures of a selection -----------------------------------------------------------------------------------
@@ -202,8 +200,7 @@ def table(run_id: int, choice: Choice, unit: str, grain: str) -> pd.DataFrame:
     run = _holder().run(run_id)
     history, daily, weekly, logged = _inputs(run_id, choice)
     last_day = pd.Timestamp(run.last_day)
-    money = price(run_id, choice) if unit == "money" else None
-    grid = measures.grid(history, daily, weekly, logged, last_day=last_day, grain=grain, price=money)
+    grid = measures.grid(history, daily, weekly, logged, last_day=last_day, grain=grain, unit=unit)
     return grid[grid["date"] <= pd.Timestamp(last_week(run.last_day)) + pd.Timedelta(6 if grain == "day" else 0, "D")]
 
 
@@ -289,14 +286,22 @@ def parts(run_id: int, choice: Choice, unit: str) -> pd.DataFrame | None:
     if len(ids) > MANY:
         return None
     run = _holder().run(run_id)
-    frames = [provider.components_daily(run, i).set_index("date_id") for i in ids]
-    total = frames[0].astype(float)
-    for frame in frames[1:]:
-        total = total.add(frame.astype(float), fill_value=0.0)
-    factor = price(run_id, choice) if unit == "money" else None
-    if factor is not None:
-        total *= factor
+    total: pd.DataFrame | None = None
+    for i in ids:
+        frame = provider.components_daily(run, i).set_index("date_id").astype(float)
+        if unit == "money":  # each day at its own price, so that the parts add up to what is shown above
+            # On a day without sales the parts cancel out, at any price.
+            frame = frame.mul(prices(run, i).reindex(frame.index).ffill().bfill(), axis=0)
+        total = frame if total is None else total.add(frame, fill_value=0.0)
+    if total is None:
+        return None
     return total.rename_axis("date").reset_index()
+
+
+@st.cache_resource(ttl=DAY, max_entries=128, show_spinner=False)
+def price_of_days(run_id: int, choice: Choice) -> pd.Series:
+    """``prices`` of the one series chosen."""
+    return prices(_holder().run(run_id), _ids(run_id, choice)[0])
 
 
 @st.cache_resource(ttl=DAY, max_entries=128, show_spinner=False)

@@ -41,7 +41,7 @@ def headline(view: View) -> None:
 def tiles(view: View) -> None:
     """The numbers a weekly meeting starts with."""
     figures, measured = reads.kpis(*view.key), reads.series_accuracy(view.run_id, view.choice)
-    what = "units" if view.unit == "units" else "money at recent prices"
+    what = "units" if view.unit == "units" else "money"
     with st.grid(4, min_column_width=150, key="tiles"):
         weeks = text.count(figures.weeks, "week")
         _tile(
@@ -189,7 +189,8 @@ def _downloads(view: View, rows: pd.DataFrame, grain: str) -> None:
             "Region": ", ".join(view.filters.region) or "all",
             "Store": ", ".join(view.filters.store) or "all",
             "Measure": text.UNITS[view.unit],
-            "Money": "booked revenue; forecasts are units times the unit price of the last 56 days"
+            "Money": "units at the price of the day, summed from the finest series: the price of the sales (or their "
+            "revenue per unit) in the past; ahead the planned price, or else that of the last 56 days"
             if view.unit == "money"
             else "not shown",
             "Data to": text.day(view.last_day),
