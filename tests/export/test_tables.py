@@ -79,3 +79,11 @@ def test_workbook_keeps_numbers_and_says_what_it_shows(book):
 def test_missing_numbers_are_empty_cells():
     book = openpyxl.load_workbook(io.BytesIO(tables.xlsx({"x": pd.DataFrame({"a": [1.0, np.nan, np.inf, 2.0]})})))
     assert [row[0].value for row in book["x"].iter_rows()] == ["a", 1, None, None, 2]
+
+
+def test_percentages_are_percent_in_a_csv_and_formatted_shares_in_a_workbook():
+    shares = pd.DataFrame({"Error %": [0.123, -0.07, np.nan], "Plain": [0.5, 0.5, 0.5]})
+    lines = tables.csv(shares).decode("utf-8-sig").splitlines()
+    assert lines == ["Error %,Plain", "12.3,0.5", "-7.0,0.5", ",0.5"]
+    sheet = openpyxl.load_workbook(io.BytesIO(tables.xlsx({"x": shares})))["x"]
+    assert (sheet["A2"].value, sheet["A2"].number_format) == (0.123, "0.0%")

@@ -40,12 +40,17 @@ def _safe_frame(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def csv(frame: pd.DataFrame) -> bytes:
-    """The frame as UTF-8 CSV with a byte order mark (Excel reads the accents then), dates as ISO days."""
+    """The frame as UTF-8 CSV with a byte order mark (Excel reads the accents then), dates as ISO days.
+
+    Columns whose header ends with % hold shares; a CSV has no number format, so they are written in percent.
+    """
     safe = _safe_frame(frame)
     for position in range(safe.shape[1]):
         column = safe.iloc[:, position]
         if pd.api.types.is_datetime64_any_dtype(column):
             safe.isetitem(position, column.dt.strftime("%Y-%m-%d"))
+        elif str(safe.columns[position]).endswith("%") and pd.api.types.is_numeric_dtype(column):
+            safe.isetitem(position, (column * 100).round(10))
     return ("\ufeff" + safe.to_csv(index=False, lineterminator="\r\n")).encode("utf-8")
 
 
