@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from trendcast.errors import InvalidInput, NoRun, NotFound
+from trendcast.services.health import is_historical
 from trendcast.services.names import nearest
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 LEVELS = ("total", "region", "store", "category", "category_region", "category_store")
 QUANTILES = ("q025", "q05", "q10", "q25", "q50", "q75", "q90", "q95", "q975")
 COMBINATION = "combination"
-# Data that ended so long before it was forecast is a study of the past, not a feed that is late.
-HISTORICAL_DAYS = 14
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,10 @@ class RunInfo:
     n_series: int
     published_at: datetime
     has_money: bool
-    newer_data: bool  # a batch was merged after this run read the data
+    newer_data: bool  # a batch that changed something was merged after this run read the data
     failed_since: str | None  # why the newest later refresh failed
     summary: Mapping[str, Any]
+    days_old_when_loaded: int | None = None  # how long the last day was over when it first came
 
     @property
     def business_date(self) -> date:
@@ -49,8 +49,8 @@ class RunInfo:
 
     @property
     def historical(self) -> bool:
-        """The data ended long before the run was made: nothing about it is late."""
-        return (self.published_at.date() - self.last_day).days > HISTORICAL_DAYS
+        """The data ended long before it was first loaded: nothing about it is late."""
+        return is_historical(self.days_old_when_loaded)
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,10 @@ def _run(row: Mapping[str, Any]) -> RunInfo:
         n_series=int(row["n_series"]),
         published_at=row["published_at"],
         has_money=bool(summary.get("has_money")),
-        newer_data=(row["newest_batch"] or 0) > row["data_batch_hi"],
+        newer_data=row["newer_data"],
         failed_since=row["failed_since"],
         summary=summary,
+        days_old_when_loaded=row["days_old_when_loaded"],
     )
 
 
@@ -271,8 +272,10 @@ def accuracy(db: Database, run_id: int, level: str | None = None) -> pd.DataFram
 def series_accuracy(db: Database, run_id: int, series_ids: Sequence[int]) -> dict[str, Any]:
     """How the selection itself was forecast in the run's backtest, in whole weeks: ``weeks`` scored, ``origins``, per
     model ``wape`` and ``bias``, ``by_week`` (combination's WAPE 1..13 weeks ahead), ``best_naive``, ``skill`` (share of
-    the best naive's error that is gone), ``coverage80``/``coverage95`` of its level's days and ``points`` behind them, ``coverage80_weekly``/``..95..`` of
-    its weeks and ``weeks_measured``: on the newest origins, with intervals learnt before each."""
+    the best naive's error that is gone). And of its level, measured on the newest origins with intervals learnt before
+    each: ``coverage80``/``coverage95`` of days and the ``points`` behind them, ``coverage80_weekly``/
+    ``coverage95_weekly`` of weeks and ``weeks_measured``.
+    """
     index = series_index(db, run_id)
     level = str(index.loc[index["series_id"].isin(series_ids), "level"].iloc[0])
     figures = accuracy(db, run_id, level)
