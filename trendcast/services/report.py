@@ -39,7 +39,7 @@ def forecast_report(
     """The report of a category in a region, in a store, or in all together, ``days`` ahead.
 
     Keys of the specification and more. Errors (``mae`` in units per week, ``mape`` and ``wape`` in percent) are those
-    of the rolling-origin backtest over the run's whole horizon, None when nothing could be measured. Raises NotFound
+    of the rolling-origin backtest, of the same weeks ahead as are reported, None when nothing could be measured. Raises NotFound
     with the nearest names, and InvalidInput when the run does not reach so far.
     """
     if not 1 <= days <= run.horizon:
@@ -51,7 +51,8 @@ def forecast_report(
     last = run.last_day + timedelta(days=days)
     daily = [day for day in daily if day["date"] <= last]
     weekly = [week for week in all_weeks if week["week"] + timedelta(days=6) <= last]
-    accuracy = errors(actual, mean)
+    weeks = max(1, days // 7)
+    accuracy = errors(actual[:, :weeks], mean[:, :weeks])
     units = stored["units"]
     peak, trough = _extremes(daily, weekly)
     return {
@@ -68,7 +69,7 @@ def forecast_report(
         "business_recommendations": recommendations(
             days, whole_weeks(units, run.first_day), _band_width(weekly or daily), _trend(run, stored["parts"], days)
         ),
-        "finding": _finding(row, run, all_weeks, units, accuracy["wape"]),
+        "finding": _finding(row, run, all_weeks, units, errors(actual, mean)["wape"]),
         "forecast_days": days,
         "daily": daily,
         "weekly": weekly,
