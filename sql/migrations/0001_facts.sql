@@ -134,3 +134,12 @@ CREATE TABLE fact_history (
     replaced_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX fact_history_key ON fact_history (table_name, row_key);
+
+-- Named events past and future, whoever names them: the events table, and what market_factors names as everywhere's.
+CREATE VIEW known_events AS
+SELECT date_id, region::text AS region, event::text AS event
+FROM events
+UNION
+SELECT date_id, '', seasonal_events
+FROM market_factors
+WHERE lower(btrim(seasonal_events)) NOT IN ('', '-', 'none', 'null', 'no', 'n/a', 'na', 'normal', 'regular');
