@@ -1,6 +1,16 @@
--- A published run by its id, with the newest batch and no row when there is none.
+-- A published run by its id, what came after it and why a later refresh failed; no row when there is none.
 SELECT r.id, r.kind, r.first_day, r.last_day, r.horizon, r.n_series, r.data_batch_hi, r.code_version, r.published_at,
        r.summary,
-       (SELECT max(id) FROM load_batch WHERE status = 'merged') AS newest_batch,
-       (SELECT f.error FROM run f WHERE f.status = 'failed' AND f.id > r.id ORDER BY f.id DESC LIMIT 1) AS failed_since
+       -- Historical data was old already when its newest day arrived.
+       (SELECT min(b.committed_at)::date - r.last_day FROM load_batch b
+        WHERE b.status = 'merged' AND b.table_name = 'sales_daily' AND b.last_day >= r.last_day) AS days_old_when_loaded,
+       EXISTS (SELECT FROM load_batch b WHERE b.status = 'merged' AND b.rows_new + b.rows_changed > 0
+               AND b.id > r.data_batch_hi) AS newer_data,
+       (SELECT failed.error
+        FROM (SELECT f.created_at AS at, f.error FROM run f WHERE f.status = 'failed' AND f.id > r.id
+              UNION ALL
+              -- A refresh may die before it has a run; one that began before this run was shown was overtaken by it.
+              SELECT s.finished_at, s.error FROM job_slot s
+              WHERE s.name = 'refresh' AND s.state = 'dead' AND s.started_at > r.published_at) AS failed
+        ORDER BY failed.at DESC LIMIT 1) AS failed_since
 FROM run r WHERE r.id = :run_id AND r.status = 'ready'

@@ -84,18 +84,29 @@ def test_database_away_later_shows_the_last_figures_under_a_banner(retailer, ope
 
 
 @pytest.mark.parametrize(
-    ("days_old", "published_after", "words"),
-    [(1, 1, "Up to date"), (4, 1, "3\u202fdays late"), (9, 1, "8\u202fdays late"), (600, 600, "Historical data")],
+    ("days_old", "loaded_after", "words"),
+    [
+        (1, 1, "Up to date"),
+        (4, 1, "3\u202fdays late"),
+        (9, 1, "8\u202fdays late"),
+        (600, 600, "Historical data"),
+        (30, 1, "29\u202fdays late"),  # a feed that stalled, however often it was forecast since
+    ],
 )
-def test_the_stamp_says_how_old_the_data_are(make_retailer, open_page, days_old, published_after, words):
+def test_the_stamp_says_how_old_the_data_are(make_retailer, open_page, days_old, loaded_after, words):
     today = dt.datetime.now(dt.UTC)
     last = today.date() - dt.timedelta(days=days_old)
-    make_retailer(
-        last=last, published=dt.datetime.combine(last, dt.time(6), dt.UTC) + dt.timedelta(days=published_after)
-    )
+    retailer = make_retailer(last=last, published=today)
+    retailer.run_info = RunInfo(**{**vars(retailer.run_info), "days_old_when_loaded": loaded_after})
     app = open_page()
     assert not app.exception
     assert words in text_of(app)
+
+
+@pytest.mark.parametrize("newer", [True, False])
+def test_the_stamp_says_when_newer_data_waits(retailer, open_page, newer):
+    retailer.run_info = RunInfo(**{**vars(retailer.run_info), "newer_data": newer})
+    assert ("Newer data is loaded; the refresh at 05:00 UTC brings it." in text_of(open_page())) == newer
 
 
 def test_a_failed_refresh_later_is_said_and_the_run_before_stays(retailer, open_page):

@@ -12,9 +12,11 @@ import pandas as pd
 import pytest
 from sqlalchemy import text
 
+from trendcast import settings
 from trendcast.demo import generate
 from trendcast.errors import Conflict, LeaseLost, TrendCastError
 from trendcast.forecasting.members import MEMBERS
+from trendcast.jobs.worker import Worker
 from trendcast.services import forecast
 from trendcast.services import jobs as job_service
 from trendcast.services.load import load_frames
@@ -202,6 +204,46 @@ def test_a_slower_refresh_of_older_data_does_not_replace_a_newer_one(small):
         refresh(small, clock, progress, older.token)
     assert forecast.current_run(small).id == shown[0]
     assert count(small, "SELECT count(DISTINCT run_id) FROM forecast") == 1
+
+
+def test_a_refresh_that_dies_is_no_longer_in_progress_and_its_failure_is_said(small):
+    """However it died: with a run begun, or before it had one."""
+    do_refresh(small)
+    run = forecast.current_run(small)
+    claim = claimed(small)
+    facts = {"kind": "quick", "first_day": LAST_DAY, "last_day": LAST_DAY, "horizon": 91, "data_batch_hi": 9}
+    runs.begin(small, **facts, code_version="", params_hash="", token=claim.token)
+    assert runs.abandon(small) == 0
+    jobs.fail(small, claim.id, claim.token, "no", again=True)
+    worker = Worker(settings.load({}), clock, small)
+    worker._tick(small)
+    assert count(small, "SELECT count(*) FROM run WHERE status = 'building'") == 0
+    assert "ended before it was published" in forecast.current_run(small).failed_since
+    do_refresh(small)
+    assert forecast.current_run(small).failed_since is None
+    claim = claimed(small)
+    jobs.fail(small, claim.id, claim.token, "The machine ran out of memory.", again=False)
+    assert forecast.current_run(small).failed_since == "The machine ran out of memory."
+    assert forecast.current_run(small).id == run.id + 2
+
+
+def test_a_stalled_feed_is_late_and_only_data_old_at_its_first_coming_is_historical(small):
+    def came(moment):
+        with small.transaction() as connection:
+            connection.execute(text(f"UPDATE load_batch SET committed_at = {moment}"))
+
+    do_refresh(small)
+    came("timestamptz '2026-10-01 06:00+00'")
+    load_frames(small, {"events": pd.DataFrame({"date_id": ["2026-09-01"], "event": ["Fair"]})}, source="test")
+    run = forecast.current_run(small)
+    assert (run.days_old_when_loaded, run.historical, run.newer_data) == (1, False, True)
+    assert not forecast.run_info(small, run.id).historical
+    came("timestamptz '2026-12-01 06:00+00'")
+    with small.transaction() as connection:
+        connection.execute(text("UPDATE load_batch SET rows_new = 0, rows_changed = 0 WHERE source = 'test'"))
+    run = forecast.current_run(small)
+    assert (run.days_old_when_loaded, run.historical, run.newer_data) == (62, True, False)
+    assert forecast.run_info(small, run.id).historical
 
 
 KILLED = """

@@ -14,7 +14,7 @@ from trendcast.errors import DatabaseAway, LeaseLost, SchemaBehind, TrendCastErr
 from trendcast.jobs import schedule
 from trendcast.services import jobs as job_service
 from trendcast.settings import Settings
-from trendcast.store import jobs
+from trendcast.store import jobs, runs
 from trendcast.store.engine import Database
 from trendcast.store.listen import Listener
 
@@ -141,6 +141,7 @@ class Worker:
         tick(database)
         for lost in jobs.bury(database):
             log.error("The job %s of %s is dead: %s", lost["name"], lost["scheduled_for"], lost["error"])
+        runs.abandon(database)
         if time.monotonic() - self._synced >= SYNC and self._has_source():
             self._synced = time.monotonic()
             self._sync(database)

@@ -154,7 +154,7 @@ def run_claimed(
     ``again``: whether a failure that may pass puts the slot back in the queue. When ``stop`` is set, or at Ctrl-C, the
     child is killed; the slot is then queued again (``stop``: this process ends, another may go on) or dead.
     """
-    from trendcast.store import jobs
+    from trendcast.store import jobs, runs
 
     failure: TrendCastError
     repeatable = True
@@ -168,12 +168,14 @@ def run_claimed(
     except KeyboardInterrupt:
         with contextlib.suppress(TrendCastError):
             jobs.fail(db, claim.id, claim.token, "Stopped by the person who started it.", again=False)
+            runs.abandon(db)
         raise
     except _Ended as error:
         failure, repeatable = TrendCastError(str(error)), error.repeatable
     except TrendCastError as error:
         failure, repeatable = error, error.status >= 500
     state = jobs.fail(db, claim.id, claim.token, str(failure), again=again and repeatable)
+    runs.abandon(db)
     if state == "dead":
         log.error("The job %s failed for good: %s", claim.name, failure)
     raise failure

@@ -23,8 +23,14 @@ RUNS_WITH_DAYS = 14
 def begin(db: Database, **facts: object) -> int:
     """A new building run; ``facts`` are the columns of sql/run_begin.sql. Runs left behind by dead processes fail."""
     with db.transaction() as connection:
-        db.rows("run_abandoned", connection=connection)
+        db.rows("run_abandoned", connection=connection, grace=0)
         return int(db.rows("run_begin", connection=connection, **facts)[0]["id"])
+
+
+def abandon(db: Database) -> int:
+    """Let runs fail whose process ended; returns how many. One whose lease has just run out may still come back."""
+    with db.transaction() as connection:
+        return len(db.rows("run_abandoned", connection=connection, grace=600))
 
 
 def series_ids(db: Database, connection: Connection, named: pd.DataFrame) -> np.ndarray:

@@ -229,7 +229,7 @@ Colour = Literal["green", "gray", "orange", "red", "blue"]
 def freshness(run: Any, today: dt.date) -> tuple[Colour, str]:
     """Colour and words of the stamp: grey for historical data, amber and red for late data.
 
-    Data that had ended long before they were first forecast are historical, not late.
+    Data that had ended long before they were first loaded are historical, not late.
     """
     if run.historical:
         return "gray", "historical data"
@@ -264,3 +264,5 @@ def stamp(run: Any, n_series: int, today: dt.date, *, as_of: dt.date | None = No
             words[:1].upper() + words[1:] if words else "Up to date", color=colour, icon=f":material/{icons[colour]}:"
         )
         st.caption(line)
+        if run.newer_data and as_of is None:
+            st.caption("Newer data is loaded; the refresh at 05:00 UTC brings it.")
