@@ -210,6 +210,10 @@ class FakeRetailer:
                     "n": 312.0,
                     "coverage80": 0.791 if model == "combination" else np.nan,
                     "coverage95": 0.944 if model == "combination" else np.nan,
+                    "quantile_n": 312.0,
+                    "coverage80_weekly": 0.823 if model == "combination" else np.nan,
+                    "coverage95_weekly": 0.961 if model == "combination" else np.nan,
+                    "quantile_weeks": 45.0,
                 }
                 for model, wape in models
                 for week in range(13)
@@ -224,13 +228,16 @@ class FakeRetailer:
             "origins": 6,
             "wape": {"combination": 0.081, "naive7": 0.142, "naive364": 0.119},
             "bias": {"combination": -0.004},
-            "by_week": [0.08] * 12,
+            "by_week": [0.08] * 13,
             "best_naive": "naive364",
             "skill": 0.319,
             "level": "total",
             "coverage80": 0.791,
             "coverage95": 0.944,
             "points": 312.0,
+            "coverage80_weekly": 0.823,
+            "coverage95_weekly": 0.961,
+            "weeks_measured": 45.0,
         }
 
     def last_week_forecast(self, run_id: int, series_ids: list[int]) -> pd.DataFrame:

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from trendcast.ui import measures
+from trendcast.ui import measures, scores
 
 
 def words(app) -> str:
@@ -42,15 +42,15 @@ def test_tiles_show_the_services_figures(retailer, open_page):
     total = retailer.forecast_weekly(7, [1])["mean"].head(12).sum()
     assert shown["Next 12\u202fweeks"] == f"{total / 1000:.0f}\u202fk"
     assert shown["Weekly error"] == "8.1\u202f%"
-    assert shown["The 80\u202f% band held"] == "79.1\u202f%"
+    assert shown["The 80\u202f% band held"] == "82.3\u202f%"
 
 
 def test_the_chart_has_history_last_year_forecast_and_both_bands(retailer, open_page):
     names = [trace.get("name") for trace in figure(open_page())["data"]]
     for name in ("Actual", "Last year", "Forecast (P50)", "Stock-out", "Promotion", "Event"):
         assert name in names
-    assert any(str(name).startswith("80") and "held 79.1" in name for name in names)
-    assert any(str(name).startswith("95") and "held 94.4" in name for name in names)
+    assert any(str(name).startswith("80") and "held 82.3" in name for name in names)
+    assert any(str(name).startswith("95") and "held 96.1" in name for name in names)
 
 
 def test_every_chart_says_what_it_shows_and_draws_no_more_than_a_browser_bears(retailer, open_page):
@@ -175,12 +175,22 @@ def test_a_look_that_was_made_is_drawn_beside_our_forecast(retailer, open_page):
 def test_a_level_measured_under_its_other_name_has_its_accuracy(make_retailer, open_page):
     retailer = make_retailer(categories=("Only",), stores=3)
     plain = retailer.series_accuracy
-    retailer.series_accuracy = lambda run, ids: (
-        plain(run, ids) | {"coverage80": None, "coverage95": None, "points": None}
-    )
+    retailer.series_accuracy = lambda run, ids: plain(run, ids) | dict.fromkeys(scores.MEASURED)
     app = open_page(level="store", store="S0001")
     assert not app.error
-    assert tiles(app)["The 80\u202f% band held"] == "79.1\u202f%"
+    assert tiles(app)["The 80\u202f% band held"] == "82.3\u202f%"
+
+
+@pytest.mark.parametrize(("by", "held", "count"), [("week", "82.3", "45 past weeks"), ("day", "79.1", "312 past days")])
+def test_the_coverage_is_that_of_the_bands_on_view(retailer, open_page, by, held, count):
+    app = open_page(level="total", by=by)
+    assert tiles(app)["The 80\u202f% band held"] == f"{held}\u202f%"
+    tile = next(metric for metric in app.metric if "band held" in metric.label)
+    assert count in tile.help
+    names = [str(trace.get("name", "")) for trace in figure(app, 0)["data"]]
+    assert any(f"80\u202f% band (held {held}" in name for name in names)
+    error = next(metric for metric in app.metric if metric.label == "Weekly error")
+    assert "weeks 1 to 13 ahead" in error.help
 
 
 def test_nothing_measured_yet_is_said(retailer, open_page):

@@ -395,12 +395,17 @@ def draw(filters: Filters, catalogue: reads.Catalogue, run: Any, days: Sequence[
         )
 
 
+def chosen(name: str, options: Mapping[str, str], default: str) -> str:
+    """The value of a switch of ``own`` that is drawn further down the page."""
+    value = st.session_state.get(f"own_{name}") or st.query_params.get(name, default)
+    return value if value in options else default
+
+
 def own(name: str, options: Mapping[str, str], default: str, label: str) -> str:
     """A switch one page has alone, with its own URL parameter; an unknown value means the default."""
     key = f"own_{name}"
     if key not in st.session_state:
-        asked = st.query_params.get(name, default)
-        st.session_state[key] = asked if asked in options else default
+        st.session_state[key] = chosen(name, options, default)
     value = st.segmented_control(
         label,
         list(options),

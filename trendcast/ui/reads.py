@@ -242,7 +242,7 @@ def series_accuracy(run_id: int, choice: Choice) -> dict[str, Any]:
     if found.get("coverage80") is None:  # measured under the level's other name
         overall = accuracy(run_id, choice.level)
         overall = overall[(overall["model"] == scores.OURS) & (overall["horizon_week"] == 0)]
-        for name, column in (("coverage80", "coverage80"), ("coverage95", "coverage95"), ("points", "n")):
+        for name, column in scores.MEASURED.items():
             value = overall[column].iloc[0] if len(overall) and column in overall else None
             found[name] = float(value) if value is not None and value == value else None
     return found
@@ -260,7 +260,7 @@ def forecast_figure(
 ) -> tuple[go.Figure, str]:
     """The ready chart of history and forecast."""
     run = _holder().run(run_id)
-    cover = series_accuracy(run_id, choice)
+    held = scores.held(series_accuracy(run_id, choice), grain)
     shown = measures.thin(on_view(run_id, choice, unit, grain, first, last))
     return charts.forecast_chart(
         shown,
@@ -268,8 +268,8 @@ def forecast_figure(
         unit=unit,
         dark=dark,
         last_day=pd.Timestamp(run.last_day),
-        coverage80=cover.get("coverage80"),
-        coverage95=cover.get("coverage95"),
+        coverage80=held.share80,
+        coverage95=held.share95,
     )
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 import pandas as pd
 
 from trendcast.ui import text
@@ -9,6 +13,34 @@ from trendcast.ui import text
 OURS = "combination"
 NAIVES = ("naive7", "naive364")
 WEEKS = (0, 1, 4, 12)  # 0: all weeks ahead together
+# What series_accuracy tells of the bands, and the columns of the level's figures it comes from.
+MEASURED = {
+    "coverage80": "coverage80",
+    "coverage95": "coverage95",
+    "points": "quantile_n",
+    "coverage80_weekly": "coverage80_weekly",
+    "coverage95_weekly": "coverage95_weekly",
+    "weeks_measured": "quantile_weeks",
+}
+
+
+@dataclass(frozen=True)
+class Held:
+    """How often the bands of a grain held, and on how many past weeks or days that was counted; None: not measured."""
+
+    share80: float | None
+    share95: float | None
+    count: float | None
+
+
+def held(measured: Mapping[str, Any], grain: str) -> Held:
+    """The coverage of the bands on view: those of weeks are not those of days."""
+    names = (
+        ("coverage80_weekly", "coverage95_weekly", "weeks_measured")
+        if grain == "week"
+        else ("coverage80", "coverage95", "points")
+    )
+    return Held(*(measured.get(name) for name in names))
 
 
 def error_column(metrics: pd.DataFrame) -> str:
@@ -34,7 +66,9 @@ def accuracy_table(metrics: pd.DataFrame, *, raw: bool = False) -> pd.DataFrame:
             row[head] = float(by_week[error].get(week, float("nan")))
         row["Bias %"] = float(whole.get("bias", float("nan")))
         for level in (80, 95):
-            row[f"{level} % band held %"] = float(whole.get(f"coverage{level}", float("nan")))
+            row[f"{level} % band of weeks held %"] = float(whole.get(f"coverage{level}_weekly", float("nan")))
+        for level in (80, 95):
+            row[f"{level} % band of days held %"] = float(whole.get(f"coverage{level}", float("nan")))
         rows.append(row)
     table = pd.DataFrame(sorted(rows, key=lambda row: row["order"])).drop(columns="order", errors="ignore")  # type: ignore[arg-type, return-value]
     table = table.dropna(axis="columns", how="all")
@@ -53,8 +87,8 @@ def accuracy_sentence(metrics: pd.DataFrame, level: str) -> str:
         return "The combination has not been measured yet."
     ours = float(whole[OURS])
     lead = (
-        f"On past weeks it had not seen, at {text.level_inline(level)} level, the forecast was off by "
-        f"**{text.percent(ours)}** of sales"
+        f"On past weeks, forecast from the data before them, at {text.level_inline(level)} level, the forecast was off "
+        f"by **{text.percent(ours)}** of sales"
     )
     naives = whole[[name for name in NAIVES if name in whole.index]].dropna()
     if naives.empty:

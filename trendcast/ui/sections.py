@@ -41,6 +41,7 @@ def headline(view: View) -> None:
 def tiles(view: View) -> None:
     """The numbers a weekly meeting starts with."""
     figures, measured = reads.kpis(*view.key), reads.series_accuracy(view.run_id, view.choice)
+    grain = filters.chosen("by", GRAINS, "week")
     what = "units" if view.unit == "units" else "money"
     with st.grid(4, min_column_width=150, key="tiles"):
         weeks = text.count(figures.weeks, "week")
@@ -62,6 +63,7 @@ def tiles(view: View) -> None:
             f"Actual of the last {weeks}: {text.full(figures.before)}. The arrow compares the {weeks} ahead with them.",
         )
         error, skill = measured.get("wape", {}).get(scores.OURS), measured.get("skill")
+        reach = len(measured.get("by_week", ())) or 13
         rival = text.member(str(measured.get("best_naive"))).split(" (")[0].lower()
         st.metric(
             "Weekly error",
@@ -70,25 +72,26 @@ def tiles(view: View) -> None:
             delta_color="inverse",
             border=True,
             height="stretch",
-            help="WAPE, weeks 1 to 12 ahead: distance between forecast and actual as a share of sales, on past weeks"
-            f" the model had not seen. The best naive forecast is “{rival}”. "
+            help=f"WAPE, weeks 1 to {reach} ahead: distance between forecast and actual as a share of sales, on past "
+            f"weeks, forecast from the data before them. The best naive forecast is “{rival}”. "
             f"{text.count(int(measured.get('weeks', 0)), 'week')} of this selection, from "
             f"{text.count(int(measured.get('origins', 0)), 'starting point')}. Lower is better.",
         )
-        points, cover = measured.get("points"), measured.get("coverage80")
+        held, spans = scores.held(measured, grain), GRAINS[grain].lower()
+        cover = held.share80
         drifts = cover is not None and abs(cover - 0.8) > DRIFT
         level = text.level_inline(str(measured.get("level", view.choice.level)))
         st.metric(
             f"The 80{text.NARROW}% band held",
             text.percent(cover),
-            delta=_drift(cover, level) if points else None,
+            delta=_drift(cover, level) if held.count else None,
             delta_color="orange" if drifts else "off",
             delta_arrow="off",
             border=True,
             height="stretch",
-            help=f"How often the actual fell inside the 80 % band: {text.full(points)} past days at this level; "
-            "80 % is right. "
-            f"The 95 % band held {text.percent(measured.get('coverage95'))}.",
+            help=f"How often the actual fell inside the 80 % band of {spans}: {text.full(held.count)} past {spans} at "
+            "this level, measured on the newest starting points, with bands learnt before them; 80 % is right. "
+            f"The 95 % band held {text.percent(held.share95)}.",
         )
 
 
@@ -247,7 +250,7 @@ def decomposition(view: View, grain: str) -> None:
 
 @calm
 def accuracy(view: View) -> None:
-    """How good the forecast was on weeks it had not seen, beside the naives everybody could make."""
+    """How good the forecast was on past weeks, from the data before them, beside the naives everybody could make."""
     level = view.choice.level
     found = reads.accuracy(view.run_id, level)
     st.subheader("Measured accuracy", anchor=False)
