@@ -75,9 +75,9 @@ def test_s1_the_widest_values_of_the_customers_types_load(db: Database) -> None:
         ),
     }  # fmt: skip
     summary = load_frames(db, frames, source="specification")
-    assert [(table.table, table.new, table.refused) for table in summary.tables] == [
+    assert {(table.table, table.new, table.refused) for table in summary.tables} == {
         ("sales_daily", 1, 0), ("market_factors", 1, 0), ("inventory_daily", 1, 0),
-    ]  # fmt: skip
+    }  # fmt: skip
     row = db.rows("feature_rows", categories=["ä" * 100], regions=[])[0]
     assert (row["sales_units"], row["sales_revenue"]) == (1_000_000_000, 99_999_999.99)
     assert (row["economic_index"], row["social_media_mentions"]) == (-9999.9999, 2_147_483_647)

@@ -39,8 +39,8 @@ def forecast_report(
     """The report of a category in a region, in a store, or in all together, ``days`` ahead.
 
     Keys of the specification and more. Errors (``mae`` in units per week, ``mape`` and ``wape`` in percent) are those
-    of the rolling-origin backtest, of the same weeks ahead as are reported, None when nothing could be measured. Raises NotFound
-    with the nearest names, and InvalidInput when the run does not reach so far.
+    of the rolling-origin backtest, of the same weeks ahead as are reported, None when nothing could be measured. Raises
+    NotFound with the nearest names, and InvalidInput when the run does not reach so far.
     """
     if not 1 <= days <= run.horizon:
         raise InvalidInput(f"The published run reaches {run.horizon} days ahead, so {days} days cannot be reported.")

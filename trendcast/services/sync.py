@@ -27,7 +27,8 @@ from trendcast.settings import Settings
 from trendcast.store.engine import Database, normalise_url
 from trendcast.store.source import Snapshot, SourceTable, snapshot
 
-# Our table -> the setting that names theirs. Sales come last: with them the first refresh starts, and it needs the rest.
+# Our table -> the setting that names theirs. Sales come last: with them the first refresh starts, and it needs the
+# rest.
 _SETTINGS = {
     "market_factors": "sync_market_table",
     "inventory_daily": "sync_inventory_table",
