@@ -9,6 +9,7 @@ import pytest
 from trendcast.services import runtime
 from trendcast.ui import reads
 from trendcast.ui.live import LiveProvider
+from trendcast.ui.provider import Choice
 
 
 @pytest.fixture
@@ -56,6 +57,17 @@ def test_several_series_are_summed(demo_db, on, open_page, unit):
         assert not app.exception
         assert not app.error
         assert app.metric
+
+
+@pytest.mark.parametrize("unit", ["units", "money"])
+def test_the_parts_of_several_series_add_up_to_what_the_chart_shows(demo_db, on, unit):
+    on(demo_db.url)
+    run = reads.standing(fresh=True).run
+    choice = Choice("region")
+    days = reads.table(run.id, choice, unit, "day").set_index("date")
+    shown = days["actual"].fillna(days["mean"]).dropna()
+    parts = reads.parts(run.id, choice, unit).set_index("date").sum(axis=1)
+    assert parts.reindex(shown.index).to_numpy() == pytest.approx(shown.to_numpy(), rel=1e-6, abs=0.05)
 
 
 def test_the_data_page_lists_what_was_loaded(demo_db, on, open_page):

@@ -107,6 +107,12 @@ def test_the_finding_of_several_series_speaks_of_their_sum(demo_db, run, index):
     assert whole.split(":")[1].split(",")[0] == parts.split(":")[1].split(",")[0]
 
 
+def test_without_any_price_the_finding_does_not_say_that_nothing_is_sold(demo_db, run, monkeypatch):
+    read = forecast.forecast_weekly
+    monkeypatch.setattr(forecast, "forecast_weekly", lambda *asked: read(*asked).assign(money=np.nan))
+    assert findings.finding(demo_db, run, Selection("total"), "money").endswith("nothing can be said in money.")
+
+
 def panel():
     """Two categories of one region, ten days behind and four ahead; the second is never priced."""
     dates = pd.date_range("2026-03-02", periods=10)

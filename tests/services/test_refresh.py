@@ -22,6 +22,7 @@ from trendcast.services import jobs as job_service
 from trendcast.services.load import load_frames
 from trendcast.services.refresh import PARTS, refresh
 from trendcast.store import jobs, runs
+from trendcast.ui import measures
 
 LAST_DAY = dt.date(2026, 9, 30)
 
@@ -322,6 +323,26 @@ def test_what_was_published_is_scored_when_the_truth_arrives(small):
     total = small_frame(small, "SELECT week, mean FROM forecast_log WHERE level = 'total' AND lag_weeks = 1 ORDER BY 1")
     assert over["mean"].tolist() == total["mean"].head(len(over)).tolist()
     assert len(over) == 1
+    table, exported = last_weeks_error(small, run)
+    week, truth = over["week"].iloc[0], table.set_index("date").loc[over["week"].iloc[0], "actual"]
+    error = (over["mean"].iloc[0] - truth) / truth
+    assert table.dropna(subset="error").set_index("date")["error"].to_dict() == {week: pytest.approx(error)}
+    assert exported["Error of last week's forecast %"].dropna().tolist() == [pytest.approx(error)]
+    assert "Error of last week's forecast" in set(measures.pivot(table)["Measure"])
+
+
+def last_weeks_error(db, run):
+    """The page's weekly table of the total, and what is exported of it."""
+    total = [int(forecast.series_index(db, run.id)["series_id"].iloc[0])]
+    table = measures.grid(
+        forecast.history_daily(db, run, total),
+        forecast.forecast_daily(db, run.id, total),
+        forecast.forecast_weekly(db, run.id, total),
+        forecast.last_week_forecast(db, run.id, total),
+        last_day=pd.Timestamp(run.last_day),
+        grain="week",
+    )
+    return table, measures.export(table, "week", "units")
 
 
 def small_frame(db, sql):

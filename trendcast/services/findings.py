@@ -92,6 +92,8 @@ def finding(db: Database, run: RunInfo, selection: Selection, unit: str = "units
     weekly = forecast.forecast_weekly(db, run.id, series_ids)
     history = forecast.history_daily(db, run, series_ids)
     if unit == "money":
+        if weekly["money"].isna().all():
+            return f"{series_name(rows)}: no price is known, so nothing can be said in money."
         weekly = weekly.assign(mean=weekly["money"])
         history = history.assign(units=history["revenue"])
     word = "" if unit == "money" else "units"
