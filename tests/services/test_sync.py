@@ -196,6 +196,63 @@ def test_a_half_written_day_waits_until_it_is_whole(db: Database, customer: Cust
     assert run(db, customer, full=False).table("sales_daily").new == 4
 
 
+def test_a_held_batch_stops_only_its_own_table_and_waits_an_hour(db: Database, customer: Customer) -> None:
+    from sqlalchemy import text
+
+    def patient() -> LoadSummary:
+        return sync(db, settings_for(customer), full=False, patient=True, clock=clock)
+
+    run(db, customer)
+    customer.run("INSERT INTO sales_daily VALUES ('2024-05-01', 'Toys', 'North', 5, 1, FALSE, NULL)")
+    first = patient().table("sales_daily")
+    customer.run("INSERT INTO market_factors VALUES ('2024-05-01', 100, 1, NULL, 1)")
+    again = patient()
+    assert again.table("market_factors").new == 1
+    waiting = again.table("sales_daily")
+    assert (first.status, waiting.status, waiting.rows) == ("held", "held", 0)  # not read again
+    assert waiting.reason == first.reason
+    with db.transaction() as connection:
+        connection.execute(text("UPDATE load_batch SET created_at = now() - interval '61 min' WHERE status = 'held'"))
+    assert patient().table("sales_daily").rows == 1
+    assert run(db, customer, accept=True).table("sales_daily").new == 1
+    customer.run("INSERT INTO sales_daily VALUES ('2024-05-01', 'Toys', 'South', 5, 1, FALSE, NULL)")
+    assert patient().table("sales_daily").new == 1
+
+
+def test_the_worker_syncs_in_a_child_and_asks_once_a_minute(
+    db: Database, customer: Customer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from sqlalchemy import text
+
+    from trendcast.jobs.worker import Worker
+    from trendcast.services import jobs as job_service
+
+    def rows() -> int:
+        return len(db.frame("panel_sales"))
+
+    monkeypatch.setenv("SOURCE_DATABASE_URL", customer.reader_url)
+    idle = Worker(settings_table.load({}), clock, db)
+    assert not idle.step(db)
+    worker = Worker(settings_for(customer), clock, db)
+    worker._ticker = idle._ticker
+    worker._tick(db)
+    slot = job_service.slots(db).iloc[0]
+    assert (slot["name"], slot["state"], rows()) == ("sync", "queued", 0)  # the ticker's own process reads nothing
+    assert worker.step(db, heavy=True)
+    assert rows() == 483
+    worker._tick(db)
+    assert not worker.step(db, heavy=True)
+    for wrong in range(2):
+        customer.run("DROP TABLE IF EXISTS sales_daily")
+        with db.transaction() as connection:
+            connection.execute(text("UPDATE job_slot SET finished_at = now() - interval '61 s' WHERE name = 'sync'"))
+        worker._tick(db)
+        assert worker.step(db, heavy=True), wrong
+    assert len([line for line in caplog.messages if "There is no table public.sales_daily" in line]) == 1
+    found = job_service.slots(db)
+    assert (found["name"] == "sync").sum() == 1  # one slot, however often
+
+
 def test_names_can_be_mapped(db: Database, customer: Customer) -> None:
     customer.run(NAMED_OTHERWISE)
     table = 'Shop.Daily "Sales"'

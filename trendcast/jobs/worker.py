@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from trendcast.errors import DatabaseAway, LeaseLost, SchemaBehind, TrendCastError
@@ -22,7 +22,6 @@ log = logging.getLogger("trendcast.jobs.worker")
 
 POLL = 30.0  # seconds: what a lost notification costs at most
 SYNC = 60.0  # seconds between looks at the customer's own tables
-HELD = 3600.0  # seconds before a source whose batch was held is asked again
 _STOP_LATENCY = 1.0
 _LONGEST_PAUSE = 15.0  # seconds between attempts while the database is away
 
@@ -40,7 +39,6 @@ class Worker:
         self.holder = f"{socket.gethostname()}:{os.getpid()}"
         self._given = database
         self._ticker: str | None = None
-        self._synced = -SYNC
         self._sync_said = ""
 
     def run(self, stop: threading.Event) -> None:
@@ -120,10 +118,11 @@ class Worker:
         claim = jobs.claim(database, names=names, alone=job_service.ALONE)
         if claim is None:
             return False
-        log.info("Starting the job %s (slot %d, attempt %d).", claim.name, claim.id, claim.attempts)
+        level = logging.DEBUG if claim.name == "sync" else logging.INFO  # once a minute is too often for a log
+        log.log(level, "Starting the job %s (slot %d, attempt %d).", claim.name, claim.id, claim.attempts)
         begun = time.monotonic()
         try:
-            job_service.run_claimed(database, self.settings, claim, stop=stop)
+            result = job_service.run_claimed(database, self.settings, claim, stop=stop)
         except LeaseLost as error:
             log.warning("%s", error)
         except DatabaseAway:
@@ -131,7 +130,9 @@ class Worker:
         except TrendCastError as error:
             log.warning("The job %s did not succeed: %s", claim.name, error)
         else:
-            log.info("The job %s is done after %.1f s.", claim.name, time.monotonic() - begun)
+            log.log(level, "The job %s is done after %.1f s.", claim.name, time.monotonic() - begun)
+            if claim.name == "sync":
+                self._say(result)
         return True
 
     def _tick(self, database: Database) -> None:
@@ -142,28 +143,15 @@ class Worker:
         for lost in jobs.bury(database):
             log.error("The job %s of %s is dead: %s", lost["name"], lost["scheduled_for"], lost["error"])
         runs.abandon(database)
-        if time.monotonic() - self._synced >= SYNC and self._has_source():
-            self._synced = time.monotonic()
-            self._sync(database)
+        if self._has_source():
+            job_service.enqueue_again(database, "sync", SYNC)
 
     def _has_source(self) -> bool:
         return bool(self.settings.source_database_url or self.settings.database_url)
 
-    def _sync(self, database: Database) -> None:
-        """Look at the customer's own tables. What is wrong there is said once, not every minute."""
-        from trendcast.services.sync import sync
-
-        said = ""
-        try:
-            summary = sync(database, self.settings, full=False, actor="worker", clock=self.clock)
-            if any(table.status == "held" for table in summary.tables):
-                # It would be held again every minute, until someone looks at it.
-                self._synced += HELD - SYNC
-                said = "a batch that looks wrong is held"
-        except DatabaseAway:
-            raise
-        except TrendCastError as error:
-            said = str(error)
+    def _say(self, result: Mapping[str, object]) -> None:
+        """What is wrong with the customer's own tables is said once, not every minute."""
+        said = str(result.get("said", ""))
         if said and said != self._sync_said:
             log.warning("Your own tables: %s", said)
         self._sync_said = said

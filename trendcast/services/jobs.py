@@ -17,7 +17,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -42,10 +42,13 @@ JOBS: dict[str, str] = {
     "demo": "trendcast.services.first_start:make_demo",
     "look": "trendcast.services.looks:look",
     "backtest": "trendcast.services.backtest:backtest",
+    "sync": "trendcast.services.sync:sync_now",
 }
 
 # Jobs that take a machine's memory: of each, one is at work at a time.
-ALONE = ("refresh", "backtest")
+ALONE = ("refresh", "backtest", "sync")
+
+OVER_AND_OVER = datetime(2000, 1, 1, tzinfo=UTC)  # the time of the slot of a job that is done over and over
 
 ROOT = Path(__file__).resolve().parents[2]
 _POLL = 0.2
@@ -70,6 +73,14 @@ def enqueue(
         return waiting or jobs.enqueue(db, connection, name, arguments or {}, scheduled_for)
 
     return db.run_tx(ask)
+
+
+def enqueue_again(db: Database, name: str, pause: float) -> None:
+    """Ask for a job that is done over and over: one slot, which waits again ``pause`` seconds after its end. A slot for
+    each time would bury those a person looks for."""
+    enqueue(db, name, {}, OVER_AND_OVER)
+    with db.transaction() as connection:
+        db.rows("job_again", connection=connection, name=name, scheduled_for=OVER_AND_OVER, pause=pause)
 
 
 def slots(db: Database, limit: int = 50) -> pd.DataFrame:

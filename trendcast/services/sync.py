@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from trendcast.errors import InvalidInput, NotConfigured
+from trendcast.errors import DatabaseAway, InvalidInput, NotConfigured, TrendCastError
 from trendcast.services.load import Clock, Loader, LoadSummary, Progress, TableSummary, _silent, utc_now
 from trendcast.services.sources import CsvSource
 from trendcast.services.tables import TABLES, Table, match_header
@@ -54,6 +55,7 @@ def sync(
     *,
     full: bool = True,
     accept: bool = False,
+    patient: bool = False,
     actor: str = "someone",
     on_progress: Progress = _silent,
     clock: Clock = utc_now,
@@ -61,8 +63,9 @@ def sync(
     """Bring over what is new or changed in the customer's tables.
 
     ``full`` looks at every day of the source (one pass over its tables), otherwise only at the look-back window before
-    the newest day seen, and at every day when that was last done an hour ago. Raises NotConfigured when there is no
-    sales table, InvalidInput when a column is missing.
+    the newest day seen, and at every day when that was last done an hour ago. ``patient`` leaves a table whose batch
+    is held alone for an hour: someone has to look at it first. Raises NotConfigured when there is no sales table,
+    InvalidInput when a column is missing.
     """
     started = time.perf_counter()
     url = str(settings.source_database_url or db.url)
@@ -83,6 +86,9 @@ def sync(
             found = _source_table(source, table, theirs, settings)
             if found is None:
                 summary.tables.append(TableSummary(name, theirs, status="empty", notes=["not there"]))
+                continue
+            if patient and (held := db.rows("sync_held", table=name, source=_label(found))):
+                summary.tables.append(TableSummary(name, theirs, status="held", reason=held[0]["reason"]))
                 continue
             key = _source_key(url, found)
             on_progress(f"{name}: looking for changes", 0, 1)
@@ -114,6 +120,26 @@ def sync(
     return summary
 
 
+def sync_now(db: Database, clock: Clock, progress: Progress, token: str) -> dict[str, Any]:
+    """The job that looks every minute; ``said``: what is wrong with the source, '' when nothing is."""
+    from trendcast import settings
+
+    try:
+        summary = sync(db, settings.load(), full=False, patient=True, actor="worker", on_progress=progress, clock=clock)
+    except DatabaseAway:
+        raise
+    except TrendCastError as error:
+        return {"said": str(error), "rows": 0}
+    held = [table.source for table in summary.tables if table.status == "held"]
+    said = f"a batch of {', '.join(held)} looks wrong and is held" if held else ""
+    return {"said": said, "rows": sum(table.new + table.changed for table in summary.tables)}
+
+
+def _label(found: SourceTable) -> str:
+    """What batches of this table are marked with."""
+    return f"sync {found.name}"
+
+
 def _bring(
     source: Snapshot,
     found: SourceTable,
@@ -132,7 +158,7 @@ def _bring(
         path = Path(folder) / "rows.csv"
         with open(path, "wb") as file:
             source.export(found, changes.read["day"].tolist(), file)
-        return loader.load(table, CsvSource(path, table, name=found.name), f"sync {found.name}", summary, on_progress)
+        return loader.load(table, CsvSource(path, table, name=found.name), _label(found), summary, on_progress)
 
 
 def _source_table(source: Snapshot, table: Table, theirs: str, settings: Settings) -> SourceTable | None:
