@@ -1,2 +1,3 @@
--- Logged weeks that are over but not scored.
-SELECT series_id, week, lag_weeks FROM forecast_log WHERE scored_at IS NULL AND week + 6 <= :last_day
+-- Logged weeks that are over: those not scored yet, and of the last 26 those that were, for their truth may be corrected.
+SELECT DISTINCT series_id, week FROM forecast_log
+WHERE week + 6 <= :last_day AND (scored_at IS NULL OR week > :last_day::date - 26 * 7)

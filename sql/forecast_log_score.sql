@@ -1,9 +1,9 @@
--- Scores logged weeks with the truth that arrived: accuracy 1 - |error| / actual, floored at 0.
+-- Scores logged weeks with the truth that arrived, or was corrected: accuracy 1 - |error| / actual, floored at 0.
 UPDATE forecast_log l
 SET actual = t.actual,
     forecast_accuracy = CASE WHEN t.actual > 0 THEN greatest(0, 1 - abs(l.mean - t.actual) / t.actual) END,
     bias = CASE WHEN t.actual > 0 THEN (l.mean - t.actual) / t.actual END,
-    scored_at = now()
+    scored_at = coalesce(l.scored_at, now())
 FROM unnest(CAST(:series_ids AS int[]), CAST(:weeks AS date[]), CAST(:actuals AS double precision[]))
      AS t (series_id, week, actual)
-WHERE l.series_id = t.series_id AND l.week = t.week AND l.scored_at IS NULL
+WHERE l.series_id = t.series_id AND l.week = t.week AND l.actual IS DISTINCT FROM t.actual

@@ -351,13 +351,42 @@ def small_frame(db, sql):
 
 
 def test_old_runs_are_thinned_to_weekly_sums(small):
-    for _ in range(3):
-        do_refresh(small)
+    """The newest run of each week of data stays, whatever day the data end on: here a Wednesday."""
+    done = [do_refresh(small)["run_id"] for _ in range(4)]
+    with small.transaction() as connection:
+        connection.execute(text(f"UPDATE run SET last_day = last_day - 7 WHERE id <= {done[1]}"))
     runs.thin(small, keep=1)
-    assert count(small, "SELECT count(DISTINCT run_id) FROM forecast") == 1
-    # 30 September 2026 is no Sunday: the other two are gone, not thinned.
-    assert count(small, "SELECT count(*) FROM run WHERE status = 'ready'") == 1
+    assert count(small, "SELECT array_agg(DISTINCT run_id) FROM forecast") == [done[3]]
+    assert count(small, "SELECT array_agg(id ORDER BY id) FROM run WHERE status = 'ready'") == [done[1], done[3]]
+    assert count(small, "SELECT array_agg(DISTINCT run_id) FROM forecast_week") == [done[1], done[3]]
     assert count(small, "SELECT count(*) FROM forecast_log") > 0
+
+
+def test_a_run_knows_what_its_writing_took(demo_db):
+    summary = forecast.current_run(demo_db).summary
+    assert summary["seconds"]["Writing the forecasts"] > 0
+    assert summary["peak_memory_mb"] > 0
+
+
+def test_what_was_scored_is_scored_again_when_the_truth_is_corrected(small):
+    do_refresh(small)
+    later = generate(2, 2, 0, 2, LAST_DAY + dt.timedelta(days=14))["sales_daily"]
+    new = later[pd.to_datetime(later["date_id"]).dt.date > LAST_DAY]
+    load_frames(small, {"sales_daily": new}, source="test", accept=True)
+    do_refresh(small)
+    logged = (
+        "SELECT week, actual, scored_at FROM forecast_log WHERE scored_at IS NOT NULL AND level = 'total'"
+        " AND lag_weeks = 1"
+    )
+    before = small_frame(small, logged).iloc[0]
+    days = pd.to_datetime(new["date_id"])
+    week = new[(days >= pd.Timestamp(before["week"])) & (days < pd.Timestamp(before["week"]) + pd.Timedelta(7, "D"))]
+    right = week.assign(sales_units=week["sales_units"] + 10)
+    load_frames(small, {"sales_daily": right}, source="test", accept=True)
+    do_refresh(small)
+    after = small_frame(small, logged).iloc[0]
+    assert after["actual"] == pytest.approx(before["actual"] + 10 * len(week))
+    assert after["scored_at"] == before["scored_at"]
 
 
 def test_packed_days_come_back_as_they_were():

@@ -34,14 +34,19 @@ class Stages:
     def __init__(self, progress: Callable[..., None]) -> None:
         self.progress = progress
         self.seconds: dict[str, float] = {}
+        self._started = 0.0
 
     @contextmanager
     def stage(self, name: str, total: int = 1) -> Iterator[Callable[[int], None]]:
-        started = time.perf_counter()
+        self._started = time.perf_counter()
         self.progress(name, 0, total)
         yield lambda done: self.progress(name, done, total)
         self.progress(name, total, total)
-        self.seconds[name] = round(time.perf_counter() - started, 2)
+        self.so_far(name)
+
+    def so_far(self, name: str) -> None:
+        """Note what the stage at work has taken until now."""
+        self.seconds[name] = round(time.perf_counter() - self._started, 2)
 
 
 def refresh(
@@ -130,7 +135,6 @@ def _write(
         if len(publication.weeks)
         else np.zeros((len(daily_money), 0))
     )
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     summary = {
         "levels": {str(level): int(count) for level, count in named["level"].value_counts(sort=False).items()},
         "members": [member.name for member in engine.member_table],
@@ -142,7 +146,6 @@ def _write(
         "parts": list(PARTS) if "structural" in publication.extras else [],
         "has_money": bool(np.isfinite(price).any()),
         "promotion_known_until": _promotion_known_until(engine.bottom),
-        "peak_memory_mb": int(peak),
         "seconds": stages.seconds,
     }
     with db.transaction() as connection:
@@ -174,6 +177,8 @@ def _write(
         _write_metrics(db, connection, run_id, metrics)
         actuals = weekly_actuals(panel, ids, node)
         summary["scored"] = runs.score(db, connection, _date(panel.last_day), actuals)
+        summary["peak_memory_mb"] = int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+        stages.so_far("Writing the forecasts")
         runs.publish(db, connection, run_id, token, len(ids), engine.horizon, summary)
     return summary
 

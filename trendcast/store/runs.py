@@ -115,11 +115,12 @@ def publish(
 
 
 def score(db: Database, connection: Connection, last_day: date, actuals: pd.DataFrame) -> int:
-    """Score the logged weeks that are over; ``actuals`` has series_id, week, actual. Returns the rows scored."""
+    """Score the logged weeks that are over, and again those of the last 26 whose truth was corrected; ``actuals`` has
+    series_id, week, actual. Returns the rows scored."""
     due = db.frame("forecast_log_due", connection=connection, last_day=last_day)
     if due.empty:
         return 0
-    known = due.drop_duplicates(["series_id", "week"]).merge(actuals, on=["series_id", "week"]).dropna(subset="actual")
+    known = due.merge(actuals, on=["series_id", "week"]).dropna(subset="actual")
     if known.empty:
         return 0
     return db.execute(
@@ -133,7 +134,7 @@ def score(db: Database, connection: Connection, last_day: date, actuals: pd.Data
 
 def thin(db: Database, keep: int = RUNS_WITH_DAYS) -> None:
     """Drop what old runs no longer need, one run per transaction: daily rows beyond the newest ``keep``; of older runs
-    only those of a week's last day stay, with their weekly sums."""
+    only the newest of each week of data stays, with its weekly sums."""
     for row in db.rows("run_thin_list", keep=keep):
         if not row["weekly_kept"]:
             db.execute("run_delete", run_id=row["id"])
