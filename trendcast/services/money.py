@@ -64,5 +64,7 @@ def past(bottom: Panel) -> np.ndarray:
 
 def added(money: np.ndarray, summing: Any) -> np.ndarray:
     """Money (B, days) summed for the rows of ``summing`` (S, B); NaN where none of a node's series has any."""
+    used = np.unique(summing.indices)  # a few rows ask for a few series
+    summing, money = summing[:, used], money[used]
     known = np.isfinite(money)
     return np.where(summing @ known.astype(np.float32) > 0, summing @ np.where(known, money, 0), np.nan)
