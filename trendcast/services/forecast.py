@@ -338,7 +338,7 @@ def _arrays(db: Database, run_id: int, series_ids: Sequence[int]) -> list[dict[s
 
     rows = db.rows("run_series_arrays", run_id=run_id, series_ids=list(series_ids))
     return [
-        {"days": runs.unpack_history(row["history"]), "parts": row["parts"], "unit_price": row["unit_price"]}
+        {"days": runs.unpack_history(row["history"]), "parts": row["parts"]}
         for row in rows
         if row["history"] is not None
     ]
