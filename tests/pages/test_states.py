@@ -109,6 +109,11 @@ def test_the_stamp_says_when_newer_data_waits(retailer, open_page, newer):
     assert ("Newer data is loaded; the refresh at 05:00 UTC brings it." in text_of(open_page())) == newer
 
 
+def test_what_is_wrong_with_the_run_itself_is_said(retailer, open_page):
+    retailer.run_info = RunInfo(**{**vars(retailer.run_info), "summary": {"warnings": ["The bands are too narrow."]}})
+    assert "The bands are too narrow" in open_page("data").warning[0].value
+
+
 def test_a_failed_refresh_later_is_said_and_the_run_before_stays(retailer, open_page):
     retailer.run_info = RunInfo(**{**vars(retailer.run_info), "failed_since": "The disk is full."})
     app = open_page()

@@ -20,7 +20,7 @@ from trendcast.jobs.worker import Worker
 from trendcast.services import forecast
 from trendcast.services import jobs as job_service
 from trendcast.services.load import load_frames
-from trendcast.services.refresh import PARTS, refresh
+from trendcast.services.refresh import PARTS, coverage_warnings, refresh
 from trendcast.store import jobs, runs
 from trendcast.ui import measures
 
@@ -93,6 +93,7 @@ def test_the_published_run_is_whole_and_adds_up(demo_db):
 def test_every_member_took_part(demo_db):
     summary = forecast.current_run(demo_db).summary
     assert summary["failures"] == {}
+    assert summary["warnings"] == []
     assert summary["members"] == [member.name for member in MEMBERS]
 
 
@@ -245,6 +246,45 @@ def test_a_stalled_feed_is_late_and_only_data_old_at_its_first_coming_is_histori
     run = forecast.current_run(small)
     assert (run.days_old_when_loaded, run.historical, run.newer_data) == (62, True, False)
     assert forecast.run_info(small, run.id).historical
+
+
+@pytest.mark.parametrize(("wrong", "words"), [("regions", "not adding up"), ("weeks", "weeks not their days")])
+def test_sums_are_checked_below_the_total_and_in_weeks(small, monkeypatch, wrong, words):
+    """Two regions swapped, or weeks that are not their days, leave the total as it was."""
+    original = runs.write_forecast
+
+    def mistaken(db, connection, table, run_id, ids, dates, means, *rest):
+        series = db.frame("series_all", connection=connection)
+        level = series.set_index("id").loc[ids, "level"].to_numpy()
+        means = means.copy()
+        if wrong == "regions":
+            rows = np.flatnonzero(level == "region")
+            means[rows] = means[rows[::-1]]
+        elif table == "forecast_week":
+            means *= 1.01
+        return original(db, connection, table, run_id, ids, dates, means, *rest)
+
+    monkeypatch.setattr(runs, "write_forecast", mistaken)
+    with pytest.raises(TrendCastError, match=words):
+        refresh(small, clock, silent, claimed(small).token)
+
+
+def test_bands_that_held_too_seldom_are_noted():
+    figures = pd.DataFrame(
+        {
+            "level": ["total", "category_region"] * 2,
+            "model": ["combination"] * 4,
+            "horizon_week": [0, 0, 1, 1],
+            "coverage80": [0.3, 0.49, 0.3, 0.3],
+            "quantile_n": [500.0] * 4,
+        }
+    )
+    levels = {"total": 1, "category_region": 6}
+    (words,) = coverage_warnings(figures, levels)
+    assert "49 %" in words
+    assert coverage_warnings(figures.assign(quantile_n=20.0), levels) == []
+    assert coverage_warnings(figures.assign(coverage80=0.5), levels) == []
+    assert coverage_warnings(pd.DataFrame(), levels) == []
 
 
 KILLED = """

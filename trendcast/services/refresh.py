@@ -6,7 +6,7 @@ import hashlib
 import json
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PARTS = ("trend", "yearly", "weekly", "holidays", "promotions")  # and `rest`, which is what they leave
 RECENT_DAYS = 56
+COVERAGE_LEAST, COVERAGE_POINTS = 0.5, 200  # measured coverage of the 80 % band that is worth a warning, and from how many
 BLOCK = 256  # series whose decomposition is in memory at once
 
 
@@ -104,6 +105,21 @@ def refresh(
     return {"run_id": run_id, **summary, "seconds": stages.seconds}
 
 
+def coverage_warnings(metrics: pd.DataFrame, levels: Iterable[str]) -> list[str]:
+    """What to say when the bands of the finest of ``levels`` (coarsest first) held far too seldom in the backtest."""
+    if "coverage80" not in metrics:
+        return []
+    finest = list(levels)[-1]
+    chosen = metrics[
+        (metrics["level"] == finest) & (metrics["model"] == "combination") & (metrics["horizon_week"] == 0)
+    ]
+    chosen = chosen[(chosen["quantile_n"] >= COVERAGE_POINTS) & (chosen["coverage80"] < COVERAGE_LEAST)]
+    return [
+        f"The bands are too narrow: in the past, days fell into the 80 % band only {100 * share:.0f} % of the time."
+        for share in chosen["coverage80"]
+    ]
+
+
 def parameters_hash(engine: Forecaster) -> str:
     """Changes when the forecast would differ on the same data: members, horizon, version."""
     facts = {"version": __version__, "horizon": engine.horizon, "members": [m.name for m in engine.member_table]}
@@ -140,6 +156,7 @@ def _write(
         "members": [member.name for member in engine.member_table],
         "labels": {member.name: member.label for member in engine.member_table},
         "failures": engine.failures,
+        "warnings": coverage_warnings(metrics, named["level"].unique()),
         "reconciled": publication.reconciled,
         "measured": publication.measured,
         "origins": [str(panel.first_day + (origin - 1)) for origin in publication.origins],

@@ -266,3 +266,5 @@ def stamp(run: Any, n_series: int, today: dt.date, *, as_of: dt.date | None = No
         st.caption(line)
         if run.newer_data and as_of is None:
             st.caption("Newer data is loaded; the refresh at 05:00 UTC brings it.")
+    for words in run.summary.get("warnings", []):
+        st.warning(text.markdown(words, 400), icon=":material/warning:")
