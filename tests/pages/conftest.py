@@ -48,6 +48,7 @@ class FakeRetailer:
     ) -> None:
         self.away, self.empty, self.loaded, self.starting = False, False, True, Startup()
         self.slot_rows: list[dict[str, Any]] = []
+        self.working = True
         self.look_results: dict[tuple[int, int, str], dict[str, Any]] = {}
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.reads = 0
@@ -90,6 +91,9 @@ class FakeRetailer:
         self.reads += 1
         if self.away:
             raise DatabaseAway("The database cannot be reached.")
+
+    def worker_alive(self) -> bool:
+        return self.working
 
     def startup(self) -> Startup:
         return self.starting

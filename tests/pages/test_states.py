@@ -36,6 +36,17 @@ def test_the_first_refresh_shows_its_stage_and_share(retailer, open_page):
     assert app.get("progress")[0].proto.value == 25
 
 
+@pytest.mark.parametrize("working", [True, False])
+@pytest.mark.parametrize("asked", [True, False])
+def test_without_a_worker_waiting_says_what_to_start(retailer, open_page, working, asked):
+    retailer.empty, retailer.working = True, working
+    if asked:
+        retailer.slot_rows = [{"id": 1, "name": "refresh", "state": "queued", "progress": {}, "error": None}]
+    app = open_page()
+    assert not app.exception
+    assert ("No worker is running: start `python -m trendcast worker`." in text_of(app)) == (not working)
+
+
 def test_starting_shows_what_it_does(retailer, open_page):
     retailer.empty, retailer.starting = True, Startup("demo", 1, 4)
     app = open_page()

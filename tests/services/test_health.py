@@ -9,7 +9,8 @@ from sqlalchemy import text
 
 from trendcast import errors
 from trendcast.services import jobs as job_service
-from trendcast.services.health import health, judge
+from trendcast.services.health import health, judge, worker_alive
+from trendcast.store import jobs
 from trendcast.store.engine import Database
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -79,6 +80,12 @@ def test_a_waiting_job_without_worker_is_told(db: Database) -> None:
     with db.transaction() as connection:
         connection.execute(text("UPDATE job_slot SET next_attempt_at = now() - interval '1 hour'"))
     assert "No worker is running" in health(db, clock)["reasons"][0]
+
+
+def test_a_worker_is_alive_while_it_holds_the_tickers_lease(db: Database) -> None:
+    assert not worker_alive(db)
+    assert jobs.take_lease(db, "ticker", "a") is not None
+    assert worker_alive(db)
 
 
 def test_without_our_schema_nothing_can_be_served(new_database: Callable[..., str]) -> None:

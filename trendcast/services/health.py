@@ -31,6 +31,11 @@ def health(db: Database, clock: Callable[[], datetime]) -> dict[str, Any]:
     return {"status": "degraded" if reasons else "healthy", "reasons": reasons, "database_seconds": seconds}
 
 
+def worker_alive(db: Database) -> bool:
+    """Whether any process does due jobs."""
+    return bool(db.rows("worker_alive")[0]["alive"])
+
+
 def judge(facts: Mapping[str, Any], today: date) -> list[str]:
     """The reasons why the service is not well, from the facts of sql/health.sql."""
     reasons = []

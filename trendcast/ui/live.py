@@ -119,6 +119,11 @@ class LiveProvider:
 
         return dict(jobs.slot(self.db, slot_id))
 
+    def worker_alive(self) -> bool:
+        from trendcast.services import health
+
+        return health.worker_alive(self.db)
+
     def tables(self) -> pd.DataFrame:
         from trendcast.services import overview
 

@@ -333,6 +333,11 @@ def slots(limit: int = 50) -> pd.DataFrame:
     return provider.slots(limit)
 
 
+@st.cache_data(ttl=5, max_entries=1, show_spinner=False)
+def worker_alive() -> bool:
+    return provider.worker_alive()
+
+
 def enqueue(name: str, arguments: dict[str, Any]) -> int:
     """Start a job; the caches of jobs forget."""
     slot_id = provider.enqueue(name, arguments)

@@ -61,11 +61,20 @@ def progress_line(slot: dict[str, Any]) -> None:
     facts = slot.get("progress") or {}
     if slot.get("state") == "queued":
         st.progress(0.0, text="Waiting for a worker to start")
+        _no_worker()
         return
     part = share(facts.get("done"), facts.get("total"))
     words = stage(facts.get("stage")) or "Starting"
     more = f", {text.full(facts['done'])} of {text.full(facts['total'])}" if facts.get("total") else ""
     st.progress(part, text=text.markdown(words) + more)
+
+
+def _no_worker() -> bool:
+    """Say so when nothing that waits can begin, because nobody does it."""
+    if reads.worker_alive():
+        return False
+    st.write("No worker is running: start `python -m trendcast worker`.")
+    return True
 
 
 def away(error: str) -> None:
@@ -213,7 +222,8 @@ def _first_refresh() -> None:
 def _waiting() -> None:
     with st.container(key="state_waiting"):
         st.header("The data are loaded, the first forecast is not made yet", anchor=False)
-        st.write("A worker starts it at the next full minute. You can also start it now.")
+        if not _no_worker():
+            st.write("A worker starts it at the next full minute. You can also start it now.")
         if st.button("Refresh now", type="primary"):
             start_refresh()
             st.rerun()
