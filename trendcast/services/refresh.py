@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 PARTS = ("trend", "yearly", "weekly", "holidays", "promotions")  # and `rest`, which is what they leave
 RECENT_DAYS = 56
-COVERAGE_LEAST, COVERAGE_POINTS = 0.5, 200  # measured coverage of the 80 % band that is worth a warning, and from how many
+COVERAGE_LEAST = 0.5  # measured coverage of the 80 % band below which there is a warning
+COVERAGE_POINTS = 200  # and how many points that takes
 BLOCK = 256  # series whose decomposition is in memory at once
 
 
