@@ -230,7 +230,7 @@ def measure(forecaster: Forecaster, publication: Publication) -> pd.DataFrame:
         closed = np.zeros(truth.shape, bool)
         truth[:, : stop - origin] = panel.units[:, origin:stop]
         closed[:, : stop - origin] = panel.open[:, origin:stop] <= 0
-        whole = np.where(np.isnan(truth) & closed, 0.0, truth)
+        whole = with_closed_days(truth[None], panel, [origin])[0]
         scale = metrics.seasonal_scale(panel.units[:, :origin])
         quantiles = weekly = None
         if o >= max(len(origins) - MEASURED_ORIGINS, 4):
@@ -239,13 +239,11 @@ def measure(forecaster: Forecaster, publication: Publication) -> pd.DataFrame:
             for earlier, start in enumerate(origins[:o]):
                 past[earlier, :, max(origin - start, 0) :] = np.nan
             said_then = publication.past_means[:o]
-            quantiles = intervals.Calibration.fit(
-                past, said_then, publication.segment, ends=intervals.DAY_BUCKETS
-            ).quantiles(publication.past_means[o])
-            then = with_closed_days(past, panel, origins[:o], known=origin)
-            weekly = intervals.Calibration.fit(
-                metrics.weekly(then), metrics.weekly(said_then), publication.segment, ends=intervals.WEEK_BUCKETS
-            ).quantiles(metrics.weekly(publication.past_means[o]))
+            learnt = forecaster.calibrate(past, said_then, publication.segment)
+            quantiles = learnt.quantiles(publication.past_means[o])
+            then = metrics.weekly(with_closed_days(past, panel, origins[:o], known=origin))
+            learnt = forecaster.calibrate(then, metrics.weekly(said_then), publication.segment, weekly=True)
+            weekly = learnt.quantiles(metrics.weekly(publication.past_means[o]))
         for m, member in enumerate(forecaster.member_table):
             said = publication.past_members[m, o]
             if np.isfinite(said).any():

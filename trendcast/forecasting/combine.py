@@ -109,8 +109,8 @@ def combine(forecasts: np.ndarray, weights: np.ndarray, ceiling: np.ndarray) -> 
 
 def volumes(truth: np.ndarray, points: np.ndarray, aggregates: int) -> tuple[np.ndarray, np.ndarray]:
     """What the bottom series (from ``aggregates`` on) sold and were forecast to sell, (O, H) each, over the days known
-    of ``truth`` and ``points`` (O, S, H)."""
-    known = np.isfinite(truth[:, aggregates:]) & np.isfinite(points[:, aggregates:])
+    of ``truth`` and ``points`` (O, S, H) that were not forecast to be closed."""
+    known = np.isfinite(truth[:, aggregates:]) & (points[:, aggregates:] > 0)
     sold = np.where(known, truth[:, aggregates:], 0.0).sum(axis=1)
     return sold, np.where(known, points[:, aggregates:], 0.0).sum(axis=1)
 

@@ -16,6 +16,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from trendcast.errors import TrendCastError
+from trendcast.features.calendar import gaps
 from trendcast.forecasting import combine, intervals, metrics
 from trendcast.forecasting.members import MEMBERS, Member, MemberForecast
 from trendcast.forecasting.reconcile import reconcile
@@ -65,12 +66,13 @@ def truth_after(panel: Panel, origin: int, horizon: int) -> np.ndarray:
 
 def with_closed_days(truth: np.ndarray, panel: Panel, origins: list[int], known: int | None = None) -> np.ndarray:
     """Truth (O, S, H) for sums over days: on a closed day within what is known (``known`` days, by default all of the
-    panel's) nothing was sold."""
+    panel's) nothing was sold. Days of a long gap stay unknown: nobody said that the series would rest."""
     result = truth.copy()
+    resting = gaps(np.isfinite(panel.units[:, : panel.history]))
     for o, origin in enumerate(origins):
         stop = min(origin + truth.shape[2], known or panel.history)
         part = result[o, :, : stop - origin]
-        part[np.isnan(part) & (panel.open[:, origin:stop] <= 0)] = 0.0
+        part[np.isnan(part) & (panel.open[:, origin:stop] <= 0) & ~resting[:, origin:stop]] = 0.0
     return result
 
 
@@ -303,17 +305,12 @@ class Forecaster:
 
         age = np.array([history - origin for origin in origins], float)
         recency = 0.5 ** (age / HALF_LIFE_DAYS)
-        daily = self._calibration(past_truth, past_means, segment, intervals.DAY_BUCKETS, recency)
+        daily = self.calibrate(past_truth, past_means, segment, recency)
         weeks = week_starts(self.bottom.first_day, history, horizon)
         weekly_means = metrics.weekly(means, weeks)
-        past_weeks = np.arange(0, horizon - 6, 7)  # calibration origins are Sundays
-        weekly = self._calibration(
-            metrics.weekly(with_closed_days(past_truth, panel, origins), past_weeks),
-            metrics.weekly(past_means, past_weeks),
-            segment,
-            intervals.WEEK_BUCKETS,
-            recency,
-        )
+        # Calibration origins are Sundays, so their first, second, ... seven days are whole weeks.
+        past_weeks = metrics.weekly(with_closed_days(past_truth, panel, origins))
+        weekly = self.calibrate(past_weeks, metrics.weekly(past_means), segment, recency, weekly=True)
         return Publication(
             history=history,
             means=means,
@@ -348,12 +345,33 @@ class Forecaster:
         result[aggregates:][unborn] = np.nan
         return result
 
-    def _calibration(
-        self, truth: np.ndarray, means: np.ndarray, segment: np.ndarray, ends: tuple[int, ...], recency: np.ndarray
+    def kind(self) -> np.ndarray:
+        """Which nodes learn from each other where they are few: 1 for the bottom series, 0 for all above (S,)."""
+        return (np.arange(len(self.hierarchy.nodes)) >= self.hierarchy.aggregates).astype(int)
+
+    def calibrate(
+        self,
+        truth: np.ndarray,
+        means: np.ndarray,
+        segment: np.ndarray,
+        recency: np.ndarray | None = None,
+        *,
+        weekly: bool = False,
     ) -> intervals.Calibration:
+        """What the errors of past origins (O, S, H) teach of days, or (O, S, W) of weeks."""
+        ends = intervals.WEEK_BUCKETS if weekly else intervals.DAY_BUCKETS
         if not len(truth):
             return intervals.unscored(len(segment), segment, ends, self.levels)
-        return intervals.Calibration.fit(truth, means, segment, ends=ends, origin_weights=recency, levels=self.levels)
+        return intervals.Calibration.fit(
+            truth,
+            means,
+            segment,
+            ends=ends,
+            origin_weights=recency,
+            levels=self.levels,
+            kind=self.kind(),
+            minimum=intervals.MINIMUM_WEEKS if weekly else intervals.MINIMUM_SCORES,
+        )
 
     def _reconciled(
         self,

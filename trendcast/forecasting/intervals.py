@@ -16,7 +16,8 @@ LEVELS = np.array([0.025, 0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95, 0.975])
 COLUMNS = ("q025", "q05", "q10", "q25", "q50", "q75", "q90", "q95", "q975")
 DAY_BUCKETS = (7, 14, 28, 56)  # last day of each bucket, then the rest
 WEEK_BUCKETS = (1, 2, 4, 8)
-MINIMUM_SCORES = 500  # a smaller cell is pooled with the same horizon over all segments of its kind
+MINIMUM_SCORES = 500  # a smaller cell is pooled with the same horizon over all segments of its kind,
+MINIMUM_WEEKS = 150  # of which there are seven times fewer
 SIGMA_WEIGHT = 8.0  # own sigma counts n / (n + SIGMA_WEIGHT), n the number of origins it was seen at
 UNMEASURED_SIGMA = 0.5  # with nothing measured: a factor of 2.7 either way at 95 %; pages say "not measured"
 
@@ -100,15 +101,19 @@ class Calibration:
         ends: tuple[int, ...],
         origin_weights: np.ndarray | None = None,
         levels: np.ndarray = LEVELS,
+        kind: np.ndarray | None = None,
+        minimum: int = MINIMUM_SCORES,
     ) -> Calibration:
         """From ``truth`` and ``means`` (O, S, H), NaN where not scored; ``segment`` (S,) groups the cells;
-        ``origin_weights`` (O,) lets older origins count less."""
+        ``origin_weights`` (O,) lets older origins count less. A cell of fewer than ``minimum`` scores borrows from its
+        ``kind`` (S,): sums of many stores do not close for a week, as a store may."""
         origins, series, horizon = truth.shape
         bucket = buckets(horizon, ends)
         count, n_segments = len(ends) + 1, int(segment.max()) + 1 if series else 0
         with np.errstate(invalid="ignore"):
             residual = np.log1p(truth) - np.log1p(means)
-        known = np.isfinite(residual)
+        # A day that was forecast to be closed has no band to learn from, whatever came.
+        known = np.isfinite(residual) & (means > 0)
         seen = known.any(axis=2).sum(axis=0)
         squares = np.where(known, residual**2, 0.0).sum(axis=(0, 2))
         points = known.sum(axis=(0, 2))
@@ -123,7 +128,7 @@ class Calibration:
                 sigma[rows] = np.exp(
                     0.5 * (n * np.log(np.maximum(mine, 1e-8)) + SIGMA_WEIGHT * np.log(pool)) / (n + SIGMA_WEIGHT)
                 )
-        scores = residual / sigma[None, :, None]
+        scores = np.where(known, residual, np.nan) / sigma[None, :, None]
         weight = np.ones(origins) if origin_weights is None else origin_weights
         table = np.full((n_segments, count, len(levels)), np.nan)
         normal = np.array([NormalDist().inv_cdf(level) for level in levels])
@@ -133,11 +138,16 @@ class Calibration:
                 continue
             in_bucket = known[:, :, steps]
             for s in range(n_segments):
-                mask = in_bucket & (segment == s)[None, :, None]
-                # A thin cell takes the same horizon of every segment, then any horizon.
-                if mask.sum() < MINIMUM_SCORES:
-                    mask = in_bucket
-                chosen, where = (scores[:, :, steps], mask) if mask.sum() >= MINIMUM_SCORES else (scores, known)
+                rows = segment == s
+                alike = rows if kind is None else np.isin(kind, kind[rows])
+                # A thin cell takes the same horizon of its kind, then its kind at any horizon, then everything.
+                here, anywhere = (scores[:, :, steps], in_bucket), (scores, known)
+                for place, who in ((here, rows), (here, alike), (anywhere, alike), (here, None)):
+                    chosen, where = place[0], place[1] if who is None else place[1] & who[None, :, None]
+                    if where.sum() >= minimum:
+                        break
+                else:
+                    chosen, where = anywhere
                 if where.sum() < 20:
                     table[s, b] = normal
                     continue
