@@ -230,27 +230,33 @@ def test_the_worker_syncs_in_a_child_and_asks_once_a_minute(
     def rows() -> int:
         return len(db.frame("panel_sales"))
 
+    def states(name: str) -> list[str]:
+        found = job_service.slots(db)
+        return [str(state) for state in found.loc[found["name"] == name, "state"]]
+
     monkeypatch.setenv("SOURCE_DATABASE_URL", customer.reader_url)
     idle = Worker(settings_table.load({}), clock, db)
     assert not idle.step(db)
     worker = Worker(settings_for(customer), clock, db)
     worker._ticker = idle._ticker
     worker._tick(db)
-    slot = job_service.slots(db).iloc[0]
-    assert (slot["name"], slot["state"], rows()) == ("sync", "queued", 0)  # the ticker's own process reads nothing
+    assert (states("sync"), rows()) == (["queued"], 0)  # the ticker's own process reads nothing
     assert worker.step(db, heavy=True)
     assert rows() == 483
     worker._tick(db)
-    assert not worker.step(db, heavy=True)
-    for wrong in range(2):
+    assert states("sync") == ["done"]  # not again within the minute
+    for _ in range(2):
         customer.run("DROP TABLE IF EXISTS sales_daily")
         with db.transaction() as connection:
             connection.execute(text("UPDATE job_slot SET finished_at = now() - interval '61 s' WHERE name = 'sync'"))
         worker._tick(db)
-        assert worker.step(db, heavy=True), wrong
+        assert states("sync") == ["queued"]
+        # The data that came may have woken a refresh, too.
+        while states("sync") == ["queued"] and worker.step(db, heavy=True):
+            pass
+        assert states("sync") != ["queued"]
     assert len([line for line in caplog.messages if "There is no table public.sales_daily" in line]) == 1
-    found = job_service.slots(db)
-    assert (found["name"] == "sync").sum() == 1  # one slot, however often
+    assert len(states("sync")) == 1  # one slot, however often
 
 
 def test_names_can_be_mapped(db: Database, customer: Customer) -> None:
