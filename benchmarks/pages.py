@@ -75,6 +75,8 @@ def main() -> int:
             server.wait(40)
     finally:
         db.close()
+        if db.server is not None:
+            db.server.release()
         shutil.rmtree(folder, ignore_errors=True)
     return 0
 

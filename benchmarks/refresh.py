@@ -59,6 +59,8 @@ def main() -> int:
             print(f"Left out: {result['failures']}")
     finally:
         db.close()
+        if db.server is not None:
+            db.server.release()
         shutil.rmtree(folder, ignore_errors=True)
     return 0
 
