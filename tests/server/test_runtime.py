@@ -20,6 +20,7 @@ SETTINGS = settings.load({})
 
 class Opened:
     closed = False
+    server = None  # no embedded one
 
     def close(self) -> None:
         self.closed = True

@@ -100,9 +100,13 @@ class Runtime:
             self._settings, self._startup, self.patience = None, Startup(), PATIENCE_ALONE
         if future is not None:
             try:
-                future.result(PATIENCE_ALONE).close()
+                database = future.result(PATIENCE_ALONE)
             except (TrendCastError, NotYet):
                 return
+            database.close()
+            # Not left to the interpreter's exit: a server told to end (SIGTERM) never gets there.
+            if database.server is not None:
+                database.server.release()
 
     def _attempt(self) -> Future[Database]:
         settings = self.settings
