@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from trendcast.errors import NotConfigured
 
@@ -28,6 +29,13 @@ def _choice(*allowed: str) -> Callable[[str], str]:
         return text
 
     return read
+
+
+def _zone(text: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError("must be the name of a time zone like Europe/Berlin") from error
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -95,6 +103,15 @@ SETTINGS: tuple[Setting, ...] = (
         _column_map,
     ),
     Setting("TRENDCAST_SYNC_LOOKBACK_DAYS", "35", "Days before the newest that every `sync` looks at again.", int),
+    Setting("TRENDCAST_CURRENCY", "", "What money is called, before or after figures: EUR, $; empty: no name."),
+    Setting("TRENDCAST_UNIT_NAME", "units", "What is sold, in the plural: units, pieces, kg."),
+    Setting("TRENDCAST_TIME_ZONE", "UTC", "The retailer's time zone, for due times and for what pages show.", _zone),
+    Setting(
+        "TRENDCAST_NUMBER_FORMAT",
+        "1,234.5",
+        "How figures are written: 1,234.5 or 1.234,5 or 1 234,5.",
+        _choice("1,234.5", "1.234,5", "1 234,5"),
+    ),
     Setting("TRENDCAST_REAL_DATA", "../shared/data", "Folder of the real retailers for tests and benchmarks.", Path),
 )
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from trendcast import wording
 from trendcast.services import forecast
 
 if TYPE_CHECKING:
@@ -63,11 +64,8 @@ def _compared(change: float, words: str) -> str:
 
 
 def amount(value: float, unit: str = "units") -> str:
-    """A figure short enough to say: 1.2 k units."""
-    for size, suffix in ((1e9, " bn"), (1e6, " M"), (1e3, " k")):
-        if abs(value) >= 0.9995 * size:
-            return f"{value / size:.3g}{suffix} {unit}".strip()
-    return f"{value:.3g} {unit}".strip()
+    """A figure short enough to say: 1.2 k units; ``unit`` is 'units' or anything else for money."""
+    return wording.units(value) if unit == "units" else wording.money(value)
 
 
 def series_name(rows: pd.DataFrame) -> str:

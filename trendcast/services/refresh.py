@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import resource
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,10 +25,19 @@ if TYPE_CHECKING:
     from trendcast.panel import Panel
     from trendcast.store.engine import Database
 
+log = logging.getLogger("trendcast.refresh")
+
 PARTS = ("trend", "yearly", "weekly", "holidays", "promotions")  # and `rest`, which is what they leave
 RECENT_DAYS = 56
 COVERAGE_LEAST = 0.5  # measured coverage of the 80 % band below which there is a warning
 COVERAGE_POINTS = 200  # and how many points that takes
+# What a run holds beside its forecasts: stage -> a module of services with
+# ``compute(db, engine, publication) -> computed`` and ``write(db, connection, run_id, ids, node, computed)``: id and
+# ``node`` (row of the hierarchy's nodes) of each series written. One that fails is told of; the forecast stands.
+CONTRIBUTIONS: dict[str, str] = {
+    "Learning the drivers": "trendcast.services.drivers",
+    "Deciding on stock": "trendcast.services.recommend",
+}
 BLOCK = 256  # series whose decomposition is in memory at once
 
 
@@ -52,16 +63,25 @@ class Stages:
 
 
 def refresh(
-    db: Database, clock: Callable[[], datetime], progress: Callable[..., None], token: str, *, kind: str = "quick"
+    db: Database,
+    clock: Callable[[], datetime],
+    progress: Callable[..., None],
+    token: str,
+    *,
+    kind: str = "quick",
+    members: Sequence[str] = (),
+    show: bool = True,
 ) -> dict[str, Any]:
     """Compute and publish a run; returns its id, seconds by stage and memory.
 
     ``token`` is the lease the caller holds (see trendcast.jobs): without it nothing is published. ``progress(stage,
-    done, total)``. Raises Conflict when nothing is loaded, TrendCastError when the run fails its checks; the run that
-    was shown before stays shown.
+    done, total)``. ``members``: names of those that speak, all when empty. ``show=False``: the run is kept and logged,
+    but readers go on seeing the one before (the demo retailer's past Mondays). Raises Conflict when nothing is
+    loaded, TrendCastError when the run fails its checks; the run that was shown before stays shown.
     """
     from trendcast.forecasting import forecaster as forecasting
     from trendcast.forecasting.backtest import all_names, measure
+    from trendcast.forecasting.members import MEMBERS
     from trendcast.store import runs
     from trendcast.store.panel import read_panel
 
@@ -73,7 +93,9 @@ def refresh(
                 raise Conflict("There are no sales to forecast: load data first.")
             panel = read_panel(db, connection)
         engine = forecasting.Forecaster(
-            panel, on_progress=lambda stage, done, total: progress("Fitting the models", done, total)
+            panel,
+            members=[member for member in MEMBERS if not members or member.name in members],
+            on_progress=lambda stage, done, total: progress("Fitting the models", done, total),
         )
     run_id = runs.begin(
         db,
@@ -93,8 +115,9 @@ def refresh(
             publication = engine.publish(panel.history)
         with stages.stage("Measuring the accuracy"):
             metrics = all_names(measure(engine, publication), engine.hierarchy.aliases)
+        computed = _contributions(db, engine, publication, stages)
         with stages.stage("Writing the forecasts"):
-            summary = _write(db, run_id, token, engine, publication, metrics, stages)
+            summary = _write(db, run_id, token, engine, publication, metrics, computed, stages, show)
     except TrendCastError as error:
         db.execute("run_fail", run_id=run_id, error=str(error))
         raise
@@ -134,7 +157,9 @@ def _write(
     engine: Forecaster,
     publication: Publication,
     metrics: pd.DataFrame,
+    computed: dict[str, Any],
     stages: Stages,
+    show: bool,
 ) -> dict[str, Any]:
     """Everything of the run in one transaction, ending with its publication: a killed refresh leaves nothing."""
     from trendcast.store import runs
@@ -156,7 +181,10 @@ def _write(
         "levels": {str(level): int(count) for level, count in named["level"].value_counts(sort=False).items()},
         "members": [member.name for member in engine.member_table],
         "labels": {member.name: member.label for member in engine.member_table},
-        "failures": engine.failures,
+        "failures": {
+            **engine.failures,
+            **{stage: f"{type(e).__name__}: {e}" for stage, e in computed.items() if isinstance(e, Exception)},
+        },
         "warnings": coverage_warnings(metrics, named["level"].unique()),
         "reconciled": publication.reconciled,
         "measured": publication.measured,
@@ -193,12 +221,28 @@ def _write(
         )
         _write_backtest(db, connection, run_id, ids, node, panel, publication)
         _write_metrics(db, connection, run_id, metrics)
+        for stage, found in computed.items():
+            if not isinstance(found, Exception):
+                import_module(CONTRIBUTIONS[stage]).write(db, connection, run_id, ids, node, found)
         actuals = weekly_actuals(panel, ids, node)
         summary["scored"] = runs.score(db, connection, _date(panel.last_day), actuals)
         summary["peak_memory_mb"] = int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
         stages.so_far("Writing the forecasts")
-        runs.publish(db, connection, run_id, token, len(ids), engine.horizon, summary)
+        runs.publish(db, connection, run_id, token, len(ids), engine.horizon, summary, show=show)
     return summary
+
+
+def _contributions(db: Database, engine: Forecaster, publication: Publication, stages: Stages) -> dict[str, Any]:
+    """What each of CONTRIBUTIONS computed, by stage; the exception of one that failed."""
+    computed: dict[str, Any] = {}
+    for stage, module in CONTRIBUTIONS.items():
+        with stages.stage(stage):
+            try:
+                computed[stage] = import_module(module).compute(db, engine, publication)
+            except Exception as error:
+                log.exception("A part of the refresh failed: %s", stage)
+                computed[stage] = error
+    return computed
 
 
 def _write_series(

@@ -87,8 +87,11 @@ def publish(
     n_series: int,
     horizon: int,
     summary: Mapping[str, Any],
+    *,
+    show: bool = True,
 ) -> None:
-    """Check the run's rows and show it to every reader, in the caller's transaction.
+    """Check the run's rows and show it to every reader, in the caller's transaction; with ``show=False`` it is only
+    kept.
 
     Raises TrendCastError when a check fails, LeaseLost when another worker took over and Conflict when a run of newer
     data is shown already; each rolls everything back.
@@ -109,6 +112,8 @@ def publish(
     )
     if len(shown) != 1:
         raise LeaseLost("Another worker took this refresh over; nothing was published here.")
+    if not show:
+        return
     if db.execute("run_point", connection=connection, run_id=run_id) != 1:
         raise Conflict("Another refresh has published newer data meanwhile; this forecast was dropped.")
     db.rows("run_notify", connection=connection, run_id=run_id)
