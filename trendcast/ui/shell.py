@@ -104,6 +104,11 @@ def pages() -> Router:
     return Router(page, needs.get(page.title))
 
 
+def person() -> str:
+    """Who is at the page: the name that decisions and moves are logged under."""
+    return "local"
+
+
 def view() -> View | None:
     """What the page is asked to show; None without a run."""
     found = st.session_state.get(_VIEW)
