@@ -42,6 +42,21 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def _addresses(text: str) -> tuple[str, ...]:
+    found = _names(text)
+    for address in found:
+        name, at, domain = address.rpartition("@")
+        if not (name and at and domain) or any(character.isspace() for character in address):
+            raise ValueError(f"must be mail addresses separated by commas, and '{address}' is none")
+    return found
+
+
+def _url(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise ValueError("must begin with http:// or https://")
+    return text.rstrip("/")
+
+
 def _column_map(text: str) -> dict[str, dict[str, str]]:
     """``table.column=theirs,...`` as table -> our column -> their column."""
     found: dict[str, dict[str, str]] = {}
@@ -103,6 +118,23 @@ SETTINGS: tuple[Setting, ...] = (
         _column_map,
     ),
     Setting("TRENDCAST_SYNC_LOOKBACK_DAYS", "35", "Days before the newest that every `sync` looks at again.", int),
+    Setting("ALERT_FROM_EMAIL", "", "Sender of alerts: TrendCast <alerts@example.com>."),
+    Setting("ALERT_RECIPIENTS", "", "Who gets every alert, separated by commas.", _addresses),
+    Setting("SMTP_SERVER", "", "Mail server; empty: alerts are kept in the dashboard and not sent."),
+    Setting("SMTP_PORT", "587", "Its port.", int),
+    Setting(
+        "SMTP_SECURITY",
+        "starttls",
+        "starttls, tls (encrypted from the first byte, port 465) or none (a server on this machine only).",
+        _choice("starttls", "tls", "none"),
+    ),
+    Setting("SMTP_CA_FILE", "", "File of a certificate authority of your own; empty: the system's."),
+    Setting("EMAIL_USER", "", "User at the mail server; empty: no login."),
+    Setting("EMAIL_PASSWORD", "", "The password.", secret=True),
+    Setting("ALERT_WEBHOOK_URL", "", "Address that alerts are also posted to, as signed JSON; empty: none."),
+    Setting("ALERT_WEBHOOK_SECRET", "", "What the posts are signed with.", secret=True),
+    Setting("ALERT_WEBHOOK_PRIVATE_HOST", "", "A host in a private network that may be posted to, also without https."),
+    Setting("TRENDCAST_PUBLIC_URL", "http://localhost:8501", "Where people open the dashboard: links in mails.", _url),
     Setting("TRENDCAST_CURRENCY", "", "What money is called, before or after figures: EUR, $; empty: no name."),
     Setting("TRENDCAST_UNIT_NAME", "units", "What is sold, in the plural: units, pieces, kg."),
     Setting("TRENDCAST_TIME_ZONE", "UTC", "The retailer's time zone, for due times and for what pages show.", _zone),

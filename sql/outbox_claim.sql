@@ -1,0 +1,25 @@
+-- The next message due on a channel, most urgent first, claimed for a while; one that is suppressed or whose incident is
+-- snoozed is cancelled instead, and stays so whatever restarts.
+WITH due AS (
+    SELECT id FROM outbox
+    WHERE channel = :channel AND status IN ('PENDING', 'UNKNOWN') AND next_attempt_at <= now()
+    ORDER BY impact, created, id LIMIT 1
+    FOR UPDATE SKIP LOCKED
+), silence AS (
+    SELECT o.id, min(s.id) AS suppression, bool_or(i.snoozed_until > current_date AND o.reason <> 'worse') AS snoozed
+    FROM due JOIN outbox o USING (id)
+    LEFT JOIN suppression s ON s.ended_at IS NULL AND s.until > now() AND s.matcher <@ o.facts
+    LEFT JOIN incident i ON i.id = o.incident_id
+    GROUP BY o.id
+)
+UPDATE outbox o
+SET status = CASE WHEN s.suppression IS NOT NULL OR s.snoozed THEN 'CANCELLED' ELSE 'SENDING' END,
+    suppressed_by = s.suppression,
+    last_error = CASE WHEN s.suppression IS NOT NULL THEN 'Suppressed.' WHEN s.snoozed THEN 'The incident is snoozed.'
+                      ELSE last_error END,
+    attempts = attempts + CASE WHEN s.suppression IS NOT NULL OR s.snoozed THEN 0 ELSE 1 END,
+    lease_token = CAST(:token AS uuid), lease_until = now() + :lease * interval '1 second'
+FROM silence s
+WHERE o.id = s.id
+RETURNING o.id, o.status, o.dedup_key, o.incident_id, o.impact, o.recipient, o.message_id, o.in_reply_to, o.subject,
+          o.body_text, o.body_html, o.reason, o.facts, o.attempts, o.created
