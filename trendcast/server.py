@@ -26,7 +26,7 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from trendcast import logs, settings
 from trendcast.api import guard
-from trendcast.api.app import api
+from trendcast.api.app import api, key_owner
 from trendcast.errors import DatabaseAway, NotConfigured, TrendCastError
 from trendcast.services import runtime
 from trendcast.settings import Settings
@@ -64,7 +64,7 @@ def middleware() -> list[Middleware]:
         sys.exit(str(error))
     return [
         Middleware(guard.SecurityHeaders, policy=content_policy()),
-        Middleware(guard.Guard, settings=lambda: runtime.process.settings),
+        Middleware(guard.Guard, settings=lambda: runtime.process.settings, find_key=key_owner),
     ]
 
 

@@ -91,6 +91,15 @@ SETTINGS: tuple[Setting, ...] = (
         "TRENDCAST_PROXY_USER_HEADER", "X-Forwarded-Email", "With TRENDCAST_AUTH=proxy: the header that names the user."
     ),
     Setting(
+        "TRENDCAST_PROXY_ROLE_HEADER",
+        "X-Forwarded-Groups",
+        "With TRENDCAST_AUTH=proxy: the header with the user's roles or groups, separated by commas.",
+    ),
+    Setting(
+        "TRENDCAST_PLANNER_GROUPS", "", "Groups whose members are planners, beside a group called planner.", _names
+    ),
+    Setting("TRENDCAST_ADMIN_GROUPS", "", "Groups whose members are administrators, beside one called admin.", _names),
+    Setting(
         "TRENDCAST_DEMO",
         "auto",
         "Fill an empty embedded database with the demo retailer: auto or off.",

@@ -16,22 +16,24 @@ from typing import Annotated, Any, ParamSpec, TypeVar
 import anyio
 import anyio.to_thread
 import pandas as pd
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from trendcast import __version__, logs, settings
-from trendcast.api import docs, errors, guard, models
+from trendcast.api import docs, errors, guard, models, policy
 from trendcast.api.cache import Memory
 from trendcast.errors import Conflict
-from trendcast.services import forecast, listing, report, runtime, scorecard
+from trendcast.services import forecast, keys, listing, report, runtime, scorecard
 from trendcast.services import health as health_service
 from trendcast.services.forecast import RunInfo, Selection
+from trendcast.services.people import Person
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 BODY_BYTES = 10_000_000
 AT_ONCE = 8
+KEY_SECONDS = 30
 POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 _FAILURES: dict[int | str, dict[str, Any]] = {
@@ -70,15 +72,16 @@ api = FastAPI(
     redoc_url=None,
     redirect_slashes=False,
     separate_input_output_schemas=False,
+    dependencies=[Depends(policy.authorise)],
 )
 errors.install(api)
 api.add_middleware(guard.BodyLimit, limit=BODY_BYTES)
-app: guard.App = guard.SecurityHeaders(guard.Guard(api, lambda: runtime.process.settings), POLICY)
 
 # Database work leaves the event loop; it has threads of its own, so that it never takes those of the dashboard's files.
 _limiter = anyio.CapacityLimiter(AT_ONCE)
 _indexes: Memory[pd.DataFrame] = Memory(2)
 _reports: Memory[bytes] = Memory(1024)
+_owners: Memory[Person | None] = Memory(256)
 
 
 async def _work(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -89,6 +92,18 @@ def forget() -> None:
     """Empty the memories: for a process that changes its database, as tests do."""
     _indexes.clear()
     _reports.clear()
+    _owners.clear()
+    _guard.limits.clear()
+
+
+async def key_owner(key: str) -> Person | None:
+    """Whose key this is; remembered for half a minute, which is how long a revoked one may still work."""
+    period = int(runtime.clock().timestamp() // KEY_SECONDS)
+    return await _work(lambda: _owners.get((key, period), lambda: keys.find(runtime.database(), key, runtime.clock())))
+
+
+_guard = guard.Guard(api, lambda: runtime.process.settings, key_owner)
+app: guard.App = guard.SecurityHeaders(_guard, POLICY)
 
 
 def _current() -> tuple[Any, RunInfo, pd.DataFrame]:

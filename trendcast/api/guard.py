@@ -5,8 +5,12 @@ stands in front of everything: pages, REST, downloads and the websocket.
 
 - ``off``: only this machine. The peer must be loopback, the Host a loopback name (else a foreign page could reach us by
   DNS rebinding), no proxy may stand between, and a web page may only call the server it came from.
-- ``proxy``: a proxy that signs people in proves itself with a shared secret and names the user; nobody else comes in.
+- ``proxy``: a proxy that signs people in proves itself with a shared secret, names the user and their groups; nobody
+  else comes in.
 - anything else: nobody comes in.
+
+In every mode a program may come with a key of the REST service instead (``Authorization: Bearer tc_...``).
+What is proven goes on in USER_HEADER and ROLE_HEADER; what a client says in them itself is dropped.
 """
 
 from __future__ import annotations
@@ -16,13 +20,17 @@ import hmac
 import ipaddress
 import json
 import logging
+import math
 import re
 import signal
+import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from trendcast.errors import NotConfigured
+from trendcast.errors import NotConfigured, TrendCastError
+from trendcast.services.people import LOCAL, Person, highest
 from trendcast.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -33,6 +41,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 USER_HEADER = b"x-trendcast-user"
+ROLE_HEADER = b"x-trendcast-role"
 SECRET_HEADER = b"x-trendcast-proxy-secret"
 SECRET_LENGTH = 32
 POLICY_VIOLATION = 1008
@@ -91,11 +100,21 @@ def check_settings(settings: Settings, address: str | None = None) -> None:
 
 
 class Guard:
-    """Lets a request through, with the proven user's name in USER_HEADER, or refuses it."""
+    """Lets a request through, with the proven user's name in USER_HEADER and role in ROLE_HEADER, or refuses it.
 
-    def __init__(self, app: App, settings: Callable[[], Settings]) -> None:
+    ``find_key``: whose key this is, None for nobody's; asked for HTTP requests that come with one.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        settings: Callable[[], Settings],
+        find_key: Callable[[str], Awaitable[Person | None]] | None = None,
+    ) -> None:
         self._app = app
         self._settings = settings
+        self._find_key = find_key
+        self.limits = Limits()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -103,24 +122,74 @@ class Guard:
             return
         headers: list[tuple[bytes, bytes]] = list(scope["headers"])
         settings = self._settings()
-        refusal, user = judge(scope, headers, settings)
+        refusal, person = judge(scope, headers, settings)
+        key = _key_in(headers) if scope["type"] == "http" and self._find_key is not None else None
+        if key is not None and refusal in (None, SIGN_IN):
+            assert self._find_key is not None
+            try:
+                person = await self._find_key(key)
+            except TrendCastError as error:
+                await refuse(scope, receive, send, error.status, str(error))
+                return
+            refusal = None if person else WRONG_KEY
+        wait = 0.0
+        if settings.auth != "off" and not _is_open(scope):
+            address = str((scope.get("client") or ("?",))[0])
+            wait = self.limits.wait(person.name if person and key else "", address if refusal else "")
+        if wait:
+            await refuse(scope, receive, send, 429, "Too many requests: please wait.", retry_after=wait)
+            return
         if refusal is not None:
-            await refuse(scope, receive, send, 401 if refusal == SIGN_IN else 403, refusal)
+            await refuse(scope, receive, send, 401 if refusal in (SIGN_IN, WRONG_KEY) else 403, refusal)
             return
         # What a client says about itself never reaches the pages; only what we have proven does.
-        kept = [(name, value) for name, value in headers if name not in (USER_HEADER, SECRET_HEADER)]
-        if user:
-            kept.append((USER_HEADER, user))
+        private = (USER_HEADER, ROLE_HEADER, SECRET_HEADER)
+        kept = [(name, value) for name, value in headers if name.lower() not in private]
+        if person:
+            kept += [(USER_HEADER, person.name.encode("utf-8", "replace")), (ROLE_HEADER, person.role.encode())]
         scope = dict(scope)
         scope["headers"] = kept
         await self._app(scope, receive, send)
 
 
+class Limits:
+    """How often one may ask: token buckets in memory, 60 a minute and 120 at once per key, 10 a minute per address
+    that is refused. People who are signed in are not counted: a page asks often."""
+
+    KEY, STRANGER = (60 / 60, 120.0), (10 / 60, 10.0)
+    MOST = 10_000  # buckets; the oldest go first
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def wait(self, key: str, stranger: str) -> float:
+        """Seconds until this request would be let through; 0 when it is, and then it is counted."""
+        if key:
+            return self._take(f"key {key}", *self.KEY)
+        return self._take(f"address {stranger}", *self.STRANGER) if stranger else 0.0
+
+    def clear(self) -> None:
+        self._buckets.clear()
+
+    def _take(self, name: str, rate: float, most: float) -> float:
+        now = self._now()
+        left, since = self._buckets.pop(name, (most, now))
+        left = min(most, left + (now - since) * rate)
+        enough = left >= 1
+        self._buckets[name] = (left - 1 if enough else left, now)
+        while len(self._buckets) > self.MOST:
+            self._buckets.popitem(last=False)
+        return 0.0 if enough else (1 - left) / rate
+
+
 SIGN_IN = "Please sign in first."
+WRONG_KEY = "This key is not valid: it is unknown, revoked or over."
 
 
-def judge(scope: Scope, headers: Iterable[tuple[bytes, bytes]], settings: Settings) -> tuple[str | None, bytes | None]:
-    """(the sentence of the refusal or None, the user's name or None) for one request or websocket."""
+def judge(scope: Scope, headers: Iterable[tuple[bytes, bytes]], settings: Settings) -> tuple[str | None, Person | None]:
+    """(the sentence of the refusal or None, who it is or None) for one request or websocket, by what the settings
+    trust; keys are asked for elsewhere."""
     values: dict[bytes, list[bytes]] = {}
     for name, value in headers:
         values.setdefault(name.lower(), []).append(value)
@@ -128,12 +197,13 @@ def judge(scope: Scope, headers: Iterable[tuple[bytes, bytes]], settings: Settin
     if foreign:
         return foreign, None
     if settings.auth == "off":
-        return _not_this_machine(scope, values), None
+        refusal = _not_this_machine(scope, values)
+        return refusal, None if refusal else LOCAL
     if _is_open(scope):
         return None, None
     if settings.auth == "proxy":
-        user = _proven_user(values, settings)
-        return (None, user) if user else (SIGN_IN, None)
+        person = _proven_person(values, settings)
+        return (None, person) if person else (SIGN_IN, None)
     return SIGN_IN, None
 
 
@@ -178,16 +248,36 @@ def _is_open(scope: Scope) -> bool:
     return path in OPEN_PATHS or (path.startswith(OPEN_PREFIXES) and ".." not in path)
 
 
-def _proven_user(values: dict[bytes, list[bytes]], settings: Settings) -> bytes | None:
+def _proven_person(values: dict[bytes, list[bytes]], settings: Settings) -> Person | None:
     secret = str(settings.proxy_secret).encode()
     sent = values.get(SECRET_HEADER, [])
-    users = values.get(str(settings.proxy_user_header).lower().encode("latin-1"), [])
+    users = values.get(_header(settings.proxy_user_header), [])
+    groups = values.get(_header(settings.proxy_role_header), [])
     if len(secret) < SECRET_LENGTH or len(sent) != 1 or not hmac.compare_digest(sent[0], secret):
         return None
-    return users[0].strip() or None if len(users) == 1 else None
+    name = users[0].decode("utf-8", "replace").strip() if len(users) == 1 else ""
+    if not name or len(groups) > 1:
+        return None
+    told = groups[0].decode("utf-8", "replace") if groups else ""
+    return Person(name, highest(told, settings.planner_groups, settings.admin_groups))  # type: ignore[arg-type]
 
 
-async def refuse(scope: Scope, receive: Receive, send: Send, status: int, sentence: str) -> None:
+def _header(name: object) -> bytes:
+    return str(name).lower().encode("latin-1")
+
+
+def _key_in(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """The key a request carries; another kind of Authorization is none of ours."""
+    found = [value for name, value in headers if name.lower() == b"authorization"]
+    if len(found) != 1:
+        return None
+    scheme, _, text = found[0].decode("latin-1").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else None
+
+
+async def refuse(
+    scope: Scope, receive: Receive, send: Send, status: int, sentence: str, *, retry_after: float = 0.0
+) -> None:
     """Answer with the one error shape; a websocket is closed before it opens (the browser sees 403)."""
     if scope["type"] == "websocket":
         await receive()
@@ -202,6 +292,8 @@ async def refuse(scope: Scope, receive: Receive, send: Send, status: int, senten
                 (b"content-type", b"application/json"),
                 (b"content-length", str(len(body)).encode()),
                 (b"cache-control", b"no-store"),
+                *([(b"retry-after", str(math.ceil(retry_after)).encode())] if retry_after else []),
+                *([(b"www-authenticate", b"Bearer")] if status == 401 else []),
             ],
         }
     )
