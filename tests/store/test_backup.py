@@ -1,0 +1,97 @@
+"""A backup brought back is the same database, to the row; and a failed restore leaves what was there."""
+
+from __future__ import annotations
+
+import pytest
+
+from trendcast.errors import Conflict, DatabaseAway, InvalidInput
+from trendcast.services import forecast
+from trendcast.store import backup, migrate
+from trendcast.store.engine import Database
+
+
+def content(db):
+    """Per table the number of its rows and a sum over all their text."""
+    with db.read() as connection:
+        names = connection.exec_driver_sql(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'trendcast' ORDER BY 1"
+        ).scalars()
+        return {
+            name: tuple(
+                connection.exec_driver_sql(
+                    f'SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0) FROM "{name}" t'
+                ).one()
+            )
+            for name in names.all()
+        }
+
+
+@pytest.fixture(scope="module")
+def saved(demo_db, tmp_path_factory):
+    file = tmp_path_factory.mktemp("backup") / "trendcast.dump"
+    assert backup.dump(demo_db, file) == file.stat().st_size
+    return file
+
+
+@pytest.fixture
+def empty(new_database, template):
+    database = Database(new_database(template), role="worker")
+    yield database
+    database.close()
+
+
+def test_no_row_differs_after_a_restore_and_the_forecast_is_there(saved, demo_db, empty):
+    backup.restore(empty, saved)
+    assert content(empty) == content(demo_db)
+    assert forecast.current_run(empty).id == forecast.current_run(demo_db).id
+    # Numbers go on where they were: the next batch is a new one.
+    with empty.transaction() as connection:
+        made = connection.exec_driver_sql(
+            "INSERT INTO load_batch (source, table_name, status) VALUES ('x', 'events', 'rejected') RETURNING id"
+        ).scalar_one()
+        assert made > connection.exec_driver_sql("SELECT max(id) FROM load_batch WHERE source <> 'x'").scalar_one()
+
+
+def test_a_backup_of_an_older_schema_is_upgraded(new_database, template, empty, tmp_path):
+    url = new_database()
+    migrate.upgrade(url, to="0012")
+    older = Database(url, role="worker")
+    backup.dump(older, tmp_path / "older.dump")
+    older.close()
+    backup.restore(empty, tmp_path / "older.dump")
+    assert migrate.current(empty) == migrate.head()
+
+
+def test_data_is_replaced_only_when_that_is_said(saved, demo_db, empty):
+    with empty.transaction() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO load_batch (source, table_name, status) VALUES ('mine', 'events', 'rejected')"
+        )
+    with pytest.raises(Conflict, match="--replace"):
+        backup.restore(empty, saved)
+    backup.restore(empty, saved, replace=True)
+    assert content(empty) == content(demo_db)
+
+
+def test_a_failed_restore_leaves_what_was_there(saved, empty, tmp_path):
+    before = content(empty)
+    cut = tmp_path / "cut.dump"
+    cut.write_bytes(saved.read_bytes()[: saved.stat().st_size // 2])
+    with pytest.raises(DatabaseAway):
+        backup.restore(empty, cut)
+    assert content(empty) == before
+
+
+def test_a_file_that_is_no_backup_and_a_folder_that_is_not_there_are_sentences(empty, tmp_path):
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(InvalidInput, match="not a backup"):
+        backup.restore(empty, tmp_path / "notes.txt")
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        backup.restore(empty, tmp_path / "nothing.dump")
+    with pytest.raises((InvalidInput, DatabaseAway)):
+        backup.dump(empty, tmp_path / "nowhere" / "x.dump")
+
+
+def test_others_cannot_read_the_file_and_nothing_half_written_stays(saved):
+    assert saved.stat().st_mode & 0o077 == 0
+    assert [file.name for file in saved.parent.iterdir()] == [saved.name]
