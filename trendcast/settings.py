@@ -129,6 +129,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("TRENDCAST_SYNC_LOOKBACK_DAYS", "35", "Days before the newest that every `sync` looks at again.", int),
     Setting("ALERT_FROM_EMAIL", "", "Sender of alerts: TrendCast <alerts@example.com>."),
     Setting("ALERT_RECIPIENTS", "", "Who gets every alert, separated by commas.", _addresses),
+    Setting("ALERT_BUDGET", "15", "Incidents mailed at once in a day, at most; the rest goes to the digest.", int),
     Setting("SMTP_SERVER", "", "Mail server; empty: alerts are kept in the dashboard and not sent."),
     Setting("SMTP_PORT", "587", "Its port.", int),
     Setting(

@@ -16,3 +16,7 @@ CREATE TABLE channel_state (
     last_ok       timestamptz
 );
 INSERT INTO channel_state (channel) VALUES ('email'), ('webhook');
+
+-- What was last told of an incident: impact, members, status, at, n (how often), reason; null: nothing yet.
+ALTER TABLE incident ADD COLUMN told jsonb;
+CREATE INDEX incident_told ON incident (id) WHERE status <> 'RESOLVED' OR told IS NOT NULL;

@@ -15,6 +15,7 @@ from trendcast.store.engine import Database, connect_arguments, normalise_url, r
 JOB = "trendcast_job"  # a slot was enqueued
 RUN = "trendcast_run"  # a run was published
 DATA = "trendcast_data"  # a load was committed
+MAIL = "trendcast_mail"  # a message was written
 
 
 class Listener:
