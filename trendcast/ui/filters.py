@@ -353,7 +353,7 @@ def draw(filters: Filters, catalogue: reads.Catalogue, run: Any, days: Sequence[
                 persist_state="session",
                 max_selections=MOST_NAMES,
                 select_all=False,
-                placeholder=f"All {len(options):,} {many}" if len(options) > 1 else f"All {many}",
+                placeholder=f"All {text.full(len(options))} {many}" if len(options) > 1 else f"All {many}",
                 format_func=text.plain,
             )
     earliest, _, latest = bounds(run)

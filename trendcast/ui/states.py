@@ -264,7 +264,7 @@ def stamp(run: Any, n_series: int, today: dt.date, *, as_of: dt.date | None = No
     colour, words = freshness(run, today)
     line = (
         f"Data to {text.day(run.last_day)}, run {text.moment(run.published_at)}, "
-        f"{n_series:,} of {run.n_series:,} series"
+        f"{text.full(n_series)} of {text.full(run.n_series)} series"
     )
     if as_of:
         colour, words = "blue", f"as of {text.day(as_of)}"
@@ -275,6 +275,7 @@ def stamp(run: Any, n_series: int, today: dt.date, *, as_of: dt.date | None = No
         )
         st.caption(line)
         if run.newer_data and as_of is None:
-            st.caption("Newer data is loaded; the refresh at 05:00 UTC brings it.")
+            due = text.clock(dt.datetime.combine(today, dt.time(5), dt.UTC))
+            st.caption(f"Newer data is loaded; the refresh at {due} brings it.")
     for words in run.summary.get("warnings", []):
         st.warning(text.markdown(words, 400), icon=":material/warning:")
