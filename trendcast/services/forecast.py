@@ -65,7 +65,7 @@ class Selection:
 
 def current_run(db: Database) -> RunInfo:
     """The run everybody sees now; NoRun when nothing was published yet."""
-    rows = db.rows("run_current")
+    rows = db.rows("run_read", run_id=None)
     if not rows:
         raise NoRun
     return _run(rows[0])
@@ -73,7 +73,7 @@ def current_run(db: Database) -> RunInfo:
 
 def run_info(db: Database, run_id: int) -> RunInfo:
     """A published run by its id; NotFound when there is none."""
-    rows = db.rows("run_by_id", run_id=run_id)
+    rows = db.rows("run_read", run_id=run_id)
     if not rows:
         raise NotFound(f"There is no published forecast with the number {run_id}.")
     return _run(rows[0])
