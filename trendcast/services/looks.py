@@ -182,7 +182,10 @@ def stock_prophet(
     except Exception as error:  # a broken install can raise anything, and must cost only this look
         raise NotConfigured(f"Stock Prophet cannot be imported here ({type(error).__name__}: {error}).") from error
     for name in ("cmdstanpy", "prophet"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        log = logging.getLogger(name)
+        if not log.handlers:  # without any cmdstanpy sets a level of its own at its first fit
+            log.addHandler(logging.NullHandler())
+        log.setLevel(logging.ERROR)
     model = None
     state = np.random.get_state()  # noqa: NPY002  Prophet draws its paths from numpy's global state
     try:
