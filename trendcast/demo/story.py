@@ -82,11 +82,8 @@ def _block(rng: np.random.Generator, first: int, categories: int, regions: int) 
     """What happens at random within BLOCK days from ``first``. Draws the same numbers whatever becomes of them."""
     found = []
     for _ in range(rng.poisson(categories * regions / 24)):
-        at, which, where = (
-            first + int(rng.integers(BLOCK)),
-            int(rng.integers(categories)),
-            int(rng.integers(-1, regions)),
-        )
+        at = first + int(rng.integers(BLOCK))
+        which, where = int(rng.integers(categories)), int(rng.integers(-1, regions))
         length, up, size = int(rng.integers(1, 4)), rng.random() < 0.5, float(rng.uniform(0.5, 1.0))
         size = round(size if up else -0.7 * size, 2)
         found.append(Label(SPIKE if up else DROP, at, at + length - 1, which, where, size))
