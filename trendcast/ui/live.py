@@ -189,6 +189,11 @@ class LiveProvider:
 
         return incidents.move(self.db, runtime.clock, incident_id, action, **how)
 
+    def marks(self, run: Any, series_ids: list[int]) -> pd.DataFrame:
+        from trendcast.services import incidents
+
+        return incidents.marks(self.db, run, series_ids)
+
     def expected_days(self, run: Any, series_id: int, first: dt.date, last: dt.date) -> pd.DataFrame:
         from trendcast.services import expectation
 
@@ -245,6 +250,16 @@ class LiveProvider:
         from trendcast.services import decisions, runtime
 
         return decisions.decide(self.db, runtime.clock, **decision)
+
+    def review_figures(self, run: Any, scope: Any) -> Any:
+        from trendcast.services import review
+
+        return review.figures(self.db, run, scope)
+
+    def review(self, run: Any, today: dt.date, figures: Any) -> Any:
+        from trendcast.services import review
+
+        return review.review(self.db, run, today=today, known=figures)
 
 
 def _selection(choice: Choice) -> Any:

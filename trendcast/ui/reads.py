@@ -19,6 +19,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from trendcast.errors import DatabaseAway, NoRun, NotFound
+from trendcast.services.review import Figures, Review, Scope
 from trendcast.ui import charts, measures, scores
 from trendcast.ui.live import LiveProvider
 from trendcast.ui.provider import Choice, Provider
@@ -458,7 +459,12 @@ def move(incident_id: int, action: str, **how: Any) -> dict[str, Any]:
     try:
         return provider.move(incident_id, action, **how)
     finally:
-        _recent().expire("inbox")
+        _recent().expire("inbox", "review")
+
+
+def forget_inbox() -> None:
+    """Read the inbox again: something new may be in it."""
+    _recent().expire("inbox", "review")
 
 
 @st.cache_resource(ttl=DAY, max_entries=128, show_spinner=False)
@@ -471,6 +477,26 @@ def expected_days(run_id: int, series_id: int, first: dt.date, last: dt.date) ->
 def plain_rule(run_id: int, series_id: int, days: int) -> pd.DataFrame:
     """The rule of the specification as written, on one series."""
     return provider.plain_rule(_holder().run(run_id), [series_id], days)
+
+
+def marked_days(run_id: int, series_id: int) -> list[pd.Timestamp]:
+    """The days of exactly this series that are in the anomaly log."""
+    frame = _recent().get(
+        ("inbox", "marks", run_id, series_id), lambda: provider.marks(_holder().run(run_id), [series_id])
+    )
+    return [pd.Timestamp(day) for day in frame["date_id"]]
+
+
+def series_choice(run_id: int, series_id: int) -> Choice:
+    """The choice that means one series."""
+    row = catalogue(run_id).index.set_index("series_id").loc[series_id]
+    level = str(row["level"])
+    return Choice(
+        level,
+        (str(row["product_category"]),) if has(level, "product_category") else (),
+        (str(row["region"]),) if level.endswith("region") else (),
+        (str(row["store"]),) if has(level, "store") else (),
+    )
 
 
 @st.cache_resource(ttl=DAY, max_entries=32, show_spinner=False)
@@ -522,4 +548,21 @@ def decide(**decision: Any) -> int:
     try:
         return provider.decide(**decision)
     finally:
-        _recent().expire("decisions")
+        _recent().expire("decisions", "review")
+
+
+# --- the weekly review -----------------------------------------------------------------------------------------------
+
+
+@st.cache_resource(ttl=DAY, max_entries=64, show_spinner=False)
+def _review_figures(run_id: int, scope: Scope) -> Figures:
+    return provider.review_figures(_holder().run(run_id), scope)
+
+
+def review(run_id: int, scope: Scope) -> Review:
+    """services.review.review: what the run decides is kept, what people change is asked again."""
+    today = dt.datetime.now(dt.UTC).date()
+    return _recent().get(
+        ("review", run_id, scope, today),
+        lambda: provider.review(_holder().run(run_id), today, _review_figures(run_id, scope)),
+    )
