@@ -13,7 +13,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from trendcast.errors import Conflict, DatabaseAway, InvalidInput, NoRun, NotFound
+from trendcast.services import review
 from trendcast.services.forecast import LEVELS, QUANTILES, RunInfo, Selection, resolve
+from trendcast.services.review_figures import Figures, LagError, Line, Mover, Scope, Volume
 from trendcast.services.runtime import Startup
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -270,7 +272,6 @@ class Stock:
                     "unit_cost": 1.6 if money else np.nan,
                     "unit_price": 2.5 if money else np.nan,
                     "margin": 0.9 if money else np.nan,
-                    "moq": np.nan,
                     "stock_value": 816.0 if money else np.nan,
                     "last_stock_day": None if self.no_stock else LAST,
                 }
@@ -331,9 +332,9 @@ class Stock:
             }
         )
 
-    def recalculate(self, run_id: int, category: str, changes: dict[str, float]) -> dict[str, Any]:
+    def recalculate(self, run: RunInfo, category: str, changes: dict[str, float]) -> dict[str, Any]:
         self._ask()
-        row = self.advice(run_id, (category,)).iloc[0].to_dict()
+        row = self.advice(run.id, (category,)).iloc[0].to_dict()
         service = changes.get("target_service", 0.95)
         return row | {
             "target_service": service,
@@ -341,6 +342,7 @@ class Stock:
             "reorder_point": 450.0 + 1000 * (service - 0.95),
             "order_quantity": max(420.0, changes.get("moq", 0.0)),
             "sentence": f"Order {max(420.0, changes.get('moq', 0.0)):.0f} units of {category}.",
+            "parameters": {"moq": None, **changes},
         }
 
     def decisions(self, categories: tuple[str, ...], limit: int) -> pd.DataFrame:
@@ -374,7 +376,101 @@ class Stock:
         return number
 
 
-class FakeRetailer(Inbox, Stock):
+class Weekly:
+    """The weekly review of the made-up retailer: its figures are made up, the review is put together as the real one
+    is. Switches: ``first_week`` (nothing was published before)."""
+
+    first_week = False
+
+    def review_figures(self, run: RunInfo, scope: Scope) -> Figures:
+        self._ask()
+        level = "category_store" if scope.stores else "category_region" if scope.regions else "category"
+        rows = self.index[self.index["level"] == level]
+        for column, names in (
+            ("product_category", scope.categories),
+            ("region", scope.regions),
+            ("store", scope.stores),
+        ):
+            rows = rows[rows[column].isin(names)] if names else rows
+        sums = rows.groupby("product_category")["recent_units"].sum()
+        lines = tuple(self._line(i, str(name), 84 * float(units)) for i, (name, units) in enumerate(sums.items()))
+        whole = 84 * float(sums.sum())
+        units, money = self._volumes(whole, 1.04)
+        known = not self.first_week
+        line = (0.09, 0.08, 0.085) * 4 if known else ()
+        errors = tuple(
+            LagError(lag, 0.081 + 0.01 * lag, 0.079 if known else None, -0.012, 0.02 if known else None, 0.142,
+                     0.081 + 0.01 * lag, line, line, 12 if known else 0, published=known)
+            for lag in (1, 4)
+        )  # fmt: skip
+        causes = (("Level", 0.03 * whole), ("Season", -0.01 * whole), ("Holidays", 0.0), ("Promotions", 0.0),
+                  ("Other models", -0.01 * whole))  # fmt: skip
+        movers = tuple(Mover(line.name, line.units.published, line.units.now) for line in lines[:8] if known)
+        return Figures(
+            run_id=run.id,
+            level=level,
+            dimension="category",
+            scope=scope,
+            lines=lines,
+            units=units,
+            money=money,
+            errors=errors,
+            value_added=errors[1],
+            first_week=run.last_day + dt.timedelta(days=1),
+            weeks=tuple(whole / 12 * (1 + 0.01 * i) for i in range(25)),
+            whole=Mover("", whole, 1.01 * whole, causes) if known else None,
+            movers=movers,
+            covered=0.823,
+            covered_weeks=45,
+            published_again=12 if known else 0,
+        )
+
+    def _volumes(self, recent: float, change: float) -> tuple[Volume, Volume]:
+        known = not self.first_week
+        units = Volume(recent, recent * change, recent, recent * change if known else None, recent if known else None)
+        price = 2.5 if self.run_info.has_money else None
+        money = Volume(*(None if value is None or price is None else value * price for value in vars(units).values()))
+        return units, money
+
+    def _line(self, i: int, name: str, recent: float) -> Line:
+        units, money = self._volumes(recent, 1 + 0.3 * np.cos(2 * i + 0.1))
+        known = not self.first_week
+        return Line(
+            name=name,
+            units=units,
+            money=money,
+            error=0.08 + 0.01 * (i % 5) if known else None,
+            recent_error=0.4 if i == 1 and known else 0.08 if known else None,
+            earlier_error=0.08 if known else None,
+            bias=0.01 * (i % 3 - 1) if known else None,
+            bias_run=5 if i == 2 else 0,
+            covered=0.8 if known else None,
+            covered_weeks=52 if known else 0,
+            days_observed=1000,
+        )
+
+    def review(self, run: RunInfo, today: dt.date, unit: str, figures: Figures) -> Any:
+        self._ask()
+        scope = figures.scope
+        found = self.inbox(review.OPEN, (), (), scope.categories, scope.regions, scope.stores, None)
+        weeks = np.arange(26)
+        stock = pd.DataFrame(
+            {"weeks_ago": weeks, "days": 7.0, "stockouts": (weeks % 5 == 0) * 1.0, "value": 2400.0 + 10 * weeks}
+        )
+        return review.assemble(
+            run,
+            figures,
+            self.advice(run.id, scope.categories),
+            found,
+            self.decisions(scope.categories, review.MOST_DECISIONS),
+            stock.iloc[:0] if self.no_stock else stock,
+            today=min(today, run.last_day + dt.timedelta(days=1)),
+            unit=unit,
+            quarantined=3,
+        )
+
+
+class FakeRetailer(Inbox, Stock, Weekly):
     """Answers every question of ui.provider.Provider. Switches: ``away``, ``empty``, ``loaded``, ``slot_rows``."""
 
     def __init__(
@@ -763,7 +859,6 @@ def open_page(make_retailer: Callable[..., FakeRetailer]) -> Callable[..., AppTe
         app = AppTest.from_string("from trendcast.ui import shell\n\nshell.pages().run()", default_timeout=60)
         for key, value in parameters.items():
             app.query_params[key] = value
-        app.run()  # the root leads to the forecasts
-        return app if name == "forecasts" else turn_to(app, name)
+        return app.run() if name == "review" else turn_to(app, name)  # the root leads to the review
 
     return page

@@ -195,9 +195,9 @@ class LiveProvider:
         return incidents.marks(self.db, run, series_ids)
 
     def expected_days(self, run: Any, series_id: int, first: dt.date, last: dt.date) -> pd.DataFrame:
-        from trendcast.services import expectation
+        from trendcast.services import usual_range
 
-        return expectation.days(self.db, run, series_id, first, last)
+        return usual_range.days(self.db, run, series_id, first, last)
 
     def plain_rule(self, run: Any, series_ids: list[int], days: int) -> pd.DataFrame:
         from trendcast.services import detect
@@ -236,10 +236,10 @@ class LiveProvider:
 
         return recommend.stock_history(self.db, run, category, days)
 
-    def recalculate(self, run_id: int, category: str, changes: dict[str, float]) -> dict[str, Any]:
+    def recalculate(self, run: Any, category: str, changes: dict[str, float]) -> dict[str, Any]:
         from trendcast.services import recommend
 
-        return recommend.recalculate(self.db, run_id, category, **changes)
+        return recommend.recalculate(self.db, run, category, **changes)
 
     def decisions(self, categories: tuple[str, ...], limit: int) -> pd.DataFrame:
         from trendcast.services import decisions
@@ -256,10 +256,10 @@ class LiveProvider:
 
         return review.figures(self.db, run, scope)
 
-    def review(self, run: Any, today: dt.date, figures: Any) -> Any:
+    def review(self, run: Any, today: dt.date, unit: str, figures: Any) -> Any:
         from trendcast.services import review
 
-        return review.review(self.db, run, today=today, known=figures)
+        return review.review(self.db, run, today=today, unit=unit, known=figures)
 
 
 def _selection(choice: Choice) -> Any:

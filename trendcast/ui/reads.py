@@ -469,7 +469,7 @@ def forget_inbox() -> None:
 
 @st.cache_resource(ttl=DAY, max_entries=128, show_spinner=False)
 def expected_days(run_id: int, series_id: int, first: dt.date, last: dt.date) -> pd.DataFrame:
-    """services.expectation.days: history and what was expected of each day, one series."""
+    """services.usual_range.days: history and what was expected of each day, one series."""
     return provider.expected_days(_holder().run(run_id), series_id, first, last)
 
 
@@ -535,7 +535,7 @@ def stock_history(run_id: int, category: str, days: int) -> pd.DataFrame:
 @st.cache_data(ttl=DAY, max_entries=256, show_spinner=False)
 def recalculated(run_id: int, category: str, changes: tuple[tuple[str, float], ...]) -> dict[str, Any]:
     """The advice with other parameters, nothing stored: services.recommend.recalculate."""
-    return provider.recalculate(run_id, category, dict(changes))
+    return provider.recalculate(_holder().run(run_id), category, dict(changes))
 
 
 def decisions(categories: tuple[str, ...] = (), limit: int = 200) -> pd.DataFrame:
@@ -559,10 +559,10 @@ def _review_figures(run_id: int, scope: Scope) -> Figures:
     return provider.review_figures(_holder().run(run_id), scope)
 
 
-def review(run_id: int, scope: Scope) -> Review:
+def review(run_id: int, scope: Scope, unit: str) -> Review:
     """services.review.review: what the run decides is kept, what people change is asked again."""
     today = dt.datetime.now(dt.UTC).date()
     return _recent().get(
-        ("review", run_id, scope, today),
-        lambda: provider.review(_holder().run(run_id), today, _review_figures(run_id, scope)),
+        ("review", run_id, scope, unit, today),
+        lambda: provider.review(_holder().run(run_id), today, unit, _review_figures(run_id, scope)),
     )

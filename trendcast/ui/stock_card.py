@@ -321,7 +321,7 @@ def _what_if(view: View, row: dict[str, Any]) -> None:
     name = str(row["product_category"])
     service = float(row["target_service"]) if not wording.missing(row["target_service"]) else 0.95
     cost = None if wording.missing(row["unit_cost"]) else round(float(row["unit_cost"]), 4)
-    moq = None if wording.missing(row.get("moq")) else float(row["moq"])
+    moq = _given(view, name).get("moq")
     base = {"target_service": round(100 * service, 1), "lead_time_factor": 1.0, "moq": moq, "unit_cost": cost}
     key = f"if_{view.run_id}_{name}"
     with st.form(f"{key}_form"):
@@ -362,6 +362,14 @@ def _what_if(view: View, row: dict[str, Any]) -> None:
         st.warning(text.sentence(error))
         return
     _effect(row, other)
+
+
+def _given(view: View, name: str) -> dict[str, Any]:
+    """The parameters the advice was made with."""
+    try:
+        return dict(reads.recalculated(view.run_id, name, ()).get("parameters") or {})
+    except TrendCastError:
+        return {}
 
 
 def _ask(key: str, base: dict[str, float | None]) -> None:
