@@ -60,7 +60,7 @@ class Demo:
 
     def frames(self, after: date | None = None, until: date | None = None) -> dict[str, pd.DataFrame]:
         """Frames by table name: what came after the evening of ``after`` and by the evening of ``until`` (default:
-        everything up to the last day). Plan and events reach AHEAD days beyond ``until``."""
+        everything up to the last day). The plan reaches AHEAD days beyond ``until``, the events over a year."""
         start = self._number(after) + 1 if after else 0
         stop = self._number(until) + 1 if until else self.retailer.history
         return tables.tables(self.retailer, self.stock, self.units, start, stop)
@@ -76,6 +76,20 @@ class Demo:
         frame["expected_units"] = retailer.expected[:, past][kept].astype("float64")
         frame["promotion_lift"] = retailer.lift[:, past][kept].astype("float64")
         frame["lost_units"] = (wanted - self.units)[kept].astype("float64")
+        return frame
+
+    def truth_by_series(self) -> pd.DataFrame:
+        """``truth`` as one row per key: product_category, region, store, first_day and the lists demand, expected, lift
+        and lost, a value per day from the series' first to its last."""
+        retailer, history = self.retailer, self.retailer.history
+        started = np.flatnonzero(retailer.begins < history)
+        frame = tables.keys(retailer, np.ones((len(started), 1), dtype=bool), 0, started).drop(columns="date_id")
+        frame["first_day"] = (retailer.first + retailer.begins[started]).astype("datetime64[us]")
+        lost = retailer.demand[:, :history] - self.units
+        facts = {"demand": retailer.demand, "expected": retailer.expected, "lift": retailer.lift, "lost": lost}
+        for name, values in facts.items():
+            cut = (values[i, retailer.begins[i] : min(retailer.ends[i], history)] for i in started)
+            frame[name] = pd.Series([np.round(part.astype("float64"), 3).tolist() for part in cut], dtype=object)
         return frame
 
     def anomalies(self) -> pd.DataFrame:

@@ -9,6 +9,8 @@ from trendcast.demo import almanac, story
 from trendcast.demo.demand import AHEAD, WEATHER, Retailer
 from trendcast.demo.stock import Stock
 
+CALENDAR_AHEAD = 400  # days after the last day whose events are known
+
 
 def tables(retailer: Retailer, stock: Stock, units: np.ndarray, since: int, until: int) -> dict[str, pd.DataFrame]:
     """What the days ``since`` to ``until`` (excluded; numbers from the first day) add to every table; with ``since`` 0
@@ -31,9 +33,11 @@ def alive(retailer: Retailer, since: int, until: int) -> np.ndarray:
     return (day >= retailer.begins[:, None]) & (day < retailer.ends[:, None])
 
 
-def keys(retailer: Retailer, kept: np.ndarray, since: int) -> pd.DataFrame:
-    """date_id, product_category, region, store of the True cells of ``kept`` (series, days from ``since``)."""
+def keys(retailer: Retailer, kept: np.ndarray, since: int, chosen: np.ndarray | None = None) -> pd.DataFrame:
+    """date_id, product_category, region, store of the True cells of ``kept`` (series, days from ``since``); ``chosen``:
+    which series its rows are, by default all."""
     series, day = np.nonzero(kept)
+    series = series if chosen is None else chosen[series]
     codes = np.unique(retailer.store)
     labels = ["" if code == 0 else f"S{code:03d}" for code in codes]
     return pd.DataFrame(
@@ -111,8 +115,8 @@ def _plan(retailer: Retailer, since: int, until: int) -> pd.DataFrame:
 
 
 def _events(retailer: Retailer, since: int, until: int) -> pd.DataFrame:
-    start = since + AHEAD if since else 0
-    return almanac.listed(retailer.days[start : until + AHEAD], retailer.festival)
+    start = since + CALENDAR_AHEAD if since else 0
+    return almanac.listed(retailer.first + np.arange(start, until + CALENDAR_AHEAD), retailer.festival)
 
 
 def _market(retailer: Retailer, since: int, until: int) -> pd.DataFrame:

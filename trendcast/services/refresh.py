@@ -71,12 +71,14 @@ def refresh(
     kind: str = "quick",
     members: Sequence[str] = (),
     show: bool = True,
+    memory: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Compute and publish a run; returns its id, seconds by stage and memory.
 
     ``token`` is the lease the caller holds (see trendcast.jobs): without it nothing is published. ``progress(stage,
     done, total)``. ``members``: names of those that speak, all when empty. ``show=False``: the run is kept and logged,
-    but readers go on seeing the one before (the demo retailer's past Mondays). Raises Conflict when nothing is
+    but readers go on seeing the one before (the demo retailer's past Mondays). ``memory``: what refreshes of
+    one process share while only later days are added between them (Forecaster.recall). Raises Conflict when nothing is
     loaded, TrendCastError when the run fails its checks; the run that was shown before stays shown.
     """
     from trendcast.forecasting import forecaster as forecasting
@@ -97,6 +99,8 @@ def refresh(
             members=[member for member in MEMBERS if not members or member.name in members],
             on_progress=lambda stage, done, total: progress("Fitting the models", done, total),
         )
+        if memory is not None:
+            engine.recall(memory)
     run_id = runs.begin(
         db,
         kind=kind,
@@ -113,6 +117,8 @@ def refresh(
             engine.prepare([panel.history])
         with stages.stage("Combining and calibrating"):
             publication = engine.publish(panel.history)
+        if memory is not None:
+            engine.keep(memory)
         with stages.stage("Measuring the accuracy"):
             metrics = all_names(measure(engine, publication), engine.hierarchy.aliases)
         computed = _contributions(db, engine, publication, stages)
@@ -196,7 +202,8 @@ def _write(
     }
     with db.transaction() as connection:
         ids = runs.series_ids(db, connection, named)
-        _write_series(db, connection, run_id, ids, node, panel, publication, engine, price)
+        lost = _lost(computed)
+        _write_series(db, connection, run_id, ids, node, panel, publication, engine, price, lost)
         runs.write_forecast(
             db,
             connection,
@@ -232,6 +239,11 @@ def _write(
     return summary
 
 
+def _lost(computed: dict[str, Any]) -> np.ndarray | None:
+    """Units of the bottom series that stock-outs turned away (B, history), where the stock room has told."""
+    return next((found.lost for found in computed.values() if getattr(found, "lost", None) is not None), None)
+
+
 def _contributions(db: Database, engine: Forecaster, publication: Publication, stages: Stages) -> dict[str, Any]:
     """What each of CONTRIBUTIONS computed, by stage; the exception of one that failed."""
     computed: dict[str, Any] = {}
@@ -255,6 +267,7 @@ def _write_series(
     publication: Publication,
     engine: Forecaster,
     price: np.ndarray,
+    lost: np.ndarray | None,
 ) -> None:
     import pyarrow as pa
 
@@ -268,6 +281,7 @@ def _write_series(
     structural = publication.extras.get("structural", {})
     decompose = structural.get("components")
     bottom_money = money.past(engine.bottom)
+    lost_money = None if lost is None else money.lost(engine.bottom, lost)
     for start in range(0, len(ids), BLOCK):
         block = slice(start, start + BLOCK)
         rows = node[block]
@@ -288,6 +302,11 @@ def _write_series(
             )
             for n, i in enumerate(rows)
         ]
+        turned_away: list[bytes | None] = [None] * len(rows)
+        if lost is not None and lost_money is not None:
+            summing = engine.hierarchy.summing[rows]
+            in_money = money.added(lost_money, summing)
+            turned_away = [runs.pack_lost(*pair) for pair in zip(summing @ lost, in_money, strict=True)]
         weights = [
             json.dumps({name: round(float(w), 4) for name, w in zip(members, publication.weights[i], strict=False)})
             for i in rows
@@ -302,6 +321,7 @@ def _write_series(
             "weights": pa.array(weights),
             "history": runs.hex_rows(histories),
             "parts": runs.hex_rows(parts),
+            "lost": runs.hex_rows(turned_away),
         }
         db.copy_in(connection, "run_series", list(table), pa.table(table))
 
