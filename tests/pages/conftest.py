@@ -483,6 +483,7 @@ class FakeRetailer(Inbox, Stock, Weekly):
         money: bool = True,
     ) -> None:
         self.away, self.empty, self.loaded, self.starting = False, False, True, Startup()
+        self.demo = False
         self.slot_rows: list[dict[str, Any]] = []
         self.working = True
         self.look_results: dict[tuple[int, int, str], dict[str, Any]] = {}
@@ -531,6 +532,15 @@ class FakeRetailer(Inbox, Stock, Weekly):
         self.reads += 1
         if self.away:
             raise DatabaseAway("The database cannot be reached.")
+
+    def is_demo(self) -> bool:
+        self._ask()
+        return self.demo
+
+    def truth_daily(self, run: RunInfo, series_ids: list[int]) -> pd.DataFrame:
+        self._ask()
+        days = pd.date_range(FIRST, LAST)
+        return pd.DataFrame({"date_id": days, "demand": 120.0, "expected": 118.0, "lost": 2.0})
 
     def worker_alive(self) -> bool:
         return self.working

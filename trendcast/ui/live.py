@@ -119,6 +119,16 @@ class LiveProvider:
 
         return dict(jobs.slot(self.db, slot_id))
 
+    def is_demo(self) -> bool:
+        from trendcast.services import demo
+
+        return demo.is_demo(self.db)
+
+    def truth_daily(self, run: Any, series_ids: list[int]) -> pd.DataFrame:
+        from trendcast.services import demo
+
+        return demo.truth_daily(self.db, run, series_ids)
+
     def worker_alive(self) -> bool:
         from trendcast.services import health
 

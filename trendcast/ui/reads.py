@@ -335,6 +335,25 @@ def slots(limit: int = 50) -> pd.DataFrame:
     return provider.slots(limit)
 
 
+@st.cache_data(ttl=20, max_entries=1, show_spinner=False)
+def _is_demo() -> bool:
+    return provider.is_demo()
+
+
+def is_demo() -> bool:
+    """Whether the data are the demo retailer's; while the database is away nobody can tell."""
+    try:
+        return _is_demo()
+    except DatabaseAway:
+        return False
+
+
+@st.cache_resource(ttl=DAY, max_entries=64, show_spinner=False)
+def truth(run_id: int, choice: Choice) -> pd.DataFrame:
+    """services.demo.truth_daily of a selection: what only the demo retailer knows."""
+    return provider.truth_daily(_holder().run(run_id), _ids(run_id, choice))
+
+
 @st.cache_data(ttl=5, max_entries=1, show_spinner=False)
 def worker_alive() -> bool:
     return provider.worker_alive()
