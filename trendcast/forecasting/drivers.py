@@ -27,7 +27,7 @@ from trendcast.forecasting.structural import fourier, month_phase
 from trendcast.forecasting.structural_member import rates, tame
 from trendcast.panel import Hierarchy, Panel
 
-PROMOTION, PRICE, ECONOMY = "promotion", "price", "economic_index"
+PROMOTION, AFTER, PRICE, ECONOMY = "promotion", "after_promotion", "price", "economic_index"
 COMPETITOR, MENTIONS, WEATHER = "competitor_promotion_intensity", "social_media_mentions", "weather:"
 
 YEAR = 364
@@ -44,23 +44,30 @@ RECENT = 28
 CLEAR = 2.0  # standard errors that make an effect sure
 CONTRADICTION = 2.0
 # How large effects are before the data have spoken: the standard deviation around zero.
-PRIOR = {PROMOTION: 0.5, PRICE: 2.0, ECONOMY: 3.0, MENTIONS: 0.5, WEATHER: 0.3}
+PRIOR = {PROMOTION: 0.5, AFTER: 0.3, PRICE: 2.0, ECONOMY: 3.0, MENTIONS: 0.5, WEATHER: 0.3}
 COMPETITOR_PRIOR = 0.1  # per standard deviation of the intensity
-SIGNS = {PROMOTION: 1, PRICE: -1, COMPETITOR: -1}
+SIGNS = {PROMOTION: 1, AFTER: -1, PRICE: -1, COMPETITOR: -1}
+AFTER_DAYS, AFTER_DECAY = 7, 3.0  # days on which what was bought ahead is missing, and how fast that fades
+# Categories differ by at least so much of the common effect, the series of one category by so much: a spread that
+# cannot be measured is not zero.
+LEAST_SPREAD = {"category": 0.25, "series": 0.1}
 
 
 @dataclass(frozen=True, eq=False)
 class Drivers:
     """What is known of K drivers for all S nodes; arrays (S, K) unless said otherwise.
 
+    names: of the drivers; "after_promotion" is the days after one (see ``aftermath``), "weather:rain" one kind of it.
     effect, error: of ln(units) and its standard error, per unit of the driver: promotion from none to all; price and
-    mentions per ln of them, the economic index too where ``logarithmic`` (K,), else per point; weather per share of days.
-    low, high, base: range ever seen and usual value, in the driver's own unit; the price's are shares around its usual
-    course (base 0). gain: share of the mean absolute error on the last year's days that the driver took away, with
-    effects learnt before it. sure: clear of zero, and with a gain. against: the data contradict the sign.
+    mentions per ln of them, the economic index too where ``logarithmic`` (K,), else per point; weather per share of
+    days. low, high, base: range ever seen and usual value, in the driver's own unit; the price's are shares around its
+    usual course (base 0). gain: share of the mean absolute error on the last year's days that the driver took away,
+    with effects learnt before it (from ``judged_from`` on). sure: clear of zero here, and with a gain over all series
+    together. against: the data contradict the sign.
     cut (S,): ln of what the price does with a promotion. lead: days by which mentions run ahead.
-    promotion (S, H): planned or expected share ahead. weather (S, H, C): its usual shares ahead, in the order of the
-    names. missing: driver -> why nothing is known of it.
+    promotion (S, AFTER_DAYS + H): share of the last days known and, planned or expected, of those ahead.
+    weather (S, H, C): its usual shares ahead, in the order of the names. clear: the kind it is compared with.
+    missing: driver -> why nothing is known of it.
     """
 
     names: tuple[str, ...]
@@ -134,22 +141,17 @@ def learn(
     missing: dict[str, str] = {}
     nodes, cut, moves = _columns(panel, hierarchy, bottom, outside, weight, volume, missing)
     logarithmic = {name: bool((outside.national[name] > 0).all()) for name in nodes.shared}
-    lead = 0
+    lead, group = 0, pd.factorize(bottom.series["product_category"])[0]
     for name, values in nodes.shared.items():
         if name == MENTIONS:
-            lead = _lead(sold[first:], weight[first:], values, panel.dates[:history], cut_at)
+            lead = _lead(sold[first:], weight[first:], group, values, panel.dates[:history], cut_at)
             nodes.shared[name] = _shifted(values, lead)
     names = nodes.names
     if not names:
-        return Drivers(
-            (), np.zeros(0, bool), *(np.zeros((panel.n_series, 0)) for _ in range(6)),
-            *(np.zeros((panel.n_series, 0), bool) for _ in range(2)), cut, 0,
-            _ahead(panel, horizon), np.zeros((panel.n_series, horizon, 0)), "", missing, None,
-        )  # fmt: skip
+        return _nothing(panel, horizon, missing)
     prior = np.array([_prior(name, nodes.shared.get(name)) for name in names])
     signs = np.array([SIGNS.get(name, 0) for name in names])
     rows = np.arange(first, panel.n_series)
-    group = pd.factorize(bottom.series["product_category"])[0]
     scale = seen[first:]
 
     def estimate(stop: int) -> _Pooled:
@@ -160,11 +162,11 @@ def learn(
     before = estimate(cut_at)
     effect, error, against = _aggregated(told.effect, told, hierarchy, group, volume, signs)
     then, _, _ = _aggregated(before.effect, before, hierarchy, group, volume, signs)
-    gain = _gain(sold, weight, nodes, panel.dates, cut_at, history, then * seen[:, None])
+    gain, overall = _gain(sold, weight, nodes, panel.dates, cut_at, history, then * seen[:, None], first)
     low, high, base = _ranges(nodes, outside, hierarchy, volume, moves, panel.n_series, names)
     places = _places(panel, hierarchy, bottom, outside, volume)
     usual = usual_weather(outside.weather, panel.first_day, horizon)
-    sure = (np.abs(effect) > CLEAR * error) & (gain > 0)
+    sure = (np.abs(effect) > CLEAR * error) & (overall > 0)[None, :]
     return Drivers(
         names=names,
         logarithmic=np.array([name in (PRICE, MENTIONS) or logarithmic.get(name, False) for name in names]),
@@ -183,6 +185,30 @@ def learn(
         clear=outside.clear,
         missing=missing,
         judged_from=panel.first_day + cut_at,
+    )
+
+
+def _nothing(panel: Panel, horizon: int, missing: dict[str, str]) -> Drivers:
+    """No driver is known, only why."""
+    none, never = np.zeros((panel.n_series, 0)), np.zeros((panel.n_series, 0), bool)
+    return Drivers(
+        names=(),
+        logarithmic=np.zeros(0, bool),
+        effect=none,
+        error=none,
+        low=none,
+        high=none,
+        base=none,
+        gain=none,
+        sure=never,
+        against=never,
+        cut=np.zeros(panel.n_series),
+        lead=0,
+        promotion=_ahead(panel, horizon),
+        weather=np.zeros((panel.n_series, horizon, 0)),
+        clear="",
+        missing=missing,
+        judged_from=None,
     )
 
 
@@ -215,6 +241,7 @@ def _columns(
     own: dict[str, np.ndarray] = {}
     if (promotion[first:] > 0).any():
         own[PROMOTION] = promotion
+        own[AFTER] = aftermath(promotion)
     else:
         missing[PROMOTION] = "no promotion was recorded"
     price = pd.DataFrame(panel.price[:, :history]).ffill(axis=1).bfill(axis=1).to_numpy()
@@ -237,7 +264,9 @@ def _columns(
             net[first:][~moved] = 0.0
             own[PRICE] = net
         else:
-            missing[PRICE] = "prices hardly moved, except with promotions" if PROMOTION in own else "prices hardly moved"
+            missing[PRICE] = (
+                "prices hardly moved, except with promotions" if PROMOTION in own else "prices hardly moved"
+            )
         # An aggregate's cut is what its series' cuts are, not how its mean price happened to move.
         cut = _weighted(cut[first:, None], hierarchy, volume)[:, 0]
     else:
@@ -263,9 +292,18 @@ def _columns(
     return _Columns(own, shared, places, local), cut, moved
 
 
-def _places(
-    panel: Panel, hierarchy: Hierarchy, bottom: Panel, outside: Outside, volume: np.ndarray
-) -> np.ndarray:
+def aftermath(promotion: np.ndarray) -> np.ndarray:
+    """How much a day lies after a promotion (..., T): 1 on the day after its last, fading, 0 while it runs; customers
+    who bought ahead are missing then."""
+    days = promotion.shape[-1]
+    left = np.zeros(promotion.shape)
+    for k in range(1, min(AFTER_DAYS, days - 1) + 1):
+        faded = promotion[..., : days - k] * np.exp(-(k - 1) / AFTER_DECAY)
+        left[..., k:] = np.maximum(left[..., k:], faded)
+    return np.maximum(left - promotion, 0.0)
+
+
+def _places(panel: Panel, hierarchy: Hierarchy, bottom: Panel, outside: Outside, volume: np.ndarray) -> np.ndarray:
     """How much of each node lies in each region (S, R)."""
     at = pd.Index(outside.regions).get_indexer(bottom.series["region"].astype(str))
     one = np.zeros((bottom.n_series, len(outside.regions)))
@@ -289,7 +327,8 @@ def _prior(name: str, values: np.ndarray | None) -> float:
 
 
 def _ahead(panel: Panel, horizon: int) -> np.ndarray:
-    return np.nan_to_num(panel.promotion[:, panel.history : panel.history + horizon].astype(np.float64))
+    start = panel.history - AFTER_DAYS
+    return np.nan_to_num(panel.promotion[:, start : panel.history + horizon].astype(np.float64))
 
 
 def calendar(dates: np.ndarray, *, short: bool = False) -> np.ndarray:
@@ -428,23 +467,26 @@ def _pooled(normal: _Normal, scale: np.ndarray, group: np.ndarray, prior: np.nda
     score = np.zeros((groups, *moment.shape[1:]))
     np.add.at(score, group, moment - gram @ top)
     if groups > 1:
-        shift, shift_variance = _deviation(by_group, score, prior)
+        shift, shift_variance = _deviation(by_group, score, prior, LEAST_SPREAD["category"] * np.abs(top))
     else:
         shift, shift_variance = np.zeros((groups, width)), np.zeros((groups, width))
     centre = top + shift
     of_group = centre[group]
     members = np.bincount(group, minlength=groups)
     left = moment - np.einsum("bnkl,bl->bnk", gram, of_group)
-    own, own_variance = _deviation(gram, left, prior)
+    own, own_variance = _deviation(gram, left, prior, LEAST_SPREAD["series"] * np.abs(top))
     alone = members[group] == 1  # the only series of its category is the category
     own[alone], own_variance[alone] = 0.0, 0.0
     return _Pooled(of_group + own, variance, shift_variance, own_variance)
 
 
-def _deviation(gram: np.ndarray, score: np.ndarray, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _deviation(
+    gram: np.ndarray, score: np.ndarray, prior: np.ndarray, least: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Each unit's deviation (U, K) from what it was centred on, shrunk, and the variance it leaves.
 
-    gram (U, blocks, K, K), score (U, blocks, K): the slope of the likelihood at the centre.
+    gram (U, blocks, K, K), score (U, blocks, K): the slope of the likelihood at the centre. least (K,): how much units
+    differ at least (standard deviation).
     """
     mass = np.einsum("unkk->uk", gram)
     some = mass > 1e-9 * np.maximum(mass.max(axis=0, keepdims=True), 1e-300)
@@ -461,7 +503,7 @@ def _deviation(gram: np.ndarray, score: np.ndarray, prior: np.ndarray) -> tuple[
     spread = (weight * (raw - centre) ** 2).sum(axis=0)
     total = weight.sum(axis=0)
     scale = np.maximum(total - (weight**2).sum(axis=0) / np.maximum(total, 1e-300), 1e-300)
-    between = np.clip((spread - (count - 1)) / scale, 0.0, prior**2)
+    between = np.clip((spread - (count - 1)) / scale, least**2, np.maximum(prior, least) ** 2)
     shrink = np.where(some, between / (between + np.where(some, noise, 1.0)), 0.0)
     return shrink * raw, np.where(some, shrink * np.where(some, noise, 0.0), between)
 
@@ -501,13 +543,15 @@ def _gain(
     start: int,
     stop: int,
     effect: np.ndarray,
-) -> np.ndarray:
+    first: int,
+) -> tuple[np.ndarray, np.ndarray]:
     """Share (S, K) of the mean absolute error of days start..stop-1 that each driver takes away beside the others, with
-    ``effect`` (S, K) learnt before them."""
+    ``effect`` (S, K) learnt before them; and of all series from row ``first`` on together, each in its own noise (K,).
+    """
     window = slice(start, stop)
     basis = calendar(dates[window], short=True)
     pairs = _pairs(basis)
-    result = np.zeros(effect.shape)
+    result, ratio = np.zeros(effect.shape), np.ones(effect.shape)
     for i in range(0, len(sold), CHUNK):
         part = np.arange(i, min(i + CHUNK, len(sold)))
         mass = weight[part, window]
@@ -518,34 +562,38 @@ def _gain(
         for k in range(effect.shape[1]):
             without = (np.abs(rest + moves[:, :, k]) * mass).sum(1)
             result[part, k] = np.where(without > 0, 1 - total / np.maximum(without, 1e-12), 0.0)
-    return result
+            ratio[part, k] = np.where(total > 0, without / np.maximum(total, 1e-12), 1.0)
+    return result, 1 - 1 / ratio[first:].mean(axis=0)
 
 
 def _lead(
-    sold: np.ndarray, weight: np.ndarray, values: np.ndarray, dates: np.ndarray, cut_at: int
+    sold: np.ndarray, weight: np.ndarray, group: np.ndarray, values: np.ndarray, dates: np.ndarray, cut_at: int
 ) -> int:
-    """How many days mentions run ahead of sales: the lead whose effect, learnt before ``cut_at``, leaves the least
-    error after it on the mean of all series."""
-    history = len(dates)
-    # The common movement: each series in units of its own noise.
-    spread = np.maximum(_usual(np.diff(sold, axis=1), weight[:, 1:]), 0.02)
-    share = weight / spread[:, None] ** 2
-    mass = np.maximum(share.sum(axis=0), 1e-9)
-    common = (np.where(weight > 0, sold, 0.0) * share).sum(axis=0) / mass
-    found = {}
-    for lead in LEADS:
-        x = _shifted(values, lead)
-        halves = []
-        for start, stop in ((0, cut_at), (cut_at, history)):
-            basis = calendar(dates[start:stop], short=start > 0)
-            even = np.ones((1, stop - start))
-            y, d = _beside(common[None, start:stop], even, x[None, start:stop, None], basis, _pairs(basis))
-            halves.append((y[0], d[0, :, 0]))
-        (y, d), (later, moved) = halves
-        limit = OUTLIER * 1.4826 * max(float(np.median(np.abs(y))), 1e-6)
-        effect = (np.clip(y, -limit, limit) * d).sum() / max((d * d).sum(), 1e-9)
-        found[lead] = float(np.abs(later - effect * moved).mean())
-    return min(found, key=found.__getitem__)
+    """How many days mentions run ahead of sales: the lead whose effects on the categories, learnt before ``cut_at``,
+    leave the least error after it."""
+    counts = (weight > 0).astype(np.float64)
+    member = np.zeros((int(group.max()) + 1, len(sold)))
+    member[group, np.arange(len(sold))] = 1.0
+    mean = (sold * counts).sum(1) / np.maximum(counts.sum(1), 1)
+    number = member @ counts
+    # The common movement of a category, around each series' own level; a day nobody sold is an average one.
+    common = np.divide(member @ ((sold - mean[:, None]) * counts), number, out=np.zeros_like(number), where=number > 0)
+    moves = np.stack([_shifted(values, lead) for lead in LEADS])
+    halves = []
+    for start, stop in ((0, cut_at), (cut_at, len(dates))):
+        basis, _ = np.linalg.qr(calendar(dates[start:stop], short=start > 0))
+        y, x = common[:, start:stop], moves[:, start:stop]
+        y = y - (y @ basis) @ basis.T
+        limit = OUTLIER * 1.4826 * np.maximum(np.median(np.abs(y), axis=1, keepdims=True), 1e-6)
+        halves.append((np.clip(y, -limit, limit), x - (x @ basis) @ basis.T))
+    (y, x), (later, moved) = halves
+    effects = (y @ x.T) / np.maximum((x * x).sum(1), 1e-9)
+    plain = np.maximum(np.abs(later).mean(1), 1e-9)
+    left = [
+        float((np.abs(later - effects[:, lead, None] * moved[lead]).mean(1) / plain).mean())
+        for lead in range(len(moves))
+    ]
+    return LEADS[int(np.argmin(left))]
 
 
 def _shifted(values: np.ndarray, lead: int) -> np.ndarray:
@@ -568,6 +616,8 @@ def _ranges(
         if name == PROMOTION:
             high[:, k] = 1.0
             base[:, k] = columns.own[name][:, -RECENT:].mean(axis=1)
+        elif name == AFTER:
+            high[:, k] = 1.0
         elif name == PRICE:
             net = columns.own[name][hierarchy.aggregates :]
             usual = pd.DataFrame(net.T).rolling(KNOT_DAYS, center=True, min_periods=1).median().to_numpy().T

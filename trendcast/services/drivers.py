@@ -28,9 +28,9 @@ def compute(db: Database, engine: Forecaster, publication: Publication) -> Drive
         return None
     history, bottom = publication.history, engine.bottom.as_of(publication.history)
     first, last = bottom.first_day, bottom.first_day + (history - 1)
-    span = {"first_day": _date(first), "last_day": _date(last)}
-    market = db.frame("driver_market", **span)
-    reports = db.copy_out("driver_weather", **span).to_pandas(date_as_object=False)
+    begin, end = _date(first), _date(last)
+    market = db.frame("driver_market", first_day=begin, last_day=end)
+    reports = db.copy_out("driver_weather", first_day=begin, last_day=end).to_pandas(date_as_object=False)
     around = outside(market, reports, first, history, sorted(set(bottom.series["region"])))
     volume = publication.means[engine.hierarchy.aggregates :].sum(axis=1)
     nodes = expected_promotion(engine.known_at(history))
@@ -77,7 +77,10 @@ def write(
             for k, name in enumerate(names)
         }
         drivers.append(json.dumps({"known": found, "cut": round(float(computed.cut[row]), 6)}, allow_nan=False))
-    shares = np.concatenate([computed.promotion[:, None, :], computed.weather.swapaxes(1, 2)], axis=1)[node]
+    # The last days known are part of the promotions' path: what comes after one depends on them.
+    before = computed.promotion.shape[1] - computed.weather.shape[1]
+    skies = np.pad(computed.weather.swapaxes(1, 2), ((0, 0), (0, 0), (before, 0)))
+    shares = np.concatenate([computed.promotion[:, None, :], skies], axis=1)[node]
     paths = np.round(np.clip(np.nan_to_num(shares), 0, 1) * STEPS).astype(np.uint8)
     table = {
         "run_id": pa.array(np.full(len(ids), run_id)),
