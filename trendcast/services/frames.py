@@ -7,7 +7,7 @@ seasonal_events by ISO day); they survive copies and slices, and a frame without
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -112,19 +112,26 @@ def _names(given: str | Sequence[str] | None) -> list[str]:
     return [] if given is None else [given] if isinstance(given, str) else [str(name) for name in given]
 
 
-def series(df: pd.DataFrame, target_column: str = TARGET) -> pd.Series:
-    """The target by day, in order; InvalidInput when the frame has no dates, the same day twice, or no such numbers."""
+def by_day(df: pd.DataFrame) -> pd.DataFrame:
+    """The frame indexed by day (date_id may also be a column), in order; InvalidInput when it is not of days, or has
+    the same day twice."""
     if "date_id" in df.columns and not isinstance(df.index, pd.DatetimeIndex):
-        df = df.set_index(pd.to_datetime(df["date_id"]))
+        df = df.set_index(pd.DatetimeIndex(pd.to_datetime(df["date_id"]))).drop(columns="date_id")
     if not isinstance(df.index, pd.DatetimeIndex):
         raise InvalidInput("The frame must be indexed by day, as extract_time_series_data gives it.")
+    if df.index.has_duplicates:
+        raise InvalidInput("The frame has the same day more than once: add the rows of a day up first.")
+    return df.sort_index()
+
+
+def series(df: pd.DataFrame, target_column: str = TARGET) -> pd.Series:
+    """The target by day, from its first to its last value; InvalidInput or NotFound when it cannot be used."""
+    df = by_day(df)
     if target_column not in df.columns:
         raise NotFound(f"The frame has no column '{target_column}'.", nearest(target_column, map(str, df.columns)))
     if not pd.api.types.is_numeric_dtype(df[target_column]):
         raise InvalidInput(f"The column '{target_column}' holds no numbers.")
-    found = df[target_column].astype(float).sort_index()
-    if found.index.has_duplicates:
-        raise InvalidInput("The frame has the same day more than once: add the rows of a day up first.")
+    found = df[target_column].astype(float)
     known = found.notna()
     if known.sum() < SHORTEST:
         raise InvalidInput(f"The frame has {int(known.sum())} days with a value; at least {SHORTEST} are needed.")
@@ -175,6 +182,7 @@ def prophet(df: pd.DataFrame, target_column: str = TARGET, days: int = HORIZON) 
     year. The regressor economic_index is the index of ``days`` days before, the newest that is known for the last day
     ahead: no value of the future is made up. Where the target is never negative, neither is the forecast.
     """
+    df = by_day(df)
     y = series(df, target_column)
     table, regressors = _design(df, y, days)
     holidays = _holidays(df, y.index[-1], table["ds"].iloc[-1])
@@ -210,7 +218,7 @@ def _design(df: pd.DataFrame, y: pd.Series, days: int) -> tuple[pd.DataFrame, li
     ahead = pd.date_range(y.index[-1] + pd.Timedelta(1, "D"), periods=days)
     ds = y.index.append(ahead)
     table = pd.DataFrame({"ds": ds.astype("datetime64[ns]")})
-    df = df[~df.index.duplicated()].sort_index().loc[: y.index[-1]]
+    df = df.loc[: y.index[-1]]
     if "promotion_flag" in df:
         past = df["promotion_flag"].astype(float).reindex(y.index).fillna(0.0)
         year = past.iloc[-364:]
@@ -264,6 +272,7 @@ def out_of_sample(
     Each of the past origins lies ``days`` before the next one or the end. The model sees nothing after its origin but
     what is known ahead at the real end too: promotions only where the frame has a plan ahead, events by their rule.
     """
+    df = by_day(df)
     y = series(df, target_column)
     weeks = days // 7
     actual, mean, used = [], [], []
@@ -359,11 +368,43 @@ def whole_weeks(days: pd.DataFrame) -> pd.DataFrame:
 
 
 def anomalies(df: pd.DataFrame, target_column: str = TARGET, threshold: float = 2.5) -> pd.DataFrame:
-    """The days that are out of the ordinary, with the frame's columns and ``expected``, ``anomaly_score`` (a robust z)
-    and ``business_impact`` (HIGH, MEDIUM, LOW)."""
-    raise NotImplementedError
+    """The frame's rows of days that are out of the ordinary, and ``expected``, ``anomaly_score``, ``business_impact``.
 
+    What a day was expected to sell is known the evening before: the same weekdays of the eight weeks before, their
+    drift, and what events and promotions did earlier. The score is the residual in its own robust deviations of the 112
+    days before (never zero); from ``threshold`` on a day is listed. HIGH is above 4 and at least 40 % off, MEDIUM above
+    3 and at least 25 % off; a score is shown within its level's range. A day needs eight days before it, and 28 to be
+    HIGH.
+    """
+    from trendcast.anomalies import expectation, impact, residuals
+    from trendcast.anomalies.scene import Scene
 
-def settings_of(model: Any) -> Mapping[str, Any]:
-    """What a model of `prophet` was fitted with, for people."""
-    return {"target_column": model.target_column, "regressors": list(model.extra_regressors)}
+    df = by_day(df)
+    y = series(df, target_column)
+    if (y < 0).any():
+        raise InvalidInput(f"The column '{target_column}' has values below zero; what is compared here are sales.")
+    daily = y.asfreq("D")
+    events = _events(df["seasonal_events"].dropna()).assign(region="") if "seasonal_events" in df else None
+    promotion = df["promotion_flag"].astype(float).reindex(daily.index) if "promotion_flag" in df else None
+    scene = Scene.of(
+        pd.DataFrame({"level": ["total"], "product_category": [""], "region": [""], "store": [""]}),
+        np.datetime64(daily.index[0], "D"),
+        daily.to_numpy()[None],
+        promotion=None if promotion is None else promotion.to_numpy()[None],
+        events=events,
+    )
+    expected = expectation.expect(scene)
+    rest = residuals.residuals(
+        scene, expected, np.zeros(scene.units.shape, bool), np.arange(expectation.SHORTEST, scene.days)
+    )
+    z = np.abs(rest.z[0])
+    found = np.isfinite(z) & (z >= threshold) & (expected.observed[0] >= expectation.SHORTEST)
+    mean = expected.units[0]
+    off = np.abs(daily.to_numpy() - mean) / np.maximum(mean, 1e-9)
+    high = (z > 4) & (off >= impact.REL_HIGH) & (expected.observed[0] >= expectation.LEARNING)
+    level = np.where(high, "HIGH", np.where((z > 3) & (off >= impact.REL_MEDIUM), "MEDIUM", "LOW"))
+    top = np.array([impact.RANGES[name][1] for name in level])
+    judged = pd.DataFrame(
+        {"expected": mean, "anomaly_score": np.minimum(z, top), "business_impact": level}, index=daily.index
+    )[found]
+    return df.loc[df.index.isin(judged.index)].join(judged)
