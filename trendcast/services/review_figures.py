@@ -27,7 +27,7 @@ NOMINAL = 0.80
 LAGS = (1, 4)
 MOVERS = 8
 CAUSES = {"Level": ("trend",), "Season": ("yearly", "weekly"), "Holidays": ("holidays",), "Promotions": ("promotions",)}
-OTHER = "Other models and adding up"
+OTHER = "Other models"
 
 
 @dataclass(frozen=True)
@@ -153,9 +153,7 @@ def read(db: Database, run: RunInfo, scope: Scope) -> Figures:
                 **{**named, **names},
             )
 
-        counts = {
-            row["level"]: row for row in db.rows("review_levels", connection=connection, run_id=run.id, **named)
-        }
+        counts = {row["level"]: row for row in db.rows("review_levels", connection=connection, run_id=run.id, **named)}
         level, dimension = _lines_of(counts, scope)
         index = series(level)
         if index.empty:
@@ -179,7 +177,9 @@ def read(db: Database, run: RunInfo, scope: Scope) -> Figures:
             if older and wanted
             else []
         )
-    return _compute(run, scope, level, dimension, index, back, ahead, log, covered, metrics, whole, movers, parts, older)
+    return _compute(
+        run, scope, level, dimension, index, back, ahead, log, covered, metrics, whole, movers, parts, older
+    )
 
 
 def _lines_of(counts: dict[str, Any], scope: Scope) -> tuple[str, str]:
@@ -454,8 +454,7 @@ def _lag_error(
         return _from_backtest(lag, metrics)
     naive_error, ours = _naive(lag, published, actual, units)
     series = [
-        _window(published[:, : i + 1], actual[:, : i + 1], 1)
-        for i in range(max(0, len(weeks) - LOG_WEEKS), len(weeks))
+        _window(published[:, : i + 1], actual[:, : i + 1], 1) for i in range(max(0, len(weeks) - LOG_WEEKS), len(weeks))
     ]
     line = [(float(np.abs(f - a).sum() / a.sum()), float((f - a).sum() / a.sum())) for f, a in series if a.sum() > 0]
     return LagError(
@@ -522,12 +521,10 @@ def _movers(again: pd.DataFrame, ids: pd.Series, names: pd.Series) -> list[Mover
     named = used["series_id"].map(dict(zip(ids, names, strict=True)))
     sums = used.groupby(named)[["mean_before", "mean"]].sum()
     order = (sums["mean"] - sums["mean_before"]).abs().sort_values(ascending=False).index[:MOVERS]
-    return [Mover(str(name), *(float(v) for v in sums.loc[name])) for name in order]
+    return [Mover(str(name), float(sums.loc[name, "mean_before"]), float(sums.loc[name, "mean"])) for name in order]
 
 
-def _causes(
-    run: RunInfo, rows: list[Any], older: list[int], ahead: pd.DataFrame
-) -> dict[int, dict[str, float]]:
+def _causes(run: RunInfo, rows: list[Any], older: list[int], ahead: pd.DataFrame) -> dict[int, dict[str, float]]:
     """Per series how each part of the decomposition of the weeks published twice changed between the two runs."""
     from trendcast.store import runs
 
