@@ -183,7 +183,7 @@ def round_order(
         down, up = math.floor(quantity / multiple + 1e-9) * multiple, math.ceil(quantity / multiple - 1e-9) * multiple
         fits = down >= max(smallest, least)
         quantity = down if fits and lot_cost_ratio(down, quantity) <= lot_cost_ratio(up, quantity) else up
-    note = "the supplier's minimum" if smallest > wanted and moq > wanted else ""
+    note = "the quantity is the supplier's minimum" if moq > wanted else ""
     for cap, name in ((max_stock, "the maximum stock"), (shelf_life_demand, "the shelf life")):
         if cap is None or position + quantity <= cap:
             continue
@@ -194,5 +194,5 @@ def round_order(
             quantity, note = smallest, f"the supplier's minimum exceeds {name}"
         else:
             quantity = math.floor(room / multiple + 1e-9) * multiple if multiple > 0 else room
-            note = f"limited by {name}"
+            note = f"the quantity is limited by {name}"
     return Rounded(float(quantity), note)

@@ -25,6 +25,7 @@ WAIT_DAYS = 7  # "without it" means: decided a week later
 EXCESS_DAYS = 7  # of demand beyond the target that are worth a word
 DEAD_DAYS = 180
 DEFAULT_LOT_DAYS = 14
+TARGET_COVER_DAYS = 14  # more than this, or than a lot, beyond the protection interval is excess
 MOST_LOT_DAYS = 182
 LONGEST_DAYS = 364
 MARGIN, HOLDING_RATE = 0.35, 0.25
@@ -297,7 +298,7 @@ def _advise(
     with_order, short_with = _replay(inputs.on_hand, receipts, running, quantity, arrival)
     lost, lost_with = demand.over(short_without, window), demand.over(short_with, window)
     tiny = 1e-9 * max(1.0, position)
-    first_arrival = demand.over(short_without, lead)
+    before = demand.over(short_without, arrival)
     p_without, p_with = float((lost > tiny).mean()), float((lost_with > tiny).mean())
     cover = _cover(running, inputs.on_hand)
     excess, threshold = _excess(running, lead, review, lot_days, position)
@@ -317,7 +318,7 @@ def _advise(
         "order_note": note,
         "p_stockout": p_without,
         "p_stockout_with_order": p_with,
-        "p_stockout_before_arrival": float((first_arrival > tiny).mean()),
+        "p_stockout_before_arrival": float((before > tiny).mean()),
         "lost_units": lost_units,
         "lost_units_with_order": float(lost_with.mean()),
         "lost_money": lost_money,
@@ -339,7 +340,7 @@ def _advise(
         "dead": bool(cover is not None and cover > DEAD_DAYS),
         "stock_ahead": expected_then,
         "gauge": (min(inputs.on_hand, expected_then) - safety) / lot if lot > 0 else None,
-        "order_by_days": wait,
+        "order_by_days": wait,  # below 0: so many days too late already
         "quantity_days": quantity / daily if daily > 0 else None,
     }
     order_by = None if wait is None else inputs.business_date + timedelta(days=act)
@@ -467,8 +468,9 @@ def _cover(running: np.ndarray, on_hand: float) -> float | None:
 def _excess(
     running: np.ndarray, lead: np.ndarray, review: int, lot_days: float, position: float
 ) -> tuple[float, float]:
-    """(units beyond what is needed, what is needed): the 90 % quantile of demand until the order after next."""
-    days = np.minimum(lead + review + math.ceil(lot_days), running.shape[1])
+    """(units beyond what is needed, what is needed): the 90 % quantile of demand until an order arrives and for what a
+    lot lasts after that, at least two weeks."""
+    days = np.minimum(lead + review + max(math.ceil(lot_days), TARGET_COVER_DAYS), running.shape[1])
     enough = demand.quantile(demand.over(running, days), 0.90)
     return max(0.0, position - enough), enough
 
@@ -528,12 +530,14 @@ def sentence(advice: Advice, parameters: Parameters) -> str:
 def _order_sentence(advice: Advice, parameters: Parameters) -> list[str]:
     figures, name = advice.figures, advice.product_category
     if advice.order_quantity <= 0:
-        return [f"{name} needs an order, but {figures['order_note'] or 'nothing is wanted'}."]
+        return [f"{name} needs an order, but {figures['order_note']}."]
     assert advice.order_by is not None
     multiple = parameters.order_multiple
     cases = f" ({wording.fixed(advice.order_quantity / multiple)} cases)" if multiple and multiple > 1 else ""
-    late = advice.status == "order_now" and (figures["order_by_days"] or 0) < 0
-    by = "today" if late else f"by {wording.day(advice.order_by)}"
+    days_late = max(0, -(figures["order_by_days"] or 0))
+    by = f"by {wording.day(advice.order_by)}"
+    if days_late:
+        by = f"now, {days_late} {'day' if days_late == 1 else 'days'} late"
     said = [f"Order {amount(advice.order_quantity)}{cases} of {name} {by}."]
     loss = f"expected loss {wording.units(figures['lost_units'])}"
     if figures["lost_money"] is not None:
@@ -542,20 +546,22 @@ def _order_sentence(advice: Advice, parameters: Parameters) -> list[str]:
         f"Without it: {_chance(figures['p_stockout'])} chance of a stock-out before the next possible arrival, {loss}; "
         f"with it {_chance(figures['p_stockout_with_order'])}."
     )
-    if late and figures["p_stockout_before_arrival"] > 0.5:
-        said.append("Nothing ordered now comes in time for all of it: ask for a quicker delivery.")
+    before = figures["p_stockout_before_arrival"]
+    if before > max(0.5 * figures["p_stockout"], 2 * (1 - figures["target_service"])):
+        sooner = "what is on order" if figures["on_order"] > 0 else "this delivery"
+        said.append(f"Most of that chance lies before it can arrive: ask for {sooner} sooner.")
     if figures["carrying_cost_month_of_order"] is not None:
         said.append(f"Extra carrying cost {wording.money(figures['carrying_cost_month_of_order'])} a month.")
     if figures["order_note"]:
-        said.append(f"The quantity follows {figures['order_note']}.")
+        said.append(f"{figures['order_note'][0].upper()}{figures['order_note'][1:]}.")
     return said
 
 
 def _excess_sentence(advice: Advice, parameters: Parameters) -> list[str]:
     figures = advice.figures
     said = [
-        f"{advice.product_category} has {wording.units(figures['excess_units'])} more than it needs until the order "
-        f"after next{_lasts(figures)}: order nothing{_until(advice)}."
+        f"{advice.product_category} has {wording.units(figures['on_hand'])} on hand{_on_order(figures)}, "
+        f"{wording.short(figures['excess_units'])} more than it needs: order nothing{_until(advice)}."
     ]
     if figures["excess_money"] is not None:
         said.append(
@@ -571,19 +577,19 @@ def _ok_sentence(advice: Advice, parameters: Parameters) -> list[str]:
     figures = advice.figures
     return [
         f"{advice.product_category} needs no order{_until(advice)}: {wording.units(figures['on_hand'])} on hand"
-        f"{_on_order(figures)}{_lasts(figures, ', enough for ')}."
+        f"{_lasts(figures)}{_on_order(figures, ', and ')}."
     ]
 
 
-def _on_order(figures: Mapping[str, Any]) -> str:
-    return f" and {wording.short(figures['on_order'])} on order" if figures["on_order"] > 0 else ""
+def _on_order(figures: Mapping[str, Any], words: str = " and ") -> str:
+    return f"{words}{wording.short(figures['on_order'])} on order" if figures["on_order"] > 0 else ""
 
 
-def _lasts(figures: Mapping[str, Any], words: str = ", with stock for ") -> str:
+def _lasts(figures: Mapping[str, Any]) -> str:
     days = figures["cover_days"]
     if days is None:
         return ", and nothing is expected to sell"
-    return f"{words}{wording.fixed(min(days, 999))}{' or more' if days > 999 else ''} days"
+    return f", enough for {wording.fixed(min(days, 999))}{' or more' if days > 999 else ''} days"
 
 
 def _until(advice: Advice) -> str:

@@ -130,9 +130,21 @@ def refresh(
     except Exception as error:
         db.execute("run_fail", run_id=run_id, error=f"{type(error).__name__}: {error}")
         raise
+    with stages.stage("Telling what came of decisions"):
+        _score_decisions(db, clock, run_id)
     with stages.stage("Thinning old runs"):
         runs.thin(db)
     return {"run_id": run_id, **summary, "seconds": stages.seconds}
+
+
+def _score_decisions(db: Database, clock: Callable[[], datetime], run_id: int) -> None:
+    """Outcomes of decisions whose time has come; the published run stands whatever happens here."""
+    from trendcast.services import decisions, forecast
+
+    try:
+        decisions.score_outcomes(db, clock, forecast.run_info(db, run_id))
+    except Exception:
+        log.exception("The outcomes of decisions could not be told")
 
 
 def coverage_warnings(metrics: pd.DataFrame, levels: Iterable[str]) -> list[str]:
