@@ -386,11 +386,14 @@ def anomalies(df: pd.DataFrame, target_column: str = TARGET, threshold: float = 
     daily = y.asfreq("D")
     events = _events(df["seasonal_events"].dropna()).assign(region="") if "seasonal_events" in df else None
     promotion = df["promotion_flag"].astype(float).reindex(daily.index) if "promotion_flag" in df else None
+    # What an empty shelf sold is judged, and nothing is learnt from it.
+    short = df["stockout_flag"].reindex(daily.index).fillna(False) if "stockout_flag" in df else None
     scene = Scene.of(
         pd.DataFrame({"level": ["total"], "product_category": [""], "region": [""], "store": [""]}),
         np.datetime64(daily.index[0], "D"),
         daily.to_numpy()[None],
         promotion=None if promotion is None else promotion.to_numpy()[None],
+        masked=None if short is None else short.to_numpy(float)[None] > 0,
         events=events,
     )
     expected = expectation.expect(scene)
