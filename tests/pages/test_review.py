@@ -155,14 +155,17 @@ def test_the_summary_has_a_row_per_category_and_a_search(make_retailer, open_pag
     assert "No category has “nobody”" in words(app)
 
 
-def test_money_is_shown_where_the_bar_says_so_and_units_where_there_is_none(make_retailer, open_page):
-    retailer = make_retailer()
-    assert tiles(open_page("review", unit="money"))["Next 12 weeks"] != tiles(open_page("review"))["Next 12 weeks"]
+def test_sales_are_in_the_measure_of_the_bar(retailer, open_page):
+    assert tiles(open_page("review"))["Next 12 weeks"] == "105\u202fk"
+    assert tiles(open_page("review", unit="money"))["Next 12 weeks"] == "262\u202fk"  # at 2.5 a unit
+
+
+def test_without_prices_risks_are_counted_in_units(make_retailer, open_page):
     retailer = make_retailer(money=False)
     app = open_page("review")
     assert not app.exception
     assert not retailer.run_info.has_money
-    assert "708\u202funits" in words(app)  # risks are counted in units
+    assert "708\u202funits" in words(app)
     assert tiles(app)["Inventory value"] == text.NONE
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 
 from trendcast import wording
 from trendcast.services import findings, recommend, review_figures
+from trendcast.services.accuracy import BIAS_LIMIT, BIAS_WEEKS, NEW_DAYS
 from trendcast.services.review_figures import NOMINAL, Figures, LagError, Line, Mover, Scope, Volume
 
 if TYPE_CHECKING:
@@ -29,10 +30,8 @@ MOST_RISKS, MOST_MOVES, MOST_DECISIONS, MOST_LINKED = 20, 6, 8, 40
 STOCK_WEEKS = 13
 # The rules of the exceptions; their sentences below say them.
 WORSE, WORST_SHARE = 1.5, 0.15
-BIAS_WEEKS = 4
 COVERAGE_OFF, COVERAGE_WEEKS = 0.15, 24
 REVISED = 0.20
-NEW_DAYS = 56
 LATE_DAYS = 1
 
 
@@ -481,7 +480,7 @@ def _standing(found: Figures, advised: pd.DataFrame, open_incidents: pd.DataFram
 
 
 def _risks(advised: pd.DataFrame, open_incidents: pd.DataFrame) -> list[Risk]:
-    """Stock-outs, overstock and open anomalies, most money first; what has no price comes after, the urgent first, by units."""
+    """Stock-outs, overstock and open anomalies, most money first; what has no price comes after."""
     risks = [_stock_risk(row) for row in advised.to_dict("records") if row["status"] in _STOCK_KINDS]
     risks += [_anomaly_risk(row) for row in open_incidents.to_dict("records")]
     return sorted(
@@ -604,7 +603,7 @@ def _exceptions(
         of(
             "bias",
             f"were off to one side for {BIAS_WEEKS} weeks",
-            f"The forecast was more than 10 % too high, or too low, {BIAS_WEEKS} weeks in a row.",
+            f"Forecast more than {wording.percent(BIAS_LIMIT)} too high, or too low, {BIAS_WEEKS} weeks in a row.",
             "accuracy",
             biased,
         ),

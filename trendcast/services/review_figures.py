@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from trendcast.errors import NotFound
+from trendcast.services.accuracy import BIAS_LIMIT
 
 if TYPE_CHECKING:
     from trendcast.services.forecast import RunInfo
@@ -433,7 +434,7 @@ def _bias(published: np.ndarray, actual: np.ndarray, weeks: int) -> float | None
     return float((said - sold).sum() / sold.sum()) if sold.sum() > 0 else None
 
 
-def _bias_run(published: np.ndarray, actual: np.ndarray, limit: float = 0.10) -> int:
+def _bias_run(published: np.ndarray, actual: np.ndarray, limit: float = BIAS_LIMIT) -> int:
     """Weeks in a row, up to the newest, whose forecast was off by more than ``limit`` to the same side."""
     with np.errstate(divide="ignore", invalid="ignore"):
         off = (published - actual) / actual
