@@ -44,6 +44,7 @@ JOBS: dict[str, str] = {
     "look": "trendcast.services.looks:look",
     "backtest": "trendcast.services.backtest:backtest",
     "sync": "trendcast.services.sync:sync_now",
+    "detect": "trendcast.services.detect:detect",
 }
 
 # Jobs that take a machine's memory: of each, one is at work at a time.
