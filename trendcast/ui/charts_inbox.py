@@ -206,7 +206,8 @@ def contributions_chart(parts: pd.DataFrame, *, measure: str, dark: bool) -> tup
                 f"{text.short(gap, sign=True)} ({text.percent(share, 0)})" if np.isfinite(share) else text.short(gap)
                 for gap, share in zip(rows["gap"], rows["share"], strict=True)
             ],
-            textposition="auto",
+            textposition="outside",
+            textfont={"size": 12, "color": colours.ink},
             cliponaxis=False,
             customdata=[text.full(gap) for gap in rows["gap"]],
             hovertemplate="%{y}: %{customdata}<extra></extra>",
@@ -222,10 +223,18 @@ def contributions_chart(parts: pd.DataFrame, *, measure: str, dark: bool) -> tup
         zerolinecolor=colours.tag,
         title={"text": measure, "font": {"size": 12, "color": colours.ink}},
         nticks=5,
+        range=_room(parts["gap"]),
     )
     total = float(parts["gap"].sum())
     named = [f"{row.name} {text.short(row.gap, sign=True)}" for row in parts.head(3).itertuples(index=False)]
     return figure, f"Bars that add up to {text.short(total, sign=True)}: {', '.join(named)}."
+
+
+def _room(gaps: pd.Series) -> list[float]:
+    """The axis around zero with room for the words beyond the bars."""
+    low, high = min(0.0, float(gaps.min())), max(0.0, float(gaps.max()))
+    pad = 0.42 * max(high - low, 1e-9)
+    return [low - pad * (low < 0), high + pad * (high > 0)]
 
 
 def comparison_chart(

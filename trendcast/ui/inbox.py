@@ -279,7 +279,7 @@ def listing(view: View, wanted: Asked) -> None:
         on_select="rerun",
         selection_mode=["multi-row", "single-cell"],
         row_height=52,
-        height=min(640, 40 + 52 * len(shown)),
+        height="content" if len(shown) < 12 else 640,
         column_config={
             "Severity": st.column_config.TextColumn(width=96),
             "At risk": st.column_config.TextColumn(width=96, alignment="right"),

@@ -208,23 +208,24 @@ def tiles(view: View) -> None:
         st.metric(
             "Money at risk",
             money(risk),
-            delta=None if wording.missing(tied) else f"{wording.money(float(tied))} tied up in excess",  # type: ignore[arg-type]
+            delta=None if wording.missing(tied) else f"{wording.money(float(tied))} in excess",  # type: ignore[arg-type]
             delta_color="off",
             delta_arrow="off",
             border=True,
             height="stretch",
-            help="Margin expected to be lost in stock-outs before the next possible arrival, if nothing is ordered.",
+            help="Margin expected to be lost in stock-outs before the next possible arrival, if nothing is ordered; "
+            "below it the money that excess stock ties up.",
         )
         year = facts.get("carrying_cost_year")
         st.metric(
             "Stock value",
             money(facts.get("stock_value")),
-            delta=None if wording.missing(year) else f"{wording.money(float(year))} a year to carry",  # type: ignore[arg-type]
+            delta=None if wording.missing(year) else f"{wording.money(float(year))} a year",  # type: ignore[arg-type]
             delta_color="off",
             delta_arrow="off",
             border=True,
             height="stretch",
-            help="Stock on hand at its cost. Assumed, where not given: "
+            help="Stock on hand at its cost; below it what a year of carrying it costs. Assumed, where not given: "
             + (text.listing([text.markdown(v, 120) for v in facts.get("assumed", [])], 6) or "nothing")
             + ".",
         )
@@ -283,14 +284,24 @@ def listing(view: View, frame: pd.DataFrame, chosen: Sequence[str]) -> None:
     shown = table(frame, decisions)
     if (shown["Decision"] == text.NONE).all():
         shown = shown.drop(columns="Decision")
+    with st.container(horizontal=True, vertical_alignment="center", key="stock_start_row"):
+        st.button(
+            "Start at the top",
+            icon=":material/play_arrow:",
+            shortcut="J",
+            on_click=open_item,
+            args=(str(frame["product_category"].iloc[0]),),
+            key="stock_start",
+        )
+        st.caption("What needs a decision comes first, then the most money. A click on a line opens its card.")
     event = st.dataframe(
         _coloured(shown, frame["status"].tolist(), view.dark),
         hide_index=True,
         key=f"stock_rows_{st.session_state.get(_TURN, 0)}",
         on_select="rerun",
-        selection_mode=["single-row", "single-cell"],
+        selection_mode="single-cell",
         row_height=52,
-        height=min(640, 40 + 52 * len(shown)),
+        height="content" if len(shown) < 12 else 640,
         column_config={
             "Status": st.column_config.TextColumn(width=118),
             "Category": st.column_config.TextColumn(width=150),
@@ -320,8 +331,8 @@ def listing(view: View, frame: pd.DataFrame, chosen: Sequence[str]) -> None:
 
 def _picked(event: Any) -> int | None:
     chosen = event.get("selection", {}) if event else {}
-    cells, ticked = chosen.get("cells") or [], chosen.get("rows") or []
-    return int(cells[0][0]) if cells else int(ticked[0]) if ticked else None
+    cells = chosen.get("cells") or []
+    return int(cells[0][0]) if cells else None
 
 
 def _coloured(shown: pd.DataFrame, found: list[str], dark: bool) -> Any:

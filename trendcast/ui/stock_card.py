@@ -51,11 +51,11 @@ def show(view: View, frame: pd.DataFrame, name: str) -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         _gauge(view, row)
+        _assumed(row)
     with right:
         _figures(row)
     _projection(view, row)
     _what_if(view, row)
-    _assumed(row)
     _log(name)
 
 
@@ -87,9 +87,9 @@ def _last_decision(view: View, name: str) -> dict[str, Any] | None:
 
 def _decision(view: View, row: dict[str, Any]) -> None:
     """Accept, change or reject, and what was decided already."""
-    said = st.session_state.get(_SAID)
-    if said:
-        (st.warning if said["trouble"] else st.success)(said["words"], icon=None)
+    trouble = st.session_state.get(_SAID)
+    if trouble:
+        st.warning(trouble, icon=":material/error:")
     before = _last_decision(view, str(row["product_category"]))
     replaces = int(before["id"]) if before else None
     if before:
@@ -168,10 +168,7 @@ def _decide(run_id: int, row: dict[str, Any], decision: str, replaces: int | Non
     reason = str(state.get(f"{key}_{decision}_reason") or "").strip()
     code = state.get(f"{key}_{decision}_code")
     if decision != "accept" and not (code or reason):
-        state[_SAID] = {
-            "trouble": True,
-            "words": "Choose a reason or write one: it is what makes the log worth reading.",
-        }
+        state[_SAID] = "Choose a reason or write one: it is what makes the log worth reading."
         return
     due = state.get(f"{key}_due") if decision == "modify" else _date(row["order_by"])
     value = state.get(f"{key}_value") if decision == "modify" else None
@@ -189,9 +186,9 @@ def _decide(run_id: int, row: dict[str, Any], decision: str, replaces: int | Non
             replaces=replaces,
         )
     except TrendCastError as error:
-        state[_SAID] = {"trouble": True, "words": text.sentence(error)}
+        state[_SAID] = text.sentence(error)
         return
-    state[_SAID] = {"trouble": False, "words": f"{stock.DECIDED[decision]}. It stands in the log below."}
+    state.pop(_SAID, None)
 
 
 def advised(row: dict[str, Any]) -> dict[str, Any]:
