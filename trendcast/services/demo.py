@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
 from typing import TYPE_CHECKING, Any
@@ -65,28 +65,26 @@ def build(
         clear(db)
         demo = Demo(categories, regions, stores, years, end, seed)
         mondays = past_mondays(demo, weeks)
-    shared: dict[str, Any] = {}
-    summary = {"weeks": len(mondays), "incidents": 0, "moves": 0, "decisions": 0}
+    past = _Past(db, demo, clock, token)
     with told.stage("Loading its past", 9) as step:
         since = _now(db)
-        known = mondays[0] - timedelta(days=1) if mondays else demo.last_day
-        summary["rows"] = _load(db, demo, None, known, clock, step)
+        past.known = mondays[0] - timedelta(days=1) if mondays else demo.last_day
+        rows = _load(db, demo, None, past.known, clock, step)
         _write_truth(db, demo)
         step(9)
     if mondays:
-        with told.stage(f"Living through its last {len(mondays)} Mondays", 4 * len(mondays)) as step:
-            for number, monday in enumerate(mondays):
-                if number:
-                    since = _now(db)
-                    _load(db, demo, known, monday - timedelta(days=1), clock)
-                    known = monday - timedelta(days=1)
-                _monday(db, demo, clock, token, number, mondays, shared, summary, lambda n: step(4 * number + n))  # noqa: B023
+        with told.stage(f"Living through its last {len(mondays)} Mondays", len(mondays)) as step:
+            for number, monday in enumerate(mondays, start=1):
+                past.live(number, monday)
                 _backdate(db, since, monday, clock)
+                since = _now(db)
+                step(number)
     with told.stage("Loading the newest days"):
-        if known < demo.last_day:
-            _load(db, demo, known, demo.last_day, clock)
+        if past.known < demo.last_day:
+            rows += _load(db, demo, past.known, demo.last_day, clock)
     result = _look_and_forecast(db, clock, told, token)
-    return {**result, **summary, "seconds": told.seconds, "first_day": demo.first_day, "last_day": demo.last_day}
+    facts = {"first_day": demo.first_day, "last_day": demo.last_day, "rows": rows + past.rows, "weeks": len(mondays)}
+    return {**result, **facts, **past.counts, "seconds": told.seconds}
 
 
 def next_day(db: Database, clock: Clock, progress: Progress, token: str) -> dict[str, Any]:
@@ -135,31 +133,33 @@ def past_mondays(demo: Demo, weeks: int) -> list[date]:
     return [last - timedelta(weeks=back) for back in range(min(weeks, max(room, 0)) - 1, -1, -1)]
 
 
-def _monday(
-    db: Database,
-    demo: Demo,
-    clock: Clock,
-    token: str,
-    number: int,
-    mondays: list[date],
-    shared: dict[str, Any],
-    summary: dict[str, int],
-    step: Callable[[int], None],
-) -> None:
-    """One Monday: detection of the days since the last one, a run, people at work."""
-    from trendcast.services import demo_people
-    from trendcast.services.refresh import refresh
+@dataclass
+class _Past:
+    """Living through Mondays, one after the other."""
 
-    monday, quiet = mondays[number], lambda *_, **__: None
-    step(1)
-    if number:
-        summary["incidents"] += _detect(db, clock)["incidents"]
-    step(2)
-    run_id = refresh(db, clock, quiet, token, members=QUICK, show=False, memory=shared)["run_id"]
-    step(3)
-    summary["moves"] += demo_people.answer(db, clock, demo.anomalies(), monday)
-    summary["decisions"] += demo_people.decide(db, clock, run_id, monday, number)
-    step(4)
+    db: Database
+    demo: Demo
+    clock: Clock
+    token: str
+    known: date = date.min  # the last day loaded
+    rows: int = 0
+    counts: dict[str, int] = field(default_factory=lambda: {"incidents": 0, "moves": 0, "decisions": 0})
+    memory: dict[str, Any] = field(default_factory=dict)  # what the refreshes share
+
+    def live(self, number: int, monday: date) -> None:
+        """One Monday: the week's load, detection, a run, people at work."""
+        from trendcast.services import demo_people
+        from trendcast.services.refresh import refresh
+
+        db, then, sunday = self.db, _then(monday, self.clock), monday - timedelta(days=1)
+        if sunday > self.known:
+            self.rows += _load(db, self.demo, self.known, sunday, self.clock)
+            self.known = sunday
+        if number > 1:  # a first forecast is there to compare with
+            self.counts["incidents"] += _detect(db, then)["incidents"]
+        run_id = refresh(db, then, _silent, self.token, members=QUICK, show=False, memory=self.memory)["run_id"]
+        self.counts["moves"] += demo_people.answer(db, then, self.demo.anomalies(), monday)
+        self.counts["decisions"] += demo_people.decide(db, then, run_id, number)
 
 
 def _look_and_forecast(db: Database, clock: Clock, told: _Told, token: str) -> dict[str, Any]:
@@ -178,7 +178,7 @@ def _detect(db: Database, clock: Clock) -> dict[str, Any]:
         from trendcast.services import detect
     except ImportError:
         return {"incidents": 0}
-    return dict(detect.detect(db, clock, lambda *_, **__: None, None, trigger="ingest"))
+    return dict(detect.detect(db, clock, _silent, None, trigger="ingest"))
 
 
 def _load(
@@ -222,8 +222,18 @@ def _drawn(db: Database, *, one_more: bool = False) -> Demo:
     return Demo(**{**arguments, "end": last, "first": date.fromisoformat(arguments["first"])})
 
 
+def _silent(*_: Any, **__: Any) -> None:
+    return None
+
+
 def _now(db: Database) -> datetime:
     return db.rows("job_now")[0]["now"]
+
+
+def _then(monday: date, clock: Clock) -> Clock:
+    """The clock as it stood on the morning of that Monday."""
+    moment = min(datetime.combine(monday, MORNING, UTC), clock())
+    return lambda: moment
 
 
 def _backdate(db: Database, since: datetime, monday: date, clock: Clock) -> None:

@@ -75,7 +75,7 @@ def _verdict(row: Any, labels: pd.DataFrame) -> tuple[str, str]:
     return _UNFOUND[int(row.incident_id) % len(_UNFOUND)]
 
 
-def decide(db: Database, clock: Clock, run_id: int, monday: date, number: int) -> int:
+def decide(db: Database, clock: Clock, run_id: int, number: int) -> int:
     """The Monday's meeting on its first pieces of advice: most are taken, some changed, deferred or turned down.
     Returns the number of decisions."""
     try:
@@ -93,7 +93,7 @@ def decide(db: Database, clock: Clock, run_id: int, monday: date, number: int) -
             run_id=run_id,
             product_category=row["product_category"],
             decision=said,
-            recommendation=_plain(row),
+            recommendation=row,
             value=changed,
             reason_code=code,
             reason=reason,
@@ -114,18 +114,3 @@ def _choice(turn: int, row: dict[str, Any]) -> tuple[str, float | None, str | No
     if turn % 13 == 6:
         return "defer", None, "waiting", "Looked at again when the promotion's first days are in."
     return "accept", None, None, ""
-
-
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    """The advice as it is kept with the decision: plain values, days as text."""
-    kept: dict[str, Any] = {}
-    for name, value in row.items():
-        if isinstance(value, list | tuple):
-            kept[name] = [str(one) for one in value]
-        elif isinstance(value, str | bool) or value is None:
-            kept[name] = value
-        elif isinstance(value, date | datetime) or pd.api.types.is_datetime64_any_dtype(type(value)):
-            kept[name] = None if pd.isna(value) else str(pd.Timestamp(value).date())
-        else:
-            kept[name] = None if pd.isna(value) else float(value)
-    return kept
