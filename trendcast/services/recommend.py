@@ -21,11 +21,13 @@ from trendcast.errors import NotFound
 from trendcast.inventory import demand, receipts
 from trendcast.inventory import lost_sales as lost
 from trendcast.inventory.recommend import MARGIN, QUANTILE_NAMES, Advice, Inputs, Parameters, recommend_one
-from trendcast.services import money
+from trendcast.services import forecast, money
 from trendcast.services import report as reports
+from trendcast.services.listing import Page
 
 if TYPE_CHECKING:
     from trendcast.forecasting.forecaster import Forecaster, Publication
+    from trendcast.panel import Panel
     from trendcast.services.forecast import RunInfo
     from trendcast.store.engine import Database
 
@@ -129,7 +131,7 @@ def write(db: Database, connection: Any, run_id: int, ids: np.ndarray, node: np.
 
 def lost_units(engine: Forecaster, publication: Publication) -> np.ndarray:
     """Units that stock-outs turned away (B, history) of the bottom series, float32."""
-    bottom, history = engine.bottom, publication.history
+    bottom, history = _bottom(engine, publication), publication.history
     out = bottom.stockout[:, :history]
     result = np.zeros((bottom.n_series, history), np.float32)
     group, _ = pd.factorize(bottom.series["product_category"])
@@ -149,11 +151,17 @@ def lost_units(engine: Forecaster, publication: Publication) -> np.ndarray:
     return result
 
 
+def _bottom(engine: Forecaster, publication: Publication) -> Panel:
+    """The bottom series as they were known at the publication's origin."""
+    bottom = engine.bottom
+    return bottom if publication.history == bottom.history else bottom.as_of(publication.history, engine.reach)
+
+
 class _Categories:
     """The category nodes of a publication, with what the advice needs of them."""
 
     def __init__(self, engine: Forecaster, publication: Publication, lost_bottom: np.ndarray) -> None:
-        hierarchy, bottom = engine.hierarchy, engine.bottom
+        hierarchy, bottom = engine.hierarchy, _bottom(engine, publication)
         named = hierarchy.named()
         nodes = named[named["level"] == "category"]
         self.names = nodes["product_category"].tolist()
@@ -509,6 +517,27 @@ def _advice_frame(rows: Sequence[Any]) -> pd.DataFrame:
     return frame
 
 
+def rows(
+    db: Database,
+    run: RunInfo,
+    index: pd.DataFrame,
+    categories: Sequence[str],
+    statuses: Sequence[str],
+    offset: int,
+    limit: int,
+) -> Page:
+    """The advice as the REST service lists it: plain values, None where not known. NotFound, with the nearest names,
+    for a category nobody sells."""
+    if categories:
+        forecast.resolve(index, forecast.Selection("category", tuple(categories)))
+    frame = advice(db, run.id, categories)
+    if statuses:
+        frame = frame[frame["status"].isin(statuses)]
+    some = frame.iloc[offset : offset + limit].astype(object)
+    some = some.where(some.notna(), None)
+    return Page(len(frame), [{str(name): value for name, value in row.items()} for row in some.to_dict("records")])
+
+
 def projection(db: Database, run_id: int, product_category: str) -> pd.DataFrame:
     """Stock expected at the end of each week: week (Monday), receipts, q025, q10, q50, q90, q975, and ordered_q50, the
     middle with the advised order."""
@@ -555,12 +584,10 @@ def recalculate(db: Database, run: RunInfo, product_category: str, **parameters:
 def summary(db: Database, run_id: int) -> dict[str, Any]:
     """Counts by status, money at stake, stock and its carrying cost, share of category-days out of stock in the last 13
     weeks and in the 13 before, and everything that was assumed (with the number of categories)."""
-    from trendcast.services.forecast import run_info
-
     frame = advice(db, run_id)
     counts = frame["status"].value_counts()
     ordering = frame["status"].isin(["order_now", "order_soon"])
-    outages = db.rows("stock_outages", last_day=run_info(db, run_id).last_day)[0]
+    outages = db.rows("stock_outages", last_day=forecast.run_info(db, run_id).last_day)[0]
     return {
         **{status: int(counts.get(status, 0)) for status in ("order_now", "order_soon", "ok", "excess", "unknown")},
         "money_at_risk": _total(frame.loc[ordering, "lost_money"]),
