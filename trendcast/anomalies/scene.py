@@ -62,6 +62,10 @@ class Scene:
     def dates(self) -> np.ndarray:
         return self.first_day + np.arange(self.days)
 
+    def place(self, day: str) -> int:
+        """The index of a day written as YYYY-MM-DD; it may lie outside."""
+        return int(np.datetime64(day, "D").astype(int) - self.first_day.astype("datetime64[D]").astype(int))
+
     @property
     def special(self) -> np.ndarray:
         """bool (S, T): the day stands under an event or a promotion."""

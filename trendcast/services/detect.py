@@ -114,6 +114,41 @@ def plain_rule(db: Database, run: RunInfo, series_ids: list[int], days: int = 36
     return frame.iloc[-days:].reset_index(drop=True)
 
 
+def plain_check(db: Database, days: int = 30) -> dict[str, Any]:
+    """The customer's rule as written over every series and the last ``days``; nothing is stored."""
+    state = db.rows("detect_state", scope="", as_of=None, back=0, verdicts=0)[0]
+    if state["last_sale"] is None:
+        raise Conflict("There are no sales to check: load data first.")
+    last = np.datetime64(state["last_sale"], "D")
+    first = last - (days + plain_room.WINDOW - 1)
+    rows = [
+        row
+        for row in db.rows("detect_window", first=_date(first), last=state["last_sale"], seen=0)
+        if row["what"] == "sales"
+    ]
+    units = np.full((len(rows), days + plain_room.WINDOW), np.nan)
+    for number, row in enumerate(rows):
+        data = np.frombuffer(row["days"], _RECORD)
+        units[number, data["tag"] >> 4] = data["a"]
+    score, expected, impact = plain_room.plain(units)
+    found = [
+        {
+            "date": str(first + int(day)),
+            "level": state["level"],
+            **{name: rows[number][name] for name in DIMENSIONS},
+            "actual_sales": float(units[number, day]),
+            "expected_sales": float(expected[number, day]),
+            "anomaly_score": float(score[number, day]),
+            "impact": str(impact[number, day]),
+            "kind": "DEMAND",
+            "class": "SPIKE" if units[number, day] > expected[number, day] else "DROP",
+            "member": False,
+        }
+        for number, day in np.argwhere((impact != "") & (np.arange(units.shape[1]) >= plain_room.WINDOW))
+    ]
+    return {"as_of": str(last), "days": days, "n_series": len(rows), "incidents": 0, "anomalies": found}
+
+
 def last_detection(db: Database, scope: str = "") -> Mapping[str, Any] | None:
     """The newest finished detection: id, as_of, data_version, finished, n_series, n_flagged, summary."""
     rows = db.rows("detect_last", scope=scope)
@@ -237,11 +272,11 @@ class _Window:
         for episode in self.episodes:
             rows = _under(scene.series, episode.key)
             if episode.disposition == "new_normal":
-                start = int((episode.start - scene.first_day).astype(int))
+                start = scene.place(str(episode.start))
                 accepted[rows] = np.maximum(accepted[rows], max(start, 1) if start < scene.days else 0)
             elif episode.disposition in OUT_OF_REFERENCE or episode.family == "feed":
                 for day in episode.days:
-                    place = int((np.datetime64(day, "D") - scene.first_day).astype(int))
+                    place = scene.place(day)
                     if 0 <= place < scene.days and (episode.family != "feed" or day not in self.judged_days):
                         masked[rows, place] = True
         return masked, accepted
@@ -253,7 +288,7 @@ class _Window:
             if not episode.stored:
                 continue
             for day in self.judged_days & set(episode.days):
-                place = int((np.datetime64(day, "D") - self.scene.first_day).astype(int))
+                place = self.scene.place(day)
                 if 0 <= place < self.scene.days:
                     sold = self.scene.units[_under(self.scene.series, episode.key), place]
                     found[episode.key, day] = float(np.nansum(sold))
@@ -377,7 +412,7 @@ def _write(
 ) -> None:
     """Everything of the pass by one statement."""
     state = window.state
-    settled = window.scene.dates[-1] - SETTLED
+    settled = window.scene.dates[-1] - np.timedelta64(SETTLED, "D")
     ended = {id(episode) for episode in gone}
     touched = [episode for episode in episodes if episode.touched and episode.group is not None]
     members = incidents.counts(episodes)
@@ -450,7 +485,7 @@ def _headline(episode: Episode) -> str:
 
 def _entry(episode: Episode, window: _Window, note: str | None, status: str, now: datetime) -> dict[str, Any]:
     worst = episode.worst
-    day = int((np.datetime64(worst["day"], "D") - window.scene.first_day).astype(int))
+    day = window.scene.place(worst["day"])
     run = 0.0
     if 0 <= day < window.scene.days:
         run = float(window.forecast_run[_under(window.scene.series, episode.key), day].max(initial=0))
