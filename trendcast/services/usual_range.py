@@ -41,7 +41,7 @@ def _range(history: pd.DataFrame, stored: pd.DataFrame, first: pd.Timestamp, las
     published = stored["mean"].reindex(dates).to_numpy(dtype=float) if len(stored) else np.full(len(dates), np.nan)
     said = history.loc[history["events"] != "", ["date_id", "events"]]
     scene = Scene.of(
-        pd.DataFrame({"level": ["total"]}),
+        pd.DataFrame({"level": ["total"], "product_category": [""], "region": [""], "store": [""]}),
         dates[0].date(),
         units[None],
         forecast=published[None],

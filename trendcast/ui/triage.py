@@ -25,11 +25,11 @@ DONE = {
 }
 # Verdict -> its name and what it does.
 VERDICTS = {
-    "confirmed": ("Confirmed", "It happened, and it was not normal."),
+    "confirmed": ("Confirmed", "It happened, and it was not normal: its days do not count as usual."),
     "expected": ("Expected", "It has a known cause, such as an event nobody had entered. Write which."),
-    "new_normal": ("New normal", "The level has changed for good; it is no longer news."),
-    "false_alarm": ("False alarm", "Nothing was wrong: a day like others."),
-    "data_issue": ("Data issue", "The figures are wrong, not the sales. Write what is to be corrected."),
+    "new_normal": ("New normal", "The level has changed for good: the new one is expected from its first day on."),
+    "false_alarm": ("False alarm", "Nothing was wrong: its days go on counting as usual."),
+    "data_issue": ("Data issue", "The figures are wrong, not the sales: its days do not count as usual. Write why."),
 }
 Chosen = tuple[tuple[int, int | None], ...]  # incidents and the version of each on view
 _SAID, _TURN = "inbox_said", "inbox_turn"
