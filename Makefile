@@ -50,7 +50,7 @@ format: install-dev
 DATA ?= $(or $(TRENDCAST_REAL_DATA),../shared/data)
 
 bench: install-dev
-	@for script in benchmarks/*.py; do \
+	@for script in benchmarks/[a-z]*.py; do \
 		data=""; grep -q '"--data"' "$$script" && data="--data $(DATA)"; \
 		echo "== $$script $$data"; $(VENV_PYTHON) "$$script" $$data || exit 1; \
 	done

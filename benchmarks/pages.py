@@ -9,16 +9,13 @@ users run it, without its job worker. Prints a table in markdown.
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
-from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
@@ -28,11 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import psutil
 
-from trendcast import settings
-from trendcast.demo import generate
-from trendcast.services import jobs
-from trendcast.services.load import load_frames
-from trendcast.store.engine import Database
+from benchmarks import _retailer as retailer
 
 ROOT = Path(__file__).resolve().parents[1]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -42,23 +35,13 @@ CHART = '[data-testid="stPlotlyChart"] .main-svg'
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Time the Forecasts page.")
-    parser.add_argument("--categories", type=int, default=500)
-    parser.add_argument("--regions", type=int, default=5)
-    parser.add_argument("--years", type=int, default=2)
-    args = parser.parse_args()
+    args = retailer.arguments("Time the Forecasts page.", years=2)
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if chromium is None:
         print("Skipped: chromium is not installed (apt-get install chromium).")
         return 0
-    folder = Path(tempfile.mkdtemp(prefix="tc-bench-"))
-    folder.chmod(0o755)
-    os.environ.update(TRENDCAST_HOME=str(folder / "home"), DATABASE_URL="", TRENDCAST_JOBS="off", TZ="UTC")
-    db = Database.open(settings.load(), role="worker")
-    try:
-        load_frames(db, generate(args.categories, args.regions, 0, args.years, date(2026, 9, 30)), source="benchmark")
-        jobs.run_now(db, settings.load(), "refresh", {})
-        names = sorted({row["product_category"] for row in db.rows("series_all")} - {""})[:12]
+    with retailer.published(args) as shop:
+        names = sorted({row["product_category"] for row in shop.db.rows("series_all")} - {""})[:12]
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = int(probe.getsockname()[1])
@@ -73,11 +56,6 @@ def main() -> int:
         finally:
             server.send_signal(signal.SIGINT)
             server.wait(40)
-    finally:
-        db.close()
-        if db.server is not None:
-            db.server.release()
-        shutil.rmtree(folder, ignore_errors=True)
     return 0
 
 

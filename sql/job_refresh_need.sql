@@ -4,4 +4,5 @@ SELECT now() AS now,
        (SELECT max(id) FROM load_batch WHERE status = 'merged' AND rows_new + rows_changed > 0
            AND committed_at <= :due::timestamptz) AS batch_at_due,
        (SELECT max(committed_at) FROM load_batch WHERE status = 'merged' AND table_name = 'sales_daily') AS newest_sales,
-       EXISTS (SELECT FROM job_slot WHERE name = 'refresh' AND state IN ('queued', 'running')) AS open
+       -- The demo retailer and its next day bring their own refresh.
+       EXISTS (SELECT FROM job_slot WHERE name IN ('refresh', 'demo', 'next_day') AND state IN ('queued', 'running')) AS open

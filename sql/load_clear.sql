@@ -1,4 +1,5 @@
--- Empty the database of the demo retailer and of all that was computed or noted about it, but for the batches.
+-- Empty the database of the demo retailer, its truth, and all that was computed or noted about it, but for the batches.
 TRUNCATE sales_daily, market_factors, inventory_daily, events, plan_daily, stores, item_params, purchase_orders,
     fact_history, current_run, run, series, forecast_log, detection_run, incident, anomaly_log, anomaly_event,
-    suppression, outbox, override, scenario, decision, review, sync_day, sync_source CASCADE
+    suppression, outbox, override, scenario, decision, review, sync_day, sync_source CASCADE;
+DROP SCHEMA IF EXISTS demo_truth CASCADE

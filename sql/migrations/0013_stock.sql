@@ -8,10 +8,20 @@ CREATE TABLE stock_advice (
     order_quantity   double precision NOT NULL DEFAULT 0 CHECK (order_quantity >= 0),
     order_by         date,
     sentence         text NOT NULL,
-    tags             text[] NOT NULL DEFAULT '{}',
-    assumed          text[] NOT NULL DEFAULT '{}',  -- inputs nobody gave, named
+    tags             jsonb NOT NULL DEFAULT '[]',   -- texts
+    assumed          jsonb NOT NULL DEFAULT '[]',   -- texts: inputs nobody gave, named
     figures          jsonb NOT NULL,            -- everything the sentence stands on, by the names of inventory.recommend
+    parameters       jsonb NOT NULL,            -- what was given for the category (inventory.recommend.Parameters)
+    inputs           bytea,                     -- what the advice is calculated from (inventory.recommend.Inputs)
     PRIMARY KEY (run_id, product_category)
+);
+
+-- Errors of past forecasts, pooled over the categories, that paths of demand are drawn from: float32, blocks x days.
+CREATE TABLE stock_library (
+    run_id           bigint PRIMARY KEY REFERENCES run ON DELETE CASCADE,
+    days             integer NOT NULL,
+    pool             bytea NOT NULL,
+    pool_weight      bytea NOT NULL
 );
 
 -- Expected stock at the end of each week, without a new order and with the advised one.
@@ -26,5 +36,5 @@ CREATE TABLE stock_projection (
     PRIMARY KEY (run_id, product_category, week)
 );
 
--- Demand that stock-outs turned away, day by day from the run's first day, float32; null: none.
+-- Demand that stock-outs turned away, day by day from the run's first day: float32 units, then money; null: none.
 ALTER TABLE run_series ADD COLUMN lost bytea;

@@ -37,7 +37,7 @@ def test_choose_see_download_and_send_the_link(visit, shop, site, category):
     assert "expected in the 12 weeks from 5 Oct 2026" in page.locator("h4").first.inner_text()
 
     # The downloads hold what the database, the page and the service hold.
-    run = shop.rows("run_current")[0]["id"]
+    run = shop.rows("run_read", run_id=None)[0]["id"]
     index = shop.frame("run_series_index", run_id=run)
     row = index.query("level == 'category_region' and product_category == @category and region == @COMMA").iloc[0]
     weekly = shop.frame("forecast_weekly", run_id=run, series_ids=[int(row["series_id"])])

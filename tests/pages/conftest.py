@@ -12,8 +12,10 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from trendcast.errors import DatabaseAway, NoRun, NotFound
+from trendcast.errors import Conflict, DatabaseAway, InvalidInput, NoRun, NotFound
+from trendcast.services import review
 from trendcast.services.forecast import LEVELS, QUANTILES, RunInfo, Selection, resolve
+from trendcast.services.review_figures import Figures, LagError, Line, Mover, Scope, Volume
 from trendcast.services.runtime import Startup
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +36,441 @@ Z = {
 }
 
 
-class FakeRetailer:
+class Inbox:
+    """The anomaly inbox of the made-up retailer: four incidents. Switches: ``incident_rows``, ``checked``, ``faster``
+    (somebody else has moved everything meanwhile). What was moved is in ``moved``."""
+
+    checked: dt.datetime | None = dt.datetime(2026, 9, 28, 6, 15, tzinfo=dt.UTC)
+    faster = False
+
+    def _made_up_incidents(self, money: bool) -> list[dict[str, Any]]:
+        rows = (
+            (1, "NEW", "HIGH", "DEMAND", "drop", "region", "", "HE", "", 412.0, 1120.0, 21_000.0, -1, 6, "", None),
+            (2, "ACKNOWLEDGED", "HIGH", "SUPPLY", "zero_run", "category", "Clothing", "", "", 0.0, 380.0, 9_100.0, -1,
+             1, "anna", None),
+            (3, "NEW", "MEDIUM", "DATA_QUALITY", "missing", "region", "", "HB,NI", "", np.nan, 900.0, np.nan, 0, 1, "",
+             None),
+            (4, "RESOLVED", "LOW", "DEMAND", "spike", "category_region", "Electronics", "HE", "", 310.0, 200.0, 250.0,
+             1, 1, "ben", "expected"),
+        )  # fmt: skip
+        names = ("incident_id", "status", "impact", "kind", "class", "level", "product_category", "region", "store",
+                 "actual", "expected", "loss", "direction", "members", "owner", "disposition")  # fmt: skip
+        made = []
+        for values in rows:
+            row = dict(zip(names, values, strict=True))
+            day = LAST - dt.timedelta(days=2 * (row["incident_id"] - 1))
+            place = " / ".join(v for v in (row["product_category"], row["region"]) if v)
+            made.append(
+                row
+                | {
+                    "version": 1,
+                    "day": day,
+                    "first_day": day - dt.timedelta(days=1),
+                    "low": 0.85 * row["expected"],
+                    "high": 1.15 * row["expected"],
+                    "score": 4.2,
+                    "loss": row["loss"] if money else np.nan,
+                    "loss_units": abs(row["expected"] - np.nan_to_num(row["actual"])),
+                    "headline": f"{place}: {row['actual']:.0f} sold, {row['expected']:.0f} expected on {day}.",
+                    "cause": "possible stock-out" if row["kind"] == "SUPPLY" else "not explained",
+                    "age_days": row["incident_id"],
+                    "snoozed_until": None,
+                    "created_at": dt.datetime(2026, 9, 28, 6, 15, tzinfo=dt.UTC),
+                }
+            )
+        return made
+
+    def inbox(
+        self,
+        statuses: tuple[str, ...],
+        impacts: tuple[str, ...],
+        kinds: tuple[str, ...],
+        categories: tuple[str, ...],
+        regions: tuple[str, ...],
+        stores: tuple[str, ...],
+        since: dt.date | None,
+    ) -> pd.DataFrame:
+        self._ask()
+        rows = [
+            row
+            for row in self.incident_rows
+            if row["status"] in statuses
+            and (not impacts or row["impact"] in impacts)
+            and (not kinds or row["kind"] in kinds)
+            and (not categories or row["product_category"] in categories)
+            and (not regions or row["region"] in regions)
+            and (since is None or row["day"] >= since)
+        ]
+        columns = list(self._made_up_incidents(True)[0])
+        return pd.DataFrame(rows, columns=columns)
+
+    def inbox_counts(self) -> dict[str, Any]:
+        self._ask()
+        rows = [row for row in self.incident_rows if row["status"] != "RESOLVED"]
+        return {
+            "open": len(rows),
+            "high": sum(row["impact"] == "HIGH" for row in rows),
+            "medium": sum(row["impact"] == "MEDIUM" for row in rows),
+            "low": sum(row["impact"] == "LOW" for row in rows),
+            "new": sum(row["status"] == "NEW" for row in rows),
+            "data_quality": sum(row["kind"] == "DATA_QUALITY" for row in rows),
+            "resolved_7d": len(self.incident_rows) - len(rows),
+            "last_checked": self.checked,
+            "series_checked": 28,
+            "days_checked": 56,
+        }
+
+    def inbox_finding(self) -> str:
+        self._ask()
+        rows = [row for row in self.incident_rows if row["status"] != "RESOLVED"]
+        return f"{rows[0]['headline']} {len(rows)} are open." if rows else "Nothing unusual: 28 series."
+
+    def _incident(self, incident_id: int) -> dict[str, Any]:
+        for row in self.incident_rows:
+            if row["incident_id"] == incident_id:
+                return row
+        raise NotFound(f"There is no incident {incident_id}.")
+
+    def incident(self, incident_id: int) -> dict[str, Any]:
+        self._ask()
+        row = self._incident(incident_id)
+        own = {key: row[key] for key in ("level", "product_category", "region", "store", "impact", "class")}
+        own |= {"score": 4.2, "share": 1.0, "low": row["low"], "high": row["high"]}
+        members = []
+        for day in (row["first_day"], row["day"]):
+            members.append(own | {"day": day, "actual": row["actual"], "expected": row["expected"]})
+            if row["level"] == "region" and row["kind"] == "DEMAND":
+                for category, share in (("Clothing", 0.5), ("Electronics", 0.3)):
+                    part = {key: share * row[key] for key in ("actual", "expected", "low", "high")}
+                    members.append(
+                        own
+                        | part
+                        | {"day": day, "level": "category_region", "product_category": category, "share": share}
+                    )
+        return row | {
+            "anomalies": pd.DataFrame(members),
+            "events": pd.DataFrame(
+                [(row["created_at"], "detector", "opened", None, "NEW", None), *row.get("log", [])],
+                columns=["at", "who", "action", "from_status", "to_status", "note"],
+            ),
+            "similar": pd.DataFrame(
+                [(LAST - dt.timedelta(days=200), "HE: 380 sold, 1,090 expected.", "confirmed", "RESOLVED")],
+                columns=["first_day", "headline", "disposition", "status"],
+            ),
+            "rule": ["The day is 63 % below what was expected of it.", "HIGH, because 21,000 are above 5,000."],
+            "next_step": "Call the shops of the region.",
+        }
+
+    def move(self, incident_id: int, action: str, **how: Any) -> dict[str, Any]:
+        self._ask()
+        row = self._incident(incident_id)
+        self.moved.append((incident_id, action, how))
+        if self.faster:
+            row |= {"status": "RESOLVED", "version": row["version"] + 1}
+            raise Conflict("Anna has resolved this incident meanwhile.")
+        if action == "expected" and not how.get("note"):
+            raise InvalidInput("Write which event it was.")
+        before = row["status"]
+        if action == "undo":
+            row["status"], row["snoozed_until"] = row.get("was", before), None
+        elif action == "snooze":
+            row["snoozed_until"] = how["until"]
+        else:
+            row["was"], row["status"] = before, {"acknowledge": "ACKNOWLEDGED", "reopen": "NEW"}.get(action, "RESOLVED")
+        row["version"] += 1
+        when = dt.datetime(2026, 9, 28, 7, 0, tzinfo=dt.UTC)
+        row["log"] = [*row.get("log", []), (when, how["who"], action, before, row["status"], how.get("note"))]
+        return row
+
+    def marks(self, run: RunInfo, series_ids: list[int]) -> pd.DataFrame:
+        self._ask()
+        days = [pd.Timestamp(LAST - dt.timedelta(days=n)) for n in (1, 20)]
+        return pd.DataFrame(
+            {
+                "date_id": days,
+                "actual": [412.0, 300.0],
+                "expected": [1120.0, 500.0],
+                "impact": ["HIGH", "LOW"],
+                "direction": [-1, -1],
+                "class": ["drop", "drop"],
+                "headline": ["HE: 412 sold, 1,120 expected.", "HE: 300 sold, 500 expected."],
+                "incident_id": [1, 4],
+                "status": ["NEW", "RESOLVED"],
+            }
+        )
+
+    def expected_days(self, run: RunInfo, series_id: int, first: dt.date, last: dt.date) -> pd.DataFrame:
+        self._ask()
+        dates = pd.date_range(first, last)
+        mean = self._mean([series_id], dates)
+        history = self.history_daily(run, [series_id]).set_index("date_id")["units"]
+        return pd.DataFrame(
+            {
+                "date": dates,
+                "actual": history.reindex(dates).to_numpy(),
+                "expected": mean,
+                "low80": 0.9 * mean,
+                "high80": 1.1 * mean,
+                "low95": 0.85 * mean,
+                "high95": 1.15 * mean,
+            }
+        )
+
+    def plain_rule(self, run: RunInfo, series_ids: list[int], days: int) -> pd.DataFrame:
+        self._ask()
+        marked = [pd.Timestamp(LAST - dt.timedelta(days=n)) for n in (1, 5, 9, 300)]
+        return pd.DataFrame(
+            {"date_id": marked, "actual": 1.0, "expected": 2.0, "score": 2.7, "impact": ["MEDIUM"] * 3 + ["LOW"]}
+        )
+
+
+class Stock:
+    """The stock of the made-up retailer. Switches: ``no_stock``. What was decided is in ``decided``."""
+
+    no_stock = False
+
+    def advice(self, run_id: int, categories: tuple[str, ...]) -> pd.DataFrame:
+        self._ask()
+        names = sorted({c for c in self.index["product_category"] if c})
+        kinds = ("order_now", "excess", "ok", "order_soon")
+        money = bool(self.run_info.has_money)
+        rows = []
+        for i, name in enumerate(names):
+            status = "unknown" if self.no_stock else kinds[i % 4]
+            rows.append(
+                {
+                    "product_category": name,
+                    "status": status,
+                    "rank": i + 1,
+                    "money": 1480.0 - i if money and status in ("order_now", "excess", "order_soon") else np.nan,
+                    "order_quantity": 420.0 if status.startswith("order") else 0.0,
+                    "order_by": LAST + dt.timedelta(days=2) if status.startswith("order") else None,
+                    "sentence": f"Order 420 units of {name} by Tue 29 Sep 2026.",
+                    "tags": ["GROWTH"] if i == 0 else [],
+                    "assumed": ["holding cost 25 % of its cost a year"],
+                    "on_hand": np.nan if self.no_stock else 510.0,
+                    "on_order": 120.0,
+                    "stock_ahead": 90.0,
+                    "lot": 400.0,
+                    "lead_time_days": 9.0,
+                    "reorder_point_now": 380.0,
+                    "reorder_point": 450.0,
+                    "safety_stock": 110.0,
+                    "demand_mean": 340.0,
+                    "p_stockout": 0.34,
+                    "p_stockout_with_order": 0.04,
+                    "lost_units": 120.0,
+                    "lost_money": 1480.0 if money else np.nan,
+                    "cover_days": 11.0,
+                    "excess_units": 800.0 if status == "excess" else 0.0,
+                    "excess_money": 1300.0 if money and status == "excess" else np.nan,
+                    "carrying_cost_year": 900.0 if money else np.nan,
+                    "carrying_cost_month_of_order": 38.0 if money else np.nan,
+                    "target_service": 0.95,
+                    "realised_service": 0.94,
+                    "realised_weeks": 26,
+                    "unit_cost": 1.6 if money else np.nan,
+                    "unit_price": 2.5 if money else np.nan,
+                    "margin": 0.9 if money else np.nan,
+                    "stock_value": 816.0 if money else np.nan,
+                    "last_stock_day": None if self.no_stock else LAST,
+                }
+            )
+        frame = pd.DataFrame(rows)
+        return frame[frame["product_category"].isin(categories)] if categories else frame
+
+    def stock_summary(self, run_id: int) -> dict[str, Any]:
+        counts = self.advice(run_id, ())["status"].value_counts()
+        money = bool(self.run_info.has_money)
+        return {
+            **{name: int(counts.get(name, 0)) for name in ("order_now", "order_soon", "excess", "ok", "unknown")},
+            "money_at_risk": 1480.0 if money else np.nan,
+            "excess_money": 1300.0 if money else np.nan,
+            "stock_value": 2448.0 if money else np.nan,
+            "carrying_cost_year": 612.0 if money else np.nan,
+            "stockout_rate_13w": 0.021,
+            "stockout_rate_before": 0.034,
+            "assumed": ["holding cost 25 % of its cost a year"],
+        }
+
+    def stock_finding(self, run_id: int) -> str:
+        self._ask()
+        return "Order one category today: 1.48 k margin is at stake."
+
+    def stock_finding_of(self, run_id: int, category: str) -> str:
+        self._ask()
+        return f"Order 420 units of {category} by Tue 29 Sep 2026. Without it: 34 % chance of a stock-out."
+
+    def projection(self, run_id: int, category: str) -> pd.DataFrame:
+        self._ask()
+        weeks = pd.date_range(LAST + dt.timedelta(days=1), periods=12, freq="7D")
+        middle = np.linspace(480, 0, 12)
+        return pd.DataFrame(
+            {
+                "week": weeks,
+                "receipts": [120.0] + [0.0] * 11,
+                "q025": middle * 0.5,
+                "q10": middle * 0.7,
+                "q50": middle,
+                "q90": middle * 1.3,
+                "q975": middle * 1.5,
+                "ordered_q50": middle + np.where(np.arange(12) >= 2, 420.0, 0.0),
+            }
+        )
+
+    def stock_history(self, run: RunInfo, category: str, days: int) -> pd.DataFrame:
+        self._ask()
+        dates = pd.date_range(end=LAST, periods=days)
+        level = 500 + 300 * np.cos(np.arange(days) / 10)
+        return pd.DataFrame(
+            {
+                "date_id": dates,
+                "stock_level": level,
+                "reorder_point": 380.0,
+                "stockout": level < 205,
+                "receipts": np.where(np.arange(days) % 28 == 0, 400.0, 0.0),
+            }
+        )
+
+    def recalculate(self, run: RunInfo, category: str, changes: dict[str, float]) -> dict[str, Any]:
+        self._ask()
+        row = self.advice(run.id, (category,)).iloc[0].to_dict()
+        service = changes.get("target_service", 0.95)
+        return row | {
+            "target_service": service,
+            "realised_service": service - 0.012,
+            "reorder_point": 450.0 + 1000 * (service - 0.95),
+            "order_quantity": max(420.0, changes.get("moq", 0.0)),
+            "sentence": f"Order {max(420.0, changes.get('moq', 0.0)):.0f} units of {category}.",
+            "parameters": {"moq": None, **changes},
+        }
+
+    def decisions(self, categories: tuple[str, ...], limit: int) -> pd.DataFrame:
+        self._ask()
+        columns = ["id", "decided_at", "run_id", "product_category", "region", "sentence", "decision", "value",
+                   "reason_code", "reason", "owner", "due_on", "status", "outcome", "outcome_money",
+                   "decided_by"]  # fmt: skip
+        rows = [row for row in self.decided if not categories or row["product_category"] in categories]
+        return pd.DataFrame(rows[::-1], columns=columns)
+
+    def decide(self, **decision: Any) -> int:
+        self._ask()
+        number = len(self.decided) + 1
+        kept = {
+            k: decision.get(k) for k in ("run_id", "product_category", "decision", "value", "reason_code", "reason")
+        }
+        when = dt.datetime(2026, 9, 28, 8, number, tzinfo=dt.UTC)
+        self.decisions_asked.append(decision)
+        self.decided.append(
+            kept
+            | {"id": number, "decided_at": when, "region": "", "sentence": decision["recommendation"]["sentence"]}
+            | {
+                "owner": None,
+                "due_on": decision.get("due_on"),
+                "status": "open",
+                "outcome": "",
+                "outcome_money": np.nan,
+            }
+            | {"decided_by": decision["who"]}
+        )
+        return number
+
+
+class Weekly:
+    """The weekly review of the made-up retailer: its figures are made up, the review is put together as the real one
+    is. Switches: ``first_week`` (nothing was published before)."""
+
+    first_week = False
+
+    def review_figures(self, run: RunInfo, scope: Scope) -> Figures:
+        self._ask()
+        level = "category_store" if scope.stores else "category_region" if scope.regions else "category"
+        rows = self.index[self.index["level"] == level]
+        for column, names in (
+            ("product_category", scope.categories),
+            ("region", scope.regions),
+            ("store", scope.stores),
+        ):
+            rows = rows[rows[column].isin(names)] if names else rows
+        sums = rows.groupby("product_category")["recent_units"].sum()
+        lines = tuple(self._line(i, str(name), 84 * float(units)) for i, (name, units) in enumerate(sums.items()))
+        whole = 84 * float(sums.sum())
+        units, money = self._volumes(whole, 1.04)
+        known = not self.first_week
+        line = (0.09, 0.08, 0.085) * 4 if known else ()
+        errors = tuple(
+            LagError(lag, 0.081 + 0.01 * lag, 0.079 if known else None, -0.012, 0.02 if known else None, 0.142,
+                     0.081 + 0.01 * lag, line, line, 12 if known else 0, published=known)
+            for lag in (1, 4)
+        )  # fmt: skip
+        causes = (("Level", 0.03 * whole), ("Season", -0.01 * whole), ("Holidays", 0.0), ("Promotions", 0.0),
+                  ("Other models", -0.01 * whole))  # fmt: skip
+        movers = tuple(Mover(line.name, line.units.published, line.units.now) for line in lines[:8] if known)
+        return Figures(
+            run_id=run.id,
+            level=level,
+            dimension="category",
+            scope=scope,
+            lines=lines,
+            units=units,
+            money=money,
+            errors=errors,
+            value_added=errors[1],
+            first_week=run.last_day + dt.timedelta(days=1),
+            weeks=tuple(whole / 12 * (1 + 0.01 * i) for i in range(25)),
+            whole=Mover("", whole, 1.01 * whole, causes) if known else None,
+            movers=movers,
+            covered=0.823,
+            covered_weeks=45,
+            published_again=12 if known else 0,
+        )
+
+    def _volumes(self, recent: float, change: float) -> tuple[Volume, Volume]:
+        known = not self.first_week
+        units = Volume(recent, recent * change, recent, recent * change if known else None, recent if known else None)
+        price = 2.5 if self.run_info.has_money else None
+        money = Volume(*(None if value is None or price is None else value * price for value in vars(units).values()))
+        return units, money
+
+    def _line(self, i: int, name: str, recent: float) -> Line:
+        units, money = self._volumes(recent, 1 + 0.3 * np.cos(2 * i + 0.1))
+        known = not self.first_week
+        return Line(
+            name=name,
+            units=units,
+            money=money,
+            error=0.08 + 0.01 * (i % 5) if known else None,
+            recent_error=0.4 if i == 1 and known else 0.08 if known else None,
+            earlier_error=0.08 if known else None,
+            bias=0.01 * (i % 3 - 1) if known else None,
+            bias_run=5 if i == 2 else 0,
+            covered=0.8 if known else None,
+            covered_weeks=52 if known else 0,
+            days_observed=1000,
+        )
+
+    def review(self, run: RunInfo, today: dt.date, unit: str, figures: Figures) -> Any:
+        self._ask()
+        scope = figures.scope
+        found = self.inbox(review.OPEN, (), (), scope.categories, scope.regions, scope.stores, None)
+        weeks = np.arange(26)
+        stock = pd.DataFrame(
+            {"weeks_ago": weeks, "days": 7.0, "stockouts": (weeks % 5 == 0) * 1.0, "value": 2400.0 + 10 * weeks}
+        )
+        return review.assemble(
+            run,
+            figures,
+            self.advice(run.id, scope.categories),
+            found,
+            self.decisions(scope.categories, review.MOST_DECISIONS),
+            stock.iloc[:0] if self.no_stock else stock,
+            today=min(today, run.last_day + dt.timedelta(days=1)),
+            unit=unit,
+            quarantined=3,
+        )
+
+
+class FakeRetailer(Inbox, Stock, Weekly):
     """Answers every question of ui.provider.Provider. Switches: ``away``, ``empty``, ``loaded``, ``slot_rows``."""
 
     def __init__(
@@ -47,11 +483,16 @@ class FakeRetailer:
         money: bool = True,
     ) -> None:
         self.away, self.empty, self.loaded, self.starting = False, False, True, Startup()
+        self.demo = False
         self.slot_rows: list[dict[str, Any]] = []
         self.working = True
         self.look_results: dict[tuple[int, int, str], dict[str, Any]] = {}
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.reads = 0
+        self.incident_rows = self._made_up_incidents(money)
+        self.moved: list[tuple[int, str, dict[str, Any]]] = []
+        self.decided: list[dict[str, Any]] = []
+        self.decisions_asked: list[dict[str, Any]] = []
         self.run_info = RunInfo(
             id=7,
             kind="quick",
@@ -91,6 +532,15 @@ class FakeRetailer:
         self.reads += 1
         if self.away:
             raise DatabaseAway("The database cannot be reached.")
+
+    def is_demo(self) -> bool:
+        self._ask()
+        return self.demo
+
+    def truth_daily(self, run: RunInfo, series_ids: list[int]) -> pd.DataFrame:
+        self._ask()
+        days = pd.date_range(FIRST, LAST)
+        return pd.DataFrame({"date_id": days, "demand": 120.0, "expected": 118.0, "lost": 2.0})
 
     def worker_alive(self) -> bool:
         return self.working
@@ -419,7 +869,6 @@ def open_page(make_retailer: Callable[..., FakeRetailer]) -> Callable[..., AppTe
         app = AppTest.from_string("from trendcast.ui import shell\n\nshell.pages().run()", default_timeout=60)
         for key, value in parameters.items():
             app.query_params[key] = value
-        app.run()  # the root leads to the forecasts
-        return app if name == "forecasts" else turn_to(app, name)
+        return app.run() if name == "review" else turn_to(app, name)  # the root leads to the review
 
     return page

@@ -36,7 +36,7 @@ def test_an_empty_database_says_how_to_load(db, on, open_page, page):
 
 def test_the_page_shows_the_run_of_the_database(demo_db, on, open_page):
     on(demo_db.url)
-    run = demo_db.rows("run_current")[0]["id"]
+    run = demo_db.rows("run_read", run_id=None)[0]["id"]
     index = demo_db.frame("run_series_index", run_id=run).query("level == 'category_region'").iloc[0]
     app = open_page(level="category_region", category=index["product_category"], region=index["region"])
     assert not app.exception

@@ -22,8 +22,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from trendcast import __version__, logs, settings
 from trendcast.api import docs, errors, guard, models, policy
 from trendcast.api.cache import Memory
-from trendcast.errors import Conflict
-from trendcast.services import forecast, keys, listing, report, runtime, scorecard
+from trendcast.services import detect, forecast, incidents, keys, listing, recommend, report, runtime, scorecard
 from trendcast.services import health as health_service
 from trendcast.services.forecast import RunInfo, Selection
 from trendcast.services.people import Person
@@ -208,10 +207,74 @@ async def series(wanted: Annotated[models.RowsQuery, Query()]) -> Response:
     return _json(await _work(read))
 
 
-@api.post("/anomalies/detect", responses=_failures(409, 503))
-async def detect() -> Response:
-    """Look for anomalies now. This version has no detector: the answer is 409 and says so."""
-    raise Conflict("This version does not detect anomalies yet, so nothing was checked.")
+@api.get("/recommendations", response_model=models.Recommendations, responses=_failures(404, 409, 422, 503))
+async def recommendations(wanted: Annotated[models.RecommendationsQuery, Query()]) -> Response:
+    """What to order by when, per category, most money first: the advice of the published run."""
+
+    def read() -> models.Recommendations:
+        db, run, index = _current()
+        page = recommend.rows(db, run, index, wanted.category, wanted.status, wanted.offset, wanted.limit)
+        return models.Recommendations.model_validate(
+            {
+                "run": _stamp(run),
+                "finding": recommend.finding(db, run.id),
+                "total": page.total,
+                "offset": wanted.offset,
+                "recommendations": page.rows,
+            }
+        )
+
+    return _json(await _work(read))
+
+
+@api.post("/anomalies/detect", response_model=models.DetectAnswer, responses=_failures(409, 422, 503))
+async def detect_anomalies(wanted: Annotated[models.DetectQuery, Query()]) -> Response:
+    """Check the days that are new or changed. The same data are judged once: a second call gets the first one's
+    answer. `rule=plain` gives the customer's plain rule over the last 30 days instead, and stores nothing."""
+
+    def check() -> models.DetectAnswer:
+        db = runtime.database()
+        if wanted.rule == "plain":
+            found = detect.plain_check(db)
+        else:
+            quiet = lambda *_, **__: None  # noqa: E731
+            found = detect.detect(db, runtime.clock, quiet, None, trigger="api", dry_run=wanted.dry_run)
+        return models.DetectAnswer.model_validate(
+            {
+                **found,
+                "anomalies_detected": len(found["anomalies"]),
+                "checked_at": runtime.clock(),
+                "dry_run": wanted.dry_run,
+                "rule": wanted.rule,
+            }
+        )
+
+    return _json(await _work(check))
+
+
+@api.get("/anomalies", response_model=models.AnomalyRows, responses=_failures(422, 503))
+async def anomaly_rows(wanted: Annotated[models.AnomalyQuery, Query()]) -> Response:
+    """Logged anomalies, the newest day first, each with its incident, headline and next step."""
+
+    def read() -> models.AnomalyRows:
+        db = runtime.database()
+        total, rows = incidents.listed(
+            db,
+            categories=wanted.category,
+            regions=wanted.region,
+            stores=wanted.store,
+            statuses=wanted.status,
+            impacts=wanted.impact,
+            kinds=wanted.kind,
+            since=wanted.since,
+            offset=wanted.offset,
+            limit=wanted.limit,
+        )
+        return models.AnomalyRows.model_validate(
+            {"finding": incidents.finding(db), "total": total, "offset": wanted.offset, "anomalies": rows}
+        )
+
+    return _json(await _work(read))
 
 
 @api.get("/metrics/dashboard", response_model=models.MetricsAnswer, responses=_failures(503))

@@ -194,6 +194,150 @@ class SeriesRows(BaseModel):
     series: list[SeriesRow]
 
 
+StockStatus = Literal["order_now", "order_soon", "ok", "excess", "unknown"]
+
+
+class RecommendationsQuery(Request):
+    """Which stock advice of the current run; a list is a repeated parameter."""
+
+    category: list[Name] = Field(default=[], max_length=1000)
+    status: list[StockStatus] = Field(default=[], max_length=5)
+    offset: int = Field(default=0, ge=0, le=1_000_000_000)
+    limit: int = Field(default=100, ge=1, le=PAGE_ROWS)
+
+
+class Recommendation(BaseModel):
+    """What to do about the stock of one category; null where a figure is not known."""
+
+    product_category: str
+    status: StockStatus
+    rank: int = Field(description="1: most money at stake.")
+    money: float | None = Field(
+        description="At stake: margin expected to be lost without the order; of excess, its carrying cost a year."
+    )
+    order_quantity: float
+    order_by: date | None = Field(description="The last day on which an order keeps the target service.")
+    sentence: str = Field(description="The advice in words, as the dashboard says it.")
+    tags: list[str]
+    assumed: list[str] = Field(description="Inputs that nobody gave, and what was assumed for them.")
+    on_hand: float | None
+    on_order: float | None
+    lead_time_days: float | None
+    reorder_point_now: float | None = Field(description="The retailer's own.")
+    reorder_point: float | None
+    safety_stock: float | None
+    demand_mean: float | None = Field(description="Expected demand until an order after the next review arrives.")
+    p_stockout: float | None = Field(description="Chance of a stock-out when the order is put off for a week.")
+    p_stockout_with_order: float | None
+    lost_units: float | None
+    lost_money: float | None
+    cover_days: float | None
+    excess_units: float | None
+    excess_money: float | None
+    carrying_cost_year: float | None
+    carrying_cost_month_of_order: float | None
+    target_service: float | None
+    realised_service: float | None = Field(description="Share of past weeks in which such a reorder point held.")
+    realised_weeks: int | None
+    unit_cost: float | None
+    unit_price: float | None
+    margin: float | None
+    stock_value: float | None
+    last_stock_day: date | None
+
+
+class Recommendations(BaseModel):
+    success: Literal[True] = True
+    run: RunStamp
+    finding: str = Field(description="What to do first, in words, as the dashboard says it; of all categories.")
+    total: int
+    offset: int
+    recommendations: list[Recommendation] = Field(description="Most money first.")
+
+
+Impact = Literal["HIGH", "MEDIUM", "LOW"]
+Kind = Literal["DEMAND", "SUPPLY", "DATA_QUALITY"]
+Status = Literal["NEW", "ACKNOWLEDGED", "RESOLVED"]
+
+
+class DetectQuery(Request):
+    dry_run: bool = Field(default=False, description="Say what would be found and write nothing.")
+    rule: Literal["trendcast", "plain"] = Field(
+        default="trendcast",
+        description="plain: the customer's rule as written (14 days with the day itself, 2.5), for comparison.",
+    )
+
+
+class Anomaly(_OfDay, _OfSeries):
+    actual_sales: float
+    expected_sales: float | None
+    anomaly_score: float = Field(description="On the customer's scale: 2.5 notable, 3 medium, 4 high.")
+    impact: Impact
+
+
+class DetectedAnomaly(Anomaly):
+    kind: Kind
+    class_: str = Field(alias="class", description="SPIKE, DROP, LEVEL_SHIFT, ZERO_RUN, STOCK_OUT or a feed's fault.")
+    member: bool = Field(description="Part of a wider movement that is listed too.")
+
+
+class DetectAnswer(BaseModel):
+    success: Literal[True] = True
+    anomalies_detected: int
+    anomalies: list[DetectedAnomaly]
+    checked_at: datetime
+    as_of: date = Field(description="The last full day of data.")
+    days: int = Field(description="Days that were judged.")
+    n_series: int
+    incidents: int = Field(description="Incidents that were opened or measured again.")
+    repeated: bool = Field(default=False, description="Nothing was new: this is the answer of the detection before.")
+    dry_run: bool
+    rule: Literal["trendcast", "plain"]
+
+
+class AnomalyQuery(Request):
+    category: list[Name] = Field(default=[], max_length=1000)
+    region: list[Name] = Field(default=[], max_length=1000)
+    store: list[Name] = Field(default=[], max_length=1000)
+    status: list[Status] = []
+    impact: list[Impact] = []
+    kind: list[Kind] = []
+    since: Date | None = Field(default=None, description="Only what was still notable on that day or later.")
+    offset: int = Field(default=0, ge=0, le=1_000_000_000)
+    limit: int = Field(default=500, ge=1, le=PAGE_ROWS)
+
+
+class AnomalyRow(Anomaly):
+    """``date`` is the day the figures are of: the worst of the episode."""
+
+    id: int
+    incident_id: int | None
+    status: Status
+    kind: Kind
+    class_: str = Field(alias="class")
+    direction: int
+    low: float | None
+    high: float | None
+    loss: float | None = Field(description="Money over all days of the episode; null without prices.")
+    loss_units: float | None
+    first_day: date
+    last_day: date
+    cause: str
+    lead: bool = Field(description="The entry its incident is about; the others are its members.")
+    disposition: str | None
+    created_at: datetime
+    headline: str | None
+    next_step: str | None
+
+
+class AnomalyRows(BaseModel):
+    success: Literal[True] = True
+    finding: str
+    total: int
+    offset: int
+    anomalies: list[AnomalyRow]
+
+
 class CategoryAccuracy(BaseModel):
     product_category: str
     avg_accuracy: float = Field(description="Mean of 1 - |actual - forecast| / actual, not below 0.")

@@ -16,7 +16,9 @@ NEEDED: dict[tuple[str, str], str | None] = {
     ("POST", "/forecast"): "viewer",
     ("GET", "/forecast"): "viewer",
     ("GET", "/series"): "viewer",
+    ("GET", "/recommendations"): "viewer",
     ("POST", "/anomalies/detect"): "planner",
+    ("GET", "/anomalies"): "viewer",
     ("GET", "/metrics/dashboard"): "viewer",
 }
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import argparse
 import getpass
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from trendcast.commands.console import emit, progress_bar
+from trendcast.commands.console import Progress, emit, progress_bar
 from trendcast.errors import BatchHeld, InvalidInput
 from trendcast.settings import Settings
+
+if TYPE_CHECKING:
+    from trendcast.services.load import LoadSummary
+    from trendcast.store.engine import Database
 
 HELP = "load sales_daily and the other tables from the files of a folder"
 
@@ -22,20 +28,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
     from trendcast.services.load import load_directory
+
+    def bring(db: Database, on_progress: Progress) -> LoadSummary:
+        return load_directory(
+            db,
+            args.folder,
+            accept=args.accept,
+            day_first=args.day_first,
+            dry_run=args.dry_run,
+            actor=f"command line: {who()}",
+            on_progress=on_progress,
+        )
+
+    return bring_in(args, settings, bring)
+
+
+def bring_in(args: argparse.Namespace, settings: Settings, bring: Callable[[Database, Progress], LoadSummary]) -> int:
+    """What `load` and `sync` have in common: open the database, ``bring`` the data in, tell the outcome."""
     from trendcast.store.engine import Database
 
     db = Database.open(settings, role="worker")
     try:
         with progress_bar(args) as on_progress:
-            summary = load_directory(
-                db,
-                args.folder,
-                accept=args.accept,
-                day_first=args.day_first,
-                dry_run=args.dry_run,
-                actor=f"command line: {who()}",
-                on_progress=on_progress,
-            )
+            summary = bring(db, on_progress)
     finally:
         db.close()
     emit(args, summary.as_dict(), summary_text(summary))
@@ -51,11 +66,8 @@ def who() -> str:
         return "unknown"
 
 
-def summary_text(summary: object) -> str:
+def summary_text(summary: LoadSummary) -> str:
     """The outcome for people, one paragraph per table."""
-    from trendcast.services.load import LoadSummary
-
-    assert isinstance(summary, LoadSummary)
     lines = []
     if summary.replaced_demo:
         lines.append("The demo retailer's data was replaced by yours.")
@@ -83,11 +95,8 @@ def summary_text(summary: object) -> str:
     return "\n".join(lines)
 
 
-def finish(summary: object) -> None:
+def finish(summary: LoadSummary) -> None:
     """Raise what a summary with rejected or held tables means, so that it ends in a sentence and an exit code."""
-    from trendcast.services.load import LoadSummary
-
-    assert isinstance(summary, LoadSummary)
     rejected = [table.reason for table in summary.tables if table.status == "rejected" and table.reason]
     if rejected:
         raise InvalidInput(" ".join(rejected))

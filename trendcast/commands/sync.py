@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
-from trendcast.commands.console import emit, progress_bar
-from trendcast.commands.load import finish, summary_text, who
+from trendcast.commands.console import Progress
+from trendcast.commands.load import bring_in, who
 from trendcast.settings import Settings
+
+if TYPE_CHECKING:
+    from trendcast.services.load import LoadSummary
+    from trendcast.store.engine import Database
 
 HELP = "bring over what is new or changed in your own tables (SOURCE_DATABASE_URL)"
 
@@ -20,21 +25,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
     from trendcast.services.sync import sync
-    from trendcast.store.engine import Database
 
-    db = Database.open(settings, role="worker")
-    try:
-        with progress_bar(args) as on_progress:
-            summary = sync(
-                db,
-                settings,
-                full=not args.quick,
-                accept=args.accept,
-                actor=f"command line: {who()}",
-                on_progress=on_progress,
-            )
-    finally:
-        db.close()
-    emit(args, summary.as_dict(), summary_text(summary))
-    finish(summary)
-    return summary.exit_code
+    def bring(db: Database, on_progress: Progress) -> LoadSummary:
+        return sync(
+            db,
+            settings,
+            full=not args.quick,
+            accept=args.accept,
+            actor=f"command line: {who()}",
+            on_progress=on_progress,
+        )
+
+    return bring_in(args, settings, bring)

@@ -148,6 +148,26 @@ class Forecaster:
             plan_known=self.plan_known,
         )
 
+    def recall(self, memory: dict[str, Any]) -> None:
+        """Take over what members said at earlier origins when ``memory`` was last kept. To be used only while nothing
+        but later days is added: what was known at an origin must still be what was known there. What was kept of
+        other series, another first day or another reach of the plan is forgotten."""
+        if memory.get("of") == self._about():
+            self._said.update({key: told for key, told in memory["said"].items() if key[1] < self.bottom.history})
+
+    def keep(self, memory: dict[str, Any]) -> None:
+        """Note in ``memory`` what members said at origins before this panel's own."""
+        memory["of"] = self._about()
+        memory["said"] = {key: told for key, told in self._said.items() if key[1] < self.bottom.history}
+
+    def _about(self) -> tuple[object, ...]:
+        known: tuple[object, ...] = ()
+        if self.reach is not None:
+            events = min(self.reach.events, self.horizon)
+            known = (self.reach.promotion.tobytes(), self.reach.opening.tobytes(), events)
+        nodes = tuple(self.hierarchy.nodes.itertuples(index=False, name=None))
+        return (self.bottom.first_day, self.horizon, tuple(m.name for m in self.member_table), known, nodes)
+
     def _alive_at(self, history: int) -> Panel:
         """The nodes over the bottom series that had begun by the origin: members learn nothing from the others."""
         then = self.bottom.as_of(history, self.reach)

@@ -122,7 +122,7 @@ def event_columns(panel: Panel) -> tuple[np.ndarray, list[str]]:
 def fit_nodes(panel: Panel, settings: StructuralSettings = TOP) -> StructuralFit:
     """The model of all rows of a panel whose promotions are known or expected on every day, parents before children."""
     rate, weight = rates(panel)
-    rate = _tame(rate)
+    rate = tame(rate)
     columns, names = event_columns(panel)
     place = panel.events.for_regions(panel.series["region"])
     promoted = bool((panel.promotion[:, : panel.history] > 0).any())
@@ -264,7 +264,7 @@ def _median(values: np.ndarray) -> np.ndarray:
     return np.where(count > 0, (low + high) / 2, np.nan)[..., 0]
 
 
-def _tame(rate: np.ndarray) -> np.ndarray:
+def tame(rate: np.ndarray) -> np.ndarray:
     """Rates (S, history) with days beyond belief drawn in: an unmarked closing is a fall without bottom in logs.
 
     The usual level is the median of each 56 days, the middle of three neighbours; beyond ``OUTLIER`` usual deviations

@@ -160,6 +160,10 @@ class Worker:
 def tick(database: Database) -> None:
     """Make the slots that are due by the database's clock. Two tickers at once make them once."""
     now = database.rows("job_now")[0]["now"]
+    unseen = database.rows("detect_need")[0]["newest_sales"]
+    if unseen is not None:
+        # Sales that no detection has seen, however they came: looked at as soon as they are there.
+        job_service.enqueue(database, "detect", {}, unseen)
     due = schedule.last_due(now, schedule.REFRESH_AT, schedule.REFRESH_ZONE)
     need = jobs.refresh_need(database, due)
     if need["open"]:

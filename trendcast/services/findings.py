@@ -38,14 +38,14 @@ def outlook(
         (year_before, "than the same weeks last year") if year_before else (before, "than the weeks before")
     )
     if reference:
-        parts.append(_compared(total / reference - 1, words))
+        parts.append(compared(total / reference - 1, words))
     best = ahead.loc[ahead["mean"].idxmax()]
     if best["mean"] > 1.1 * ahead["mean"].mean():
         parts.append(f"the strongest week begins {best['week']:%-d %b}")
     wape = accuracy.get("wape", {})
     error = wape.get(forecast.COMBINATION) if isinstance(wape, dict) else None
     if error is not None:
-        parts.append(f"weekly forecasts like this were {error:.0%} off over the past year")
+        parts.append(f"weekly forecasts like this were {wording.percent(error)} off over the past year")
     return ", ".join(parts) + "."
 
 
@@ -57,10 +57,11 @@ def _sum(by_day: pd.Series, start: pd.Timestamp, days: int) -> float | None:
     return total if total > 0 else None
 
 
-def _compared(change: float, words: str) -> str:
+def compared(change: float, words: str) -> str:
+    """'4 % more than last year'; ``words`` begin with 'than'."""
     if abs(change) < NOTABLE:
         return "about the same " + words.replace("than", "as", 1)
-    return f"{abs(change):.0%} {'more' if change > 0 else 'less'} {words}"
+    return f"{wording.percent(abs(change))} {'more' if change > 0 else 'less'} {words}"
 
 
 def amount(value: float, unit: str = "units") -> str:

@@ -3,9 +3,8 @@ something."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trendcast.settings import Settings
 
@@ -27,15 +26,3 @@ def prepare(db: Database, settings: Settings) -> int | None:
     if loaded["demo"] or loaded["own"]:
         return None
     return jobs.enqueue(db, "demo", {}, scheduled_for=ONCE)
-
-
-def make_demo(db: Database, clock: Callable[[], datetime], progress: Callable[..., None], token: str) -> dict[str, Any]:
-    """The job behind it: draw the demo retailer and load it. The refresh follows by itself, as after any first load."""
-    from trendcast.demo import generate
-    from trendcast.services.load import DEMO, load_frames
-
-    progress("Making the demo retailer", 0, 1)
-    frames = generate()
-    progress("Making the demo retailer", 1, 1)
-    summary = load_frames(db, frames, source=DEMO, on_progress=progress, clock=clock)
-    return {"rows": sum(table.new for table in summary.tables), "seconds": summary.seconds}

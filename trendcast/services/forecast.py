@@ -65,7 +65,7 @@ class Selection:
 
 def current_run(db: Database) -> RunInfo:
     """The run everybody sees now; NoRun when nothing was published yet."""
-    rows = db.rows("run_current")
+    rows = db.rows("run_read", run_id=None)
     if not rows:
         raise NoRun
     return _run(rows[0])
@@ -73,7 +73,7 @@ def current_run(db: Database) -> RunInfo:
 
 def run_info(db: Database, run_id: int) -> RunInfo:
     """A published run by its id; NotFound when there is none."""
-    rows = db.rows("run_by_id", run_id=run_id)
+    rows = db.rows("run_read", run_id=run_id)
     if not rows:
         raise NotFound(f"There is no published forecast with the number {run_id}.")
     return _run(rows[0])
@@ -184,8 +184,8 @@ def forecast_weekly(db: Database, run_id: int, series_ids: Sequence[int]) -> pd.
 
 def history_daily(db: Database, run: RunInfo, series_ids: Sequence[int]) -> pd.DataFrame:
     """Day by day up to the origin, summed over the series: date_id, units (NaN: nothing recorded), revenue (units at
-    the price of the day, as in services.money; NaN: not known), promotion and open (shares, 0..1), stockout, events
-    (names, '' for none)."""
+    the price of the day, as in services.money; NaN: not known), promotion and open (shares, 0..1), stockout, lost (units
+    that stock-outs turned away), lost_revenue (those in money; NaN: no price), events (names, '' for none)."""
     arrays = _arrays(db, run.id, series_ids)
     total: pd.DataFrame | None = None
     for row in arrays:
@@ -202,6 +202,8 @@ def history_daily(db: Database, run: RunInfo, series_ids: Sequence[int]) -> pd.D
                 "open": total["open"].fillna(0) + one["open"].fillna(0),
                 "promotion": total["promotion"].fillna(0) + one["promotion"].fillna(0),
                 "stockout": total["stockout"] | one["stockout"],
+                "lost": total["lost"] + one["lost"],
+                "lost_revenue": total["lost_revenue"].add(one["lost_revenue"], fill_value=0.0),
             }
         )
     if total is None:
@@ -337,11 +339,13 @@ def _arrays(db: Database, run_id: int, series_ids: Sequence[int]) -> list[dict[s
     from trendcast.store import runs
 
     rows = db.rows("run_series_arrays", run_id=run_id, series_ids=list(series_ids))
-    return [
-        {"days": runs.unpack_history(row["history"]), "parts": row["parts"]}
-        for row in rows
-        if row["history"] is not None
-    ]
+    found = []
+    for row in rows:
+        if row["history"] is not None:
+            days = runs.unpack_history(row["history"])
+            days["lost"], days["lost_revenue"] = runs.unpack_lost(row["lost"], len(days))
+            found.append({"days": days, "parts": row["parts"]})
+    return found
 
 
 def _backtest(db: Database, run_id: int, series_ids: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

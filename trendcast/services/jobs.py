@@ -39,14 +39,16 @@ OnProgress = Callable[..., None]
 # ``function(db, clock, progress, token, **arguments) -> dict``. A new job is one row here.
 JOBS: dict[str, str] = {
     "refresh": "trendcast.services.refresh:refresh",
-    "demo": "trendcast.services.first_start:make_demo",
+    "demo": "trendcast.services.demo:build",
+    "next_day": "trendcast.services.demo:next_day",
     "look": "trendcast.services.looks:look",
     "backtest": "trendcast.services.backtest:backtest",
     "sync": "trendcast.services.sync:sync_now",
+    "detect": "trendcast.services.detect:detect",
 }
 
 # Jobs that take a machine's memory: of each, one is at work at a time.
-ALONE = ("refresh", "backtest", "sync")
+ALONE = ("refresh", "backtest", "sync", "demo", "next_day")
 
 OVER_AND_OVER = datetime(2000, 1, 1, tzinfo=UTC)  # the time of the slot of a job that is done over and over
 

@@ -142,20 +142,25 @@ def load_frames(
     *,
     source: str,
     accept: bool = False,
+    actor: str = "someone",
+    sha256: str | None = None,
     on_progress: Progress = _silent,
     clock: Clock = utc_now,
 ) -> LoadSummary:
     """Load frames by table name with the checks and the merge of files. ``source='demo'`` marks the demo retailer;
-    raises Conflict when that is asked of a database with one's own data."""
+    raises Conflict when that is asked of a database with one's own data. ``sha256``: of what the frames were read
+    from, so that the same again is no work; ``accept`` merges what would be held, in the name of ``actor``."""
     started = time.perf_counter()
     unknown = [name for name in frames if name not in TABLES]
     if unknown:
         raise InvalidInput(f"There is no table {unknown[0]}; the tables are {', '.join(TABLES)}.")
     summary = LoadSummary()
-    loader = Loader(db, accept=accept, clock=clock)
+    loader = Loader(db, accept=accept, actor=actor, clock=clock)
     for name, table in TABLES.items():
         if name in frames:
-            loader.load(table, FrameSource(name, frames[name], table), source, summary, on_progress)
+            rows = FrameSource(name, frames[name], table)
+            rows.sha256 = sha256
+            loader.load(table, rows, source, summary, on_progress)
     summary.seconds = time.perf_counter() - started
     return summary
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -137,34 +137,19 @@ def prophet_look(one: OneSeries, horizon: int) -> dict[str, Any]:
 
     It sees units per open day; its forecast counts for the share of capacity open, and is cut at zero.
     """
-    try:
-        from prophet import Prophet
-    except Exception as error:  # a broken install can raise anything, and must cost only this look
-        raise NotConfigured(f"Stock Prophet cannot be imported here ({type(error).__name__}: {error}).") from error
-
-    logging.getLogger("cmdstanpy").setLevel(logging.ERROR)
-    logging.getLogger("prophet").setLevel(logging.ERROR)
     history, stop = one.history, one.history + horizon
     frame = pd.DataFrame({"ds": one.dates[:stop].astype("datetime64[ns]"), "promotion": one.promotion[:stop]})
     events = one.events[one.events["holiday"].isin(one.events["holiday"][one.events["ds"] <= frame["ds"][history - 1]])]
     promoted = bool(frame["promotion"][:history].nunique() > 1)
-    with _caught() as heard:
-        try:
-            model = Prophet(
-                holidays=events if len(events) else None, interval_width=INTERVAL, uncertainty_samples=DRAWS
-            )
-            if promoted:
-                model.add_regressor("promotion")
-            np.random.seed(0)  # noqa: NPY002  Prophet draws its paths from numpy's global state
-            model.fit(frame[:history].assign(y=one.rate[:history]))
-            said = model.predict(frame)
-        except Exception as error:
-            raise TrendCastError(
-                f"Stock Prophet could not fit this series ({type(error).__name__}: {error})."
-            ) from error
-        finally:
-            if "model" in locals() and model.stan_backend is not None:
-                model.stan_backend.cleanup()
+    with caught() as heard:
+        _, said = stock_prophet(
+            frame[:history].assign(y=one.rate[:history]),
+            frame,
+            events,
+            ["promotion"] if promoted else [],
+            interval_width=INTERVAL,
+            uncertainty_samples=DRAWS,
+        )
     share = one.open[:stop]
     ahead = slice(history, stop)
     parts = {"trend": said["trend"], "weekly": said.get("weekly"), "yearly": said.get("yearly")}
@@ -184,6 +169,40 @@ def prophet_look(one: OneSeries, horizon: int) -> dict[str, Any]:
     }
 
 
+def stock_prophet(
+    history: pd.DataFrame, wanted: pd.DataFrame, holidays: pd.DataFrame, regressors: Sequence[str], **options: Any
+) -> tuple[Any, pd.DataFrame]:
+    """Stock Prophet fitted to ``history`` (ds, y, the regressors) and what it predicts for ``wanted`` (ds, the
+    regressors); the same input gives the same bands. ``holidays``: ds, holiday.
+
+    Raises NotConfigured when Prophet cannot be imported, TrendCastError when it cannot fit.
+    """
+    try:
+        from prophet import Prophet
+    except Exception as error:  # a broken install can raise anything, and must cost only this look
+        raise NotConfigured(f"Stock Prophet cannot be imported here ({type(error).__name__}: {error}).") from error
+    for name in ("cmdstanpy", "prophet"):
+        log = logging.getLogger(name)
+        if not log.handlers:  # without any cmdstanpy sets a level of its own at its first fit
+            log.addHandler(logging.NullHandler())
+        log.setLevel(logging.ERROR)
+    model = None
+    state = np.random.get_state()  # noqa: NPY002  Prophet draws its paths from numpy's global state
+    try:
+        np.random.seed(0)  # noqa: NPY002
+        model = Prophet(holidays=holidays if len(holidays) else None, **options)
+        for name in regressors:
+            model.add_regressor(name)
+        model.fit(history)
+        return model, model.predict(wanted)
+    except Exception as error:
+        raise TrendCastError(f"Stock Prophet could not fit this series ({type(error).__name__}: {error}).") from error
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+        if model is not None and model.stan_backend is not None:
+            model.stan_backend.cleanup()
+
+
 def mstl_look(one: OneSeries, horizon: int) -> dict[str, Any]:
     """statsmodels' MSTL with a week and a year, or STL with a week for less than two years of days.
 
@@ -191,35 +210,21 @@ def mstl_look(one: OneSeries, horizon: int) -> dict[str, Any]:
     last year's wave on the mean of the last 28 days without waves.
     """
     history, stop = one.history, one.history + horizon
-    filled = _same_weekday(one.rate[:history])
-    with _caught() as heard:
-        try:
-            from statsmodels.tsa.seasonal import MSTL, STL
-        except Exception as error:  # as above
-            raise NotConfigured(f"statsmodels cannot be imported here ({type(error).__name__}: {error}).") from error
-        try:
-            if history >= 2 * YEAR + 1:
-                found = MSTL(filled, periods=(7, YEAR)).fit()
-                waves = {"weekly": found.seasonal[:, 0], "yearly": found.seasonal[:, 1]}
-            else:
-                found = STL(filled, period=7).fit()
-                waves = {"weekly": found.seasonal}
-        except Exception as error:
-            raise TrendCastError(f"statsmodels could not decompose this series ({error}).") from error
-    level = float(np.mean((np.asarray(found.trend) + np.asarray(found.resid))[-28:]))
+    with caught() as heard:
+        trend, waves, rest = split(same_weekday(one.rate[:history]))
+    level = float(np.mean((trend + rest)[-28:]))
     mean = np.full(horizon, level)
     for name, wave in waves.items():
         period = 7 if name == "weekly" else YEAR
-        mean += np.asarray(wave)[-period:][np.arange(horizon) % period]
+        mean += wave[-period:][np.arange(horizon) % period]
     share = one.open
-    parts = {"trend": np.asarray(found.trend), **waves, "rest": np.asarray(found.resid)}
+    parts = {"trend": trend, **waves, "rest": rest}
     return {
         "forecast": {
             "dates": _days(one.dates[history:stop]),
             "mean": np.maximum(mean, 0)[: stop - history] * share[history:stop],
         },
-        "parts": {"dates": _days(one.dates[:history])}
-        | {name: np.asarray(part) * share[:history] for name, part in parts.items()},
+        "parts": {"dates": _days(one.dates[:history])} | {name: part * share[:history] for name, part in parts.items()},
         "settings": {
             "periods": [7, YEAR] if len(waves) == 2 else [7],
             "filled_days": int(np.isnan(one.rate[:history]).sum()),
@@ -228,7 +233,26 @@ def mstl_look(one: OneSeries, horizon: int) -> dict[str, Any]:
     }
 
 
-def _same_weekday(rate: np.ndarray) -> np.ndarray:
+def split(filled: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
+    """Trend, waves ('weekly', with two years of days also 'yearly') and rest of days without gaps, as statsmodels has
+    them; they add up. Raises NotConfigured when it cannot be imported, TrendCastError when it cannot decompose."""
+    try:
+        from statsmodels.tsa.seasonal import MSTL, STL
+    except Exception as error:  # as above
+        raise NotConfigured(f"statsmodels cannot be imported here ({type(error).__name__}: {error}).") from error
+    try:
+        if len(filled) >= 2 * YEAR + 1:
+            found = MSTL(filled, periods=(7, YEAR)).fit()
+            waves = {"weekly": found.seasonal[:, 0], "yearly": found.seasonal[:, 1]}
+        else:
+            found = STL(filled, period=7).fit()
+            waves = {"weekly": found.seasonal}
+    except Exception as error:
+        raise TrendCastError(f"statsmodels could not decompose this series ({error}).") from error
+    return np.asarray(found.trend), {name: np.asarray(wave) for name, wave in waves.items()}, np.asarray(found.resid)
+
+
+def same_weekday(rate: np.ndarray) -> np.ndarray:
     """The series without gaps: linear between the same weekdays before and after, the nearest beyond the ends."""
     filled = rate.copy()
     for d in range(7):
@@ -242,7 +266,7 @@ def _same_weekday(rate: np.ndarray) -> np.ndarray:
 
 
 @contextmanager
-def _caught() -> Iterator[list[str]]:
+def caught() -> Iterator[list[str]]:
     """What a library warns of, as sentences kept with the look, instead of on everybody's stderr."""
     heard: list[str] = []
     with warnings.catch_warnings(record=True) as records:

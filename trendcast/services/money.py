@@ -62,6 +62,13 @@ def past(bottom: Panel) -> np.ndarray:
     return np.where(units == 0, 0.0, money).astype(np.float32)
 
 
+def lost(bottom: Panel, units: np.ndarray) -> np.ndarray:
+    """Money of ``units`` (B, history) that were not sold, float32: at the price of the day, else the recent price."""
+    price = bottom.price[:, : units.shape[1]]
+    recent = recent_prices(bottom).astype(np.float32)[:, None]
+    return np.where(units == 0, 0.0, units * np.where(np.isfinite(price), price, recent)).astype(np.float32)
+
+
 def added(money: np.ndarray, summing: Any) -> np.ndarray:
     """Money (B, days) summed for the rows of ``summing`` (S, B); NaN where none of a node's series has any."""
     used = np.unique(summing.indices)  # a few rows ask for a few series

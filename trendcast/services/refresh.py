@@ -71,12 +71,14 @@ def refresh(
     kind: str = "quick",
     members: Sequence[str] = (),
     show: bool = True,
+    memory: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Compute and publish a run; returns its id, seconds by stage and memory.
 
     ``token`` is the lease the caller holds (see trendcast.jobs): without it nothing is published. ``progress(stage,
     done, total)``. ``members``: names of those that speak, all when empty. ``show=False``: the run is kept and logged,
-    but readers go on seeing the one before (the demo retailer's past Mondays). Raises Conflict when nothing is
+    but readers go on seeing the one before (the demo retailer's past Mondays). ``memory``: what refreshes of
+    one process share while only later days are added between them (Forecaster.recall). Raises Conflict when nothing is
     loaded, TrendCastError when the run fails its checks; the run that was shown before stays shown.
     """
     from trendcast.forecasting import forecaster as forecasting
@@ -97,6 +99,8 @@ def refresh(
             members=[member for member in MEMBERS if not members or member.name in members],
             on_progress=lambda stage, done, total: progress("Fitting the models", done, total),
         )
+        if memory is not None:
+            engine.recall(memory)
     run_id = runs.begin(
         db,
         kind=kind,
@@ -113,6 +117,8 @@ def refresh(
             engine.prepare([panel.history])
         with stages.stage("Combining and calibrating"):
             publication = engine.publish(panel.history)
+        if memory is not None:
+            engine.keep(memory)
         with stages.stage("Measuring the accuracy"):
             metrics = all_names(measure(engine, publication), engine.hierarchy.aliases)
         computed = _contributions(db, engine, publication, stages)
@@ -124,9 +130,21 @@ def refresh(
     except Exception as error:
         db.execute("run_fail", run_id=run_id, error=f"{type(error).__name__}: {error}")
         raise
+    with stages.stage("Telling what came of decisions"):
+        _score_decisions(db, clock, run_id)
     with stages.stage("Thinning old runs"):
         runs.thin(db)
     return {"run_id": run_id, **summary, "seconds": stages.seconds}
+
+
+def _score_decisions(db: Database, clock: Callable[[], datetime], run_id: int) -> None:
+    """Outcomes of decisions whose time has come; the published run stands whatever happens here."""
+    from trendcast.services import decisions, forecast
+
+    try:
+        decisions.score_outcomes(db, clock, forecast.run_info(db, run_id))
+    except Exception:
+        log.exception("The outcomes of decisions could not be told")
 
 
 def coverage_warnings(metrics: pd.DataFrame, levels: Iterable[str]) -> list[str]:
@@ -196,7 +214,8 @@ def _write(
     }
     with db.transaction() as connection:
         ids = runs.series_ids(db, connection, named)
-        _write_series(db, connection, run_id, ids, node, panel, publication, engine, price)
+        lost = _lost(computed)
+        _write_series(db, connection, run_id, ids, node, panel, publication, engine, price, lost)
         runs.write_forecast(
             db,
             connection,
@@ -232,6 +251,11 @@ def _write(
     return summary
 
 
+def _lost(computed: dict[str, Any]) -> np.ndarray | None:
+    """Units of the bottom series that stock-outs turned away (B, history), where the stock room has told."""
+    return next((found.lost for found in computed.values() if getattr(found, "lost", None) is not None), None)
+
+
 def _contributions(db: Database, engine: Forecaster, publication: Publication, stages: Stages) -> dict[str, Any]:
     """What each of CONTRIBUTIONS computed, by stage; the exception of one that failed."""
     computed: dict[str, Any] = {}
@@ -255,6 +279,7 @@ def _write_series(
     publication: Publication,
     engine: Forecaster,
     price: np.ndarray,
+    lost: np.ndarray | None,
 ) -> None:
     import pyarrow as pa
 
@@ -268,6 +293,7 @@ def _write_series(
     structural = publication.extras.get("structural", {})
     decompose = structural.get("components")
     bottom_money = money.past(engine.bottom)
+    lost_money = None if lost is None else money.lost(engine.bottom, lost)
     for start in range(0, len(ids), BLOCK):
         block = slice(start, start + BLOCK)
         rows = node[block]
@@ -288,6 +314,11 @@ def _write_series(
             )
             for n, i in enumerate(rows)
         ]
+        turned_away: list[bytes | None] = [None] * len(rows)
+        if lost is not None and lost_money is not None:
+            summing = engine.hierarchy.summing[rows]
+            in_money = money.added(lost_money, summing)
+            turned_away = [runs.pack_lost(*pair) for pair in zip(summing @ lost, in_money, strict=True)]
         weights = [
             json.dumps({name: round(float(w), 4) for name, w in zip(members, publication.weights[i], strict=False)})
             for i in rows
@@ -302,6 +333,7 @@ def _write_series(
             "weights": pa.array(weights),
             "history": runs.hex_rows(histories),
             "parts": runs.hex_rows(parts),
+            "lost": runs.hex_rows(turned_away),
         }
         db.copy_in(connection, "run_series", list(table), pa.table(table))
 

@@ -1,18 +1,20 @@
 """The specification's forecast report of one category, read from the published run.
 
-A report is always of one stored series, so it is read in one transaction and kept in plain arrays: it must answer
-within 50 ms also when nobody has asked for it before.
+A report is always of one stored series, read in one transaction and kept in plain arrays: it must answer within 50 ms
+also when nobody has asked for it before. Reports of many series are read together and composed in the same way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from trendcast import wording
 from trendcast.errors import InvalidInput, NotFound
 from trendcast.services import findings, forecast
 from trendcast.services.forecast import RunInfo, Selection
@@ -44,21 +46,30 @@ def forecast_report(
     """
     if not 1 <= days <= run.horizon:
         raise InvalidInput(f"The published run reaches {run.horizon} days ahead, so {days} days cannot be reported.")
+    from trendcast.services import recommend
+
     level = "category_store" if store else "category_region" if region else "category"
     selection = Selection(level, (product_category,), (region,) if region else (), (store,) if store else ())
     row = forecast.resolve(index, selection).iloc[0]
-    daily, all_weeks, stored, actual, mean = _read(db, run, int(row["series_id"]))
+    number = int(row["series_id"])
+    made = compose(run, row, read(db, run, [number])[number], days)
+    made["business_recommendations"] += recommend.sentences(db, run.id, product_category)
+    return made
+
+
+def compose(run: RunInfo, row: pd.Series, stored: Stored, days: int) -> dict[str, Any]:
+    """The report of one series (a row of the run's index) ``days`` ahead, from what is stored of it."""
     last = run.last_day + timedelta(days=days)
-    daily = [day for day in daily if day["date"] <= last]
-    weekly = [week for week in all_weeks if week["week"] + timedelta(days=6) <= last]
+    daily = [day for day in stored.daily if day["date"] <= last]
+    weekly = [week for week in stored.weekly if week["week"] + timedelta(days=6) <= last]
     weeks = max(1, days // 7)
-    accuracy = errors(actual[:, :weeks], mean[:, :weeks])
-    units = stored["units"]
+    accuracy = errors(stored.actual[:, :weeks], stored.mean[:, :weeks])
+    units = stored.units
     peak, trough = _extremes(daily, weekly)
     return {
-        "product_category": product_category,
-        "region": region,
-        "store": store,
+        "product_category": row["product_category"],
+        "region": row["region"] or None,
+        "store": row["store"] or None,
         "forecast_horizon": _span(days),
         "mae": accuracy["mae"],
         "mape": _percent(accuracy["mape"]),
@@ -66,14 +77,25 @@ def forecast_report(
         "avg_weekly_forecast": 7 * float(np.mean([day["mean"] for day in daily])),
         "seasonal_peak": peak.isoformat(),
         "seasonal_trough": trough.isoformat(),
-        "business_recommendations": recommendations(
-            days, whole_weeks(units, run.first_day), _band_width(weekly or daily), _trend(run, stored["parts"], days)
-        ),
-        "finding": _finding(row, run, all_weeks, units, errors(actual, mean)["wape"]),
+        "business_recommendations": tagged_sentences(run, stored, days),
+        "finding": _finding(row, run, stored.weekly, units, errors(stored.actual, stored.mean)["wape"]),
         "forecast_days": days,
         "daily": daily,
         "weekly": weekly,
     }
+
+
+def tagged_sentences(run: RunInfo, stored: Stored, days: int) -> list[str]:
+    """`recommendations` of one stored series."""
+    last = run.last_day + timedelta(days=days)
+    weekly = [week for week in stored.weekly if week["week"] + timedelta(days=6) <= last]
+    width = _band_width(weekly or [day for day in stored.daily if day["date"] <= last])
+    return recommendations(days, whole_weeks(stored.units, run.first_day), width, trend_of(run, stored, days))
+
+
+def trend_of(run: RunInfo, stored: Stored, days: int) -> float | None:
+    """The relative change of the trend of one stored series over the next ``days``; None where it is not known."""
+    return _trend(run, stored.parts, days)
 
 
 def errors(actual: np.ndarray, mean: np.ndarray) -> dict[str, float | None]:
@@ -98,23 +120,22 @@ def recommendations(days: int, history: np.ndarray, width: float | None, trend: 
     over the horizon; None where it is not known.
     """
     said = []
+    percent, span = wording.percent, _span(days)
     if trend is not None and trend > TREND:
-        said.append(
-            f"GROWTH: the trend rises by {trend:.0%} over the next {_span(days)}; check that supply can follow."
-        )
+        said.append(f"GROWTH: the trend rises by {percent(trend)} over the next {span}; check that supply can follow.")
     if trend is not None and trend < -TREND:
-        said.append(f"DECLINE: the trend falls by {-trend:.0%} over the next {_span(days)}; check what is on order.")
+        said.append(f"DECLINE: the trend falls by {percent(-trend)} over the next {span}; check what is on order.")
     recent = history[-VOLATILITY_WEEKS:]
     deviation = recent.std(ddof=1) / recent.mean() if len(recent) >= FEWEST_WEEKS and recent.mean() > 0 else 0.0
     if deviation > VOLATILITY:
         said.append(
-            f"HIGH VOLATILITY: sales of the last {len(recent)} weeks deviate by {deviation:.0%} of their mean; review "
-            "stock every week."
+            f"HIGH VOLATILITY: sales of the last {len(recent)} weeks deviate by {percent(deviation)} of their mean; "
+            "review stock every week."
         )
     if width is not None and width > UNCERTAINTY:
         said.append(
-            f"HIGH UNCERTAINTY: the 80 % band is {width:.0%} as wide as the forecast is high; plan with the band, not "
-            "with its middle."
+            f"HIGH UNCERTAINTY: the {percent(0.8)} band is {percent(width)} as wide as the forecast is high; plan with "
+            "the band, not with its middle."
         )
     return said
 
@@ -127,33 +148,56 @@ def whole_weeks(units: np.ndarray, first_day: date) -> np.ndarray:
     return weeks[np.isfinite(weeks)]
 
 
-def _read(
-    db: Database, run: RunInfo, series_id: int
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, Any], np.ndarray, np.ndarray]:
-    """(days, weeks, stored arrays, backtest's actual and mean (origins, weeks)) of one series, from one transaction."""
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """What a run keeps of one series: forecast rows by day and by whole week (date or week, mean, quantiles), ``units``
+    by day from the run's first day, the packed decomposition, and the backtest's weekly ``actual`` and ``mean``
+    (origins, weeks)."""
+
+    daily: list[dict[str, Any]]
+    weekly: list[dict[str, Any]]
+    units: np.ndarray
+    parts: bytes | None
+    actual: np.ndarray
+    mean: np.ndarray
+
+
+def read(db: Database, run: RunInfo, series_ids: Sequence[int]) -> dict[int, Stored]:
+    """What the run keeps of these series, from one transaction; NotFound when its days were thinned."""
     from trendcast.store import runs
 
-    wanted = {"run_id": run.id, "series_ids": [series_id]}
+    wanted = {"run_id": run.id, "series_ids": list(series_ids)}
     with db.read() as connection:
-        daily = db.rows("forecast_daily", connection=connection, **wanted)
-        weekly = db.rows("forecast_weekly", connection=connection, **wanted)
-        arrays = db.rows("run_series_arrays", connection=connection, **wanted)
-        backtest = db.rows("run_backtest", connection=connection, **wanted)
-    if not daily:
-        raise NotFound("The daily figures of this forecast are no longer kept: a newer one has been published.")
-    history = arrays[0]["history"] if arrays else None
-    days = (run.last_day - run.first_day).days + 1
-    units = np.full(days, np.nan) if history is None else runs.unpack_history(history)["units"].to_numpy()[:days]
-    stored = {"units": units, "parts": arrays[0]["parts"] if arrays else None}
-    weeks = run.horizon // 7
-    empty = np.empty((0, weeks))
-    return (
-        [{"date": row["date_id"], **{name: row[name] for name in NUMBERS}} for row in daily],
-        [{"week": row["week"], **{name: row[name] for name in NUMBERS}} for row in weekly],
-        stored,
-        runs.unpack_floats(backtest[0]["actual"], weeks) if backtest else empty,
-        runs.unpack_floats(backtest[0]["mean"], weeks) if backtest else empty,
-    )
+        found = {
+            name: db.rows(name, connection=connection, **wanted)
+            for name in ("forecast_daily", "forecast_weekly", "run_series_arrays", "run_backtest")
+        }
+    days: dict[int, list[dict[str, Any]]] = {number: [] for number in series_ids}
+    whole: dict[int, list[dict[str, Any]]] = {number: [] for number in series_ids}
+    for row in found["forecast_daily"]:
+        days[row["series_id"]].append({"date": row["date_id"], **{name: row[name] for name in NUMBERS}})
+    for row in found["forecast_weekly"]:
+        whole[row["series_id"]].append({"week": row["week"], **{name: row[name] for name in NUMBERS}})
+    arrays = {row["series_id"]: row for row in found["run_series_arrays"]}
+    backtest = {row["series_id"]: row for row in found["run_backtest"]}
+    length, weeks = (run.last_day - run.first_day).days + 1, run.horizon // 7
+    stored = {}
+    for number in series_ids:
+        if not days[number]:
+            raise NotFound("The daily figures of this forecast are no longer kept: a newer one has been published.")
+        kept, past = arrays.get(number), backtest.get(number)
+        history = kept["history"] if kept else None
+        stored[number] = Stored(
+            daily=days[number],
+            weekly=whole[number],
+            units=np.full(length, np.nan)
+            if history is None
+            else runs.unpack_history(history)["units"].to_numpy()[:length],
+            parts=kept["parts"] if kept else None,
+            actual=runs.unpack_floats(past["actual"], weeks) if past else np.empty((0, weeks)),
+            mean=runs.unpack_floats(past["mean"], weeks) if past else np.empty((0, weeks)),
+        )
+    return stored
 
 
 def _extremes(daily: list[dict[str, Any]], weekly: list[dict[str, Any]]) -> tuple[date, date]:

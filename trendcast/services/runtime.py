@@ -128,6 +128,17 @@ class Runtime:
             future.set_result(database)
 
 
+def open_database(connection_string: str | None = None) -> Database:
+    """A Database of one's own, for a notebook or script; without a connection string the one that the settings name
+    (DATABASE_URL, else the embedded server). The caller closes it."""
+    from trendcast.store.engine import Database
+
+    chosen = settings_table.load()
+    if connection_string:
+        chosen = Settings({**chosen.values, "database_url": connection_string})
+    return Database.open(chosen, role="worker")
+
+
 def _open(settings: Settings) -> Database:
     from trendcast.store.engine import Database
 

@@ -301,7 +301,7 @@ class CsvSource:
 
     def _named(self, parsed: pa.Table) -> pa.Table:
         columns = {name: parsed.column(place) for name, place in self._places.items()}
-        if self.table.attributes is not None:
+        if self.table.attributes is not None and self.ignored:
             columns[self.table.attributes] = _attributes(
                 {header: parsed.column(self._header.index(header)) for header in self._header if header in self.ignored}
             )
@@ -406,13 +406,9 @@ class ParquetSource:
             while (batch := self._next(batches)) is not None:
                 part = pa.Table.from_batches([batch])
                 rows = part.select(list(self._found.values())).rename_columns(list(self._found))
-                if self.table.attributes is not None:
-                    rows = rows.append_column(
-                        self.table.attributes,
-                        _attributes({name: part.column(name) for name in free})
-                        if free
-                        else pa.array(["{}"] * part.num_rows),
-                    )
+                if free and self.table.attributes is not None:
+                    texts = _attributes({name: part.column(name) for name in free})
+                    rows = rows.append_column(self.table.attributes, texts)
                 numbers = np.arange(position + 1, position + rows.num_rows + 1)
                 position += rows.num_rows
                 yield Chunk(rows, numbers, _raw_rows(rows), [], position)
@@ -446,10 +442,9 @@ class FrameSource:
         for start in range(0, self.size, CHUNK_ROWS):
             part = self._frame.iloc[start : start + CHUNK_ROWS]
             rows = pa.table({column: _from_pandas(part[header], column) for column, header in self._found.items()})
-            if self.table.attributes is not None:
+            if self.table.attributes is not None and self.ignored:
                 free = {name: pa.chunked_array([pa.Array.from_pandas(part[name])]) for name in self.ignored}
-                texts = _attributes(free) if free else pa.array(["{}"] * len(part))
-                rows = rows.append_column(self.table.attributes, texts)
+                rows = rows.append_column(self.table.attributes, _attributes(free))
             numbers = np.arange(start + 1, start + len(part) + 1)
             yield Chunk(rows, numbers, _raw_rows(rows), [], start + len(part))
 

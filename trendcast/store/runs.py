@@ -191,6 +191,23 @@ def unpack_history(raw: bytes | memoryview) -> pd.DataFrame:
     )
 
 
+def pack_lost(units: np.ndarray, revenue: np.ndarray) -> bytes | None:
+    """One series' demand that stock-outs turned away, day by day: float32 units, then money; None: none."""
+    if not (units > 0).any():
+        return None
+    return b"".join(values.astype("<f4").tobytes() for values in (units, revenue))
+
+
+def unpack_lost(raw: bytes | memoryview | None, days: int) -> tuple[np.ndarray, np.ndarray]:
+    """Units and money (days,) of pack_lost: zeros beyond what was kept, and everywhere for None."""
+    units, revenue = np.zeros(days), np.zeros(days)
+    if raw is not None:
+        kept = np.frombuffer(bytes(raw), "<f4").reshape(2, -1)
+        known = min(days, kept.shape[1])
+        units[:known], revenue[:known] = kept[:, :known]
+    return units, revenue
+
+
 def pack_parts(parts: np.ndarray) -> bytes:
     """One series' decomposition (P, days): per part its largest value as float64, then all days in 16 bits of it. What
     the rounding leaves (3e-5 of the largest value) is part of the rest, so the parts still add up exactly."""

@@ -13,6 +13,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from trendcast import wording
 from trendcast.ui import text
 
 CONFIG = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
@@ -95,7 +96,7 @@ def forecast_chart(
     backtest, shown beside the bands they belong to.
     """
     colours = palette(dark)
-    measure = text.UNITS[unit]
+    measure = text.measure_inline(unit)
     per = "week" if grain == "week" else "day"
     table = table.reset_index(drop=True)
     dates = table["date"]
@@ -176,11 +177,11 @@ def forecast_chart(
             row=2,
             col=1,
         )
-    _layout(figure, colours, f"{measure} per {per}", 400 + 26 * len(lanes), lanes)
+    _layout(figure, colours, text.axis(unit, per), 400 + 26 * len(lanes), lanes)
     if ahead.any() and last_day is not None:
         _forecast_start(figure, pd.Timestamp(last_day), table, grain, colours)
     _band_labels(figure, table, colours)
-    return figure, _describe(table, measure.lower(), per)
+    return figure, _describe(table, measure, per)
 
 
 def _joined(table: pd.DataFrame) -> pd.DataFrame:
@@ -326,6 +327,7 @@ def _forecast_hover(joined: pd.DataFrame, grain: str) -> list[str]:
 
 def _layout(figure: go.Figure, colours: Palette, title: str, height: int, lanes: list) -> None:
     figure.update_layout(
+        separators=wording.separators(),
         height=height,
         margin={"l": 8, "r": 34, "t": 8, "b": 8},
         hovermode="x unified",
@@ -505,6 +507,7 @@ def decomposition_chart(
             )
             sizes.append(f"{COMPONENTS[name].lower()} up to {text.short(values.abs().max())}")
     figure.update_layout(
+        separators=wording.separators(),
         height=64 + 92 * len(names),
         margin={"l": 8, "r": 12, "t": 26, "b": 8},
         hovermode="x unified",
@@ -533,7 +536,7 @@ def decomposition_chart(
         hoverformat="Week of %a %-d %b %Y (W%V)" if grain == "week" else "%a %-d %b %Y",
     )
     figure.update_annotations(x=0, xanchor="left", font={"size": 12, "color": colours.ink})
-    measure = text.UNITS[unit].lower()
+    measure = text.measure_inline(unit)
     return figure, f"Small charts of the parts of the {measure} per {grain}: trend; " + "; ".join(sizes) + "."
 
 
@@ -592,7 +595,7 @@ def look_chart(
         )
         words.append(label)
     per = "week" if grain == "week" else "day"
-    _layout(figure, colours, f"{text.UNITS[unit]} per {per}", 340, [])
+    _layout(figure, colours, text.axis(unit, per), 340, [])
     return (
         figure,
         f"Line chart of our forecast beside {text.listing(words)}." if words else "Line chart of our forecast.",

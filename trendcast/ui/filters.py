@@ -234,6 +234,19 @@ def title(filters: Filters) -> str:
     return category or place or "All sales"
 
 
+def narrowed(filters: Filters, query: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    """The URL parameters of a link: these filters, with the names ``query`` has in place of theirs, and what else it
+    has."""
+    given: dict[str, list[str]] = {}
+    for name, value in query:
+        given.setdefault(name, []).append(value)
+    params = to_params(filters) | given
+    if any(name in given for name in LISTS):
+        level = implied_level({name: tuple(params.get(name, ())) for name in LISTS})
+        params["level"] = [level]
+    return params
+
+
 # --- widgets ---------------------------------------------------------------------------------------------------------
 
 _KEY = "filter_{}".format
@@ -259,6 +272,13 @@ def from_session(run: Any, catalogue: reads.Catalogue, as_of: dt.date | None) ->
     _to_widgets(fitted, run)
     st.session_state["filters_last"] = fitted
     return fitted, list(st.session_state.get(_SAID, ()))
+
+
+def arrive() -> None:
+    """Another page was opened: what its URL says counts, also where it was on view before; pages with filters of their
+    own keep theirs under a name that ends like ours."""
+    for name in [key for key in st.session_state if str(key).endswith("_written")]:
+        st.session_state[name] = []
 
 
 def _from_widgets(run: Any) -> Filters:
@@ -353,7 +373,7 @@ def draw(filters: Filters, catalogue: reads.Catalogue, run: Any, days: Sequence[
                 persist_state="session",
                 max_selections=MOST_NAMES,
                 select_all=False,
-                placeholder=f"All {len(options):,} {many}" if len(options) > 1 else f"All {many}",
+                placeholder=f"All {text.full(len(options))} {many}" if len(options) > 1 else f"All {many}",
                 format_func=text.plain,
             )
     earliest, _, latest = bounds(run)

@@ -119,6 +119,16 @@ class LiveProvider:
 
         return dict(jobs.slot(self.db, slot_id))
 
+    def is_demo(self) -> bool:
+        from trendcast.services import demo
+
+        return demo.is_demo(self.db)
+
+    def truth_daily(self, run: Any, series_ids: list[int]) -> pd.DataFrame:
+        from trendcast.services import demo
+
+        return demo.truth_daily(self.db, run, series_ids)
+
     def worker_alive(self) -> bool:
         from trendcast.services import health
 
@@ -143,6 +153,123 @@ class LiveProvider:
         from trendcast.services import overview
 
         return overview.runs(self.db, limit)
+
+    # --- the anomaly inbox ---
+
+    def inbox(
+        self,
+        statuses: tuple[str, ...],
+        impacts: tuple[str, ...],
+        kinds: tuple[str, ...],
+        categories: tuple[str, ...],
+        regions: tuple[str, ...],
+        stores: tuple[str, ...],
+        since: dt.date | None,
+    ) -> pd.DataFrame:
+        from trendcast.services import incidents
+
+        return incidents.inbox(
+            self.db,
+            statuses=statuses,
+            impacts=impacts,
+            kinds=kinds,
+            categories=categories,
+            regions=regions,
+            stores=stores,
+            since=since,
+        )
+
+    def inbox_counts(self) -> dict[str, Any]:
+        from trendcast.services import incidents
+
+        return incidents.counts(self.db)
+
+    def inbox_finding(self) -> str:
+        from trendcast.services import incidents
+
+        return incidents.finding(self.db)
+
+    def incident(self, incident_id: int) -> dict[str, Any]:
+        from trendcast.services import incidents
+
+        return incidents.incident(self.db, incident_id)
+
+    def move(self, incident_id: int, action: str, **how: Any) -> dict[str, Any]:
+        from trendcast.services import incidents, runtime
+
+        return incidents.move(self.db, runtime.clock, incident_id, action, **how)
+
+    def marks(self, run: Any, series_ids: list[int]) -> pd.DataFrame:
+        from trendcast.services import incidents
+
+        return incidents.marks(self.db, run, series_ids)
+
+    def expected_days(self, run: Any, series_id: int, first: dt.date, last: dt.date) -> pd.DataFrame:
+        from trendcast.services import usual_range
+
+        return usual_range.days(self.db, run, series_id, first, last)
+
+    def plain_rule(self, run: Any, series_ids: list[int], days: int) -> pd.DataFrame:
+        from trendcast.services import detect
+
+        return detect.plain_rule(self.db, run, series_ids, days)
+
+    # --- stock and the decisions on it ---
+
+    def advice(self, run_id: int, categories: tuple[str, ...]) -> pd.DataFrame:
+        from trendcast.services import recommend
+
+        return recommend.advice(self.db, run_id, categories)
+
+    def stock_summary(self, run_id: int) -> dict[str, Any]:
+        from trendcast.services import recommend
+
+        return recommend.summary(self.db, run_id)
+
+    def stock_finding(self, run_id: int) -> str:
+        from trendcast.services import recommend
+
+        return recommend.finding(self.db, run_id)
+
+    def stock_finding_of(self, run_id: int, category: str) -> str:
+        from trendcast.services import recommend
+
+        return recommend.finding_category(self.db, run_id, category)
+
+    def projection(self, run_id: int, category: str) -> pd.DataFrame:
+        from trendcast.services import recommend
+
+        return recommend.projection(self.db, run_id, category)
+
+    def stock_history(self, run: Any, category: str, days: int) -> pd.DataFrame:
+        from trendcast.services import recommend
+
+        return recommend.stock_history(self.db, run, category, days)
+
+    def recalculate(self, run: Any, category: str, changes: dict[str, float]) -> dict[str, Any]:
+        from trendcast.services import recommend
+
+        return recommend.recalculate(self.db, run, category, **changes)
+
+    def decisions(self, categories: tuple[str, ...], limit: int) -> pd.DataFrame:
+        from trendcast.services import decisions
+
+        return decisions.log(self.db, categories=categories, limit=limit)
+
+    def decide(self, **decision: Any) -> int:
+        from trendcast.services import decisions, runtime
+
+        return decisions.decide(self.db, runtime.clock, **decision)
+
+    def review_figures(self, run: Any, scope: Any) -> Any:
+        from trendcast.services import review
+
+        return review.figures(self.db, run, scope)
+
+    def review(self, run: Any, today: dt.date, unit: str, figures: Any) -> Any:
+        from trendcast.services import review
+
+        return review.review(self.db, run, today=today, unit=unit, known=figures)
 
 
 def _selection(choice: Choice) -> Any:

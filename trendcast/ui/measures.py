@@ -246,7 +246,7 @@ def pivot(table: pd.DataFrame) -> pd.DataFrame:
 
 def export(table: pd.DataFrame, grain: str, unit: str) -> pd.DataFrame:
     """What is shown, one row per week or day with full numbers, for CSV and XLSX."""
-    suffix = f" ({text.UNITS[unit].lower()})"
+    suffix = f" ({text.measure_inline(unit)})"
     head = "Week (Monday)" if grain == "week" else "Day"
     out = pd.DataFrame({head: table["date"]})
     if grain == "week":

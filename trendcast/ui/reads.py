@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from trendcast.errors import DatabaseAway, NoRun, NotFound
+from trendcast.services.review import Figures, Review, Scope
 from trendcast.ui import charts, measures, scores
 from trendcast.ui.live import LiveProvider
 from trendcast.ui.provider import Choice, Provider
@@ -333,6 +335,25 @@ def slots(limit: int = 50) -> pd.DataFrame:
     return provider.slots(limit)
 
 
+@st.cache_data(ttl=20, max_entries=1, show_spinner=False)
+def _is_demo() -> bool:
+    return provider.is_demo()
+
+
+def is_demo() -> bool:
+    """Whether the data are the demo retailer's; while the database is away nobody can tell."""
+    try:
+        return _is_demo()
+    except DatabaseAway:
+        return False
+
+
+@st.cache_resource(ttl=DAY, max_entries=64, show_spinner=False)
+def truth(run_id: int, choice: Choice) -> pd.DataFrame:
+    """services.demo.truth_daily of a selection: what only the demo retailer knows."""
+    return provider.truth_daily(_holder().run(run_id), _ids(run_id, choice))
+
+
 @st.cache_data(ttl=5, max_entries=1, show_spinner=False)
 def worker_alive() -> bool:
     return provider.worker_alive()
@@ -379,3 +400,188 @@ def quarantine(batch_id: int | None, limit: int = 500) -> pd.DataFrame:
 @st.cache_data(ttl=5, max_entries=4, show_spinner=False)
 def runs(limit: int = 50) -> pd.DataFrame:
     return provider.runs(limit)
+
+
+# --- the anomaly inbox and stock decisions: they change under one's hands ---------------------------------------------
+
+
+class Recent:
+    """Answers that change: asked again after ten seconds or after a move of ours; while the database is away the last
+    answer goes on being served. Bounded; shared between sessions, nobody may change what it returns."""
+
+    SECONDS, MOST = 10.0, 200
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: dict[tuple[Any, ...], tuple[float, Any]] = {}
+
+    def get(self, key: tuple[Any, ...], ask: Callable[[], Any]) -> Any:
+        with self._lock:
+            until, value = self._held.get(key, (0.0, None))
+        if time.monotonic() < until:
+            return value
+        try:
+            value = ask()
+        except DatabaseAway:
+            if not until:
+                raise
+            return value
+        with self._lock:
+            self._held.pop(key, None)
+            self._held[key] = (time.monotonic() + self.SECONDS, value)
+            while len(self._held) > self.MOST:
+                self._held.pop(next(iter(self._held)))
+        return value
+
+    def expire(self, *rooms: str) -> None:
+        """Ask again at the next look; what is held still serves while the database is away."""
+        with self._lock:
+            for key, (_, value) in self._held.items():
+                if key[0] in rooms:
+                    self._held[key] = (0.001, value)
+
+
+@st.cache_resource(ttl=None, max_entries=1, show_spinner=False)
+def _recent() -> Recent:
+    return Recent()
+
+
+def inbox(
+    statuses: tuple[str, ...],
+    impacts: tuple[str, ...] = (),
+    kinds: tuple[str, ...] = (),
+    categories: tuple[str, ...] = (),
+    regions: tuple[str, ...] = (),
+    stores: tuple[str, ...] = (),
+    since: dt.date | None = None,
+) -> pd.DataFrame:
+    """services.incidents.inbox."""
+    asked = (statuses, impacts, kinds, categories, regions, stores, since)
+    return _recent().get(("inbox", "list", *asked), lambda: provider.inbox(*asked))
+
+
+def inbox_counts() -> dict[str, Any]:
+    return _recent().get(("inbox", "counts"), lambda: provider.inbox_counts())
+
+
+def inbox_finding() -> str:
+    return _recent().get(("inbox", "finding"), lambda: provider.inbox_finding())
+
+
+def incident(incident_id: int) -> dict[str, Any]:
+    """services.incidents.incident."""
+    return _recent().get(("inbox", "one", incident_id), lambda: provider.incident(incident_id))
+
+
+def move(incident_id: int, action: str, **how: Any) -> dict[str, Any]:
+    """services.incidents.move; what the inbox shows is read again, also when somebody else was faster."""
+    try:
+        return provider.move(incident_id, action, **how)
+    finally:
+        _recent().expire("inbox", "review")
+
+
+def forget_inbox() -> None:
+    """Read the inbox again: something new may be in it."""
+    _recent().expire("inbox", "review")
+
+
+@st.cache_resource(ttl=DAY, max_entries=128, show_spinner=False)
+def expected_days(run_id: int, series_id: int, first: dt.date, last: dt.date) -> pd.DataFrame:
+    """services.usual_range.days: history and what was expected of each day, one series."""
+    return provider.expected_days(_holder().run(run_id), series_id, first, last)
+
+
+@st.cache_resource(ttl=DAY, max_entries=64, show_spinner=False)
+def plain_rule(run_id: int, series_id: int, days: int) -> pd.DataFrame:
+    """The rule of the specification as written, on one series."""
+    return provider.plain_rule(_holder().run(run_id), [series_id], days)
+
+
+def marked_days(run_id: int, series_id: int) -> list[pd.Timestamp]:
+    """The days of exactly this series that are in the anomaly log."""
+    frame = _recent().get(
+        ("inbox", "marks", run_id, series_id), lambda: provider.marks(_holder().run(run_id), [series_id])
+    )
+    return [pd.Timestamp(day) for day in frame["date_id"]]
+
+
+def series_choice(run_id: int, series_id: int) -> Choice:
+    """The choice that means one series."""
+    row = catalogue(run_id).index.set_index("series_id").loc[series_id]
+    level = str(row["level"])
+    return Choice(
+        level,
+        (str(row["product_category"]),) if has(level, "product_category") else (),
+        (str(row["region"]),) if level.endswith("region") else (),
+        (str(row["store"]),) if has(level, "store") else (),
+    )
+
+
+@st.cache_resource(ttl=DAY, max_entries=32, show_spinner=False)
+def advice(run_id: int, categories: tuple[str, ...] = ()) -> pd.DataFrame:
+    """services.recommend.advice."""
+    return provider.advice(run_id, categories)
+
+
+@st.cache_resource(ttl=DAY, max_entries=32, show_spinner=False)
+def stock_summary(run_id: int) -> dict[str, Any]:
+    return provider.stock_summary(run_id)
+
+
+@st.cache_data(ttl=DAY, max_entries=32, show_spinner=False)
+def stock_finding(run_id: int) -> str:
+    return provider.stock_finding(run_id)
+
+
+@st.cache_data(ttl=DAY, max_entries=256, show_spinner=False)
+def stock_finding_of(run_id: int, category: str) -> str:
+    return provider.stock_finding_of(run_id, category)
+
+
+@st.cache_resource(ttl=DAY, max_entries=128, show_spinner=False)
+def projection(run_id: int, category: str) -> pd.DataFrame:
+    """services.recommend.projection."""
+    return provider.projection(run_id, category)
+
+
+@st.cache_resource(ttl=DAY, max_entries=128, show_spinner=False)
+def stock_history(run_id: int, category: str, days: int) -> pd.DataFrame:
+    """services.recommend.stock_history."""
+    return provider.stock_history(_holder().run(run_id), category, days)
+
+
+@st.cache_data(ttl=DAY, max_entries=256, show_spinner=False)
+def recalculated(run_id: int, category: str, changes: tuple[tuple[str, float], ...]) -> dict[str, Any]:
+    """The advice with other parameters, nothing stored: services.recommend.recalculate."""
+    return provider.recalculate(_holder().run(run_id), category, dict(changes))
+
+
+def decisions(categories: tuple[str, ...] = (), limit: int = 200) -> pd.DataFrame:
+    """services.decisions.log."""
+    return _recent().get(("decisions", categories, limit), lambda: provider.decisions(categories, limit))
+
+
+def decide(**decision: Any) -> int:
+    """services.decisions.decide; the log is read again."""
+    try:
+        return provider.decide(**decision)
+    finally:
+        _recent().expire("decisions", "review")
+
+
+# --- the weekly review -----------------------------------------------------------------------------------------------
+
+
+@st.cache_resource(ttl=DAY, max_entries=64, show_spinner=False)
+def _review_figures(run_id: int, scope: Scope) -> Figures:
+    return provider.review_figures(_holder().run(run_id), scope)
+
+
+def review(run_id: int, scope: Scope, unit: str) -> Review:
+    """services.review.review: what the run decides is kept, what people change is asked again."""
+    today = dt.datetime.now(dt.UTC).date()
+    return _recent().get(
+        ("review", run_id, scope, unit, today),
+        lambda: provider.review(_holder().run(run_id), today, unit, _review_figures(run_id, scope)),
+    )

@@ -12,14 +12,15 @@ from typing import Any
 import streamlit as st
 
 from trendcast.errors import TrendCastError
+from trendcast.services.review import Link
+from trendcast.ui import demo, reads, states
 from trendcast.ui import filters as bar
-from trendcast.ui import reads, states
 from trendcast.ui.provider import Choice
 
 logger = logging.getLogger(__name__)
 _HERE = Path(__file__).resolve().parent
 _ROOT = _HERE.parents[1] / "pages"
-_VIEW = "shell_view"
+_VIEW, _AT = "shell_view", "shell_page"
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,9 @@ class Router:
     def _frame(self) -> bool:
         """Filters and stamp; False when there is no run and the page has nothing without one."""
         st.session_state.pop(_VIEW, None)
+        if st.session_state.get(_AT) != self._page.url_path:  # a link may carry filters that were on view before
+            st.session_state[_AT] = self._page.url_path
+            bar.arrive()
         standing = reads.standing()
         if standing.run is None:
             if standing.away:
@@ -81,8 +85,11 @@ class Router:
 
 
 PAGES: tuple[tuple[str, str, str, bool], ...] = (
-    # file, title, icon, needs a run
+    # file, title, icon, needs a run; the first is home
+    ("review.py", "Review", ":material/checklist:", True),
     ("forecasts.py", "Forecasts", ":material/trending_up:", True),
+    ("anomaly-inbox.py", "Anomalies", ":material/notifications:", True),
+    ("inventory.py", "Inventory", ":material/inventory_2:", True),
     ("data.py", "Data", ":material/database:", False),
 )
 
@@ -92,16 +99,46 @@ def pages() -> Router:
     # A material icon or an emoji as page icon would be fetched from a foreign host.
     st.set_page_config(page_title="TrendCast", page_icon=str(_HERE / "images" / "icon.png"), layout="wide")
     st.logo(str(_HERE / "images" / "logo.svg"), size="large", icon_image=str(_HERE / "images" / "icon.png"))
-    listed = [st.Page(_ROOT / file, title=title, icon=icon, url_path=Path(file).stem) for file, title, icon, _ in PAGES]
+    listed = [_page(*row) for row in PAGES]
 
     def home() -> None:
         st.switch_page(listed[0], query_params={name: st.query_params.get_all(name) for name in st.query_params})
 
-    # The default page has no URL of its own, and /forecasts must be one: the root leads there, filters included.
+    # The default page has no URL of its own, and /review must be one: the root leads there, filters included.
     root = st.Page(home, title="Home", default=True, visibility="hidden")
     page = st.navigation([root, *listed], position="top")
     needs = {title: needs_run for _, title, _, needs_run in PAGES}
     return Router(page, needs.get(page.title))
+
+
+def _page(file: str, title: str, icon: str, _: bool) -> Any:
+    return st.Page(_ROOT / file, title=title, icon=icon, url_path=Path(file).stem)
+
+
+def _target(view: View, where: Link) -> tuple[Any, dict[str, list[str]]] | None:
+    """The page and the query a link means: the filters on view, narrowed by its names; None for a page to come."""
+    row = next((row for row in PAGES if row[0] == f"{where.page}.py"), None)
+    if row is None:
+        return None
+    return _page(*row), bar.narrowed(view.filters, where.query)
+
+
+def link(view: View, where: Link, label: str, *, icon: str | None = None, help: str | None = None) -> None:
+    """A link to another page that keeps the filters; plain text where the page does not exist. ``label`` is
+    markdown."""
+    found = _target(view, where)
+    if found is None:
+        st.markdown(label, help=help)
+        return
+    page, query = found
+    st.page_link(page, label=label, icon=icon, help=help, query_params=query)
+
+
+def go(view: View, where: Link) -> None:
+    """Follow a link now, from a click that was no link."""
+    found = _target(view, where)
+    if found is not None:
+        st.switch_page(found[0], query_params=found[1])
 
 
 def person() -> str:
@@ -132,6 +169,7 @@ def _view(standing: reads.Standing) -> View:
     days = [] if standing.away else reads.run_days()
     with st.sidebar:
         bar.draw(found, catalogue, run, days)
+        demo.controls()
     bar.write_url(found)
     states.stamp(run, len(catalogue.index), dt.datetime.now(dt.UTC).date(), as_of=as_of)
     if run.failed_since and as_of is None:

@@ -104,11 +104,15 @@ def nothing_yet(standing: reads.Standing) -> None:
         return
     try:
         loaded = not reads.loaded_tables().empty
-        slot = latest_refresh()
+        slot, demo = latest_refresh(), latest("demo")
     except TrendCastError as error:
         error_state(error)
         return
-    if slot and slot.get("state") in ("queued", "running"):
+    if demo and demo.get("state") in ("queued", "running"):
+        _first_demo()
+    elif demo and demo.get("state") == "dead" and not slot:
+        _failed_demo(demo)
+    elif slot and slot.get("state") in ("queued", "running"):
         _first_refresh()
     elif slot and slot.get("state") == "dead" and loaded:
         failed(slot)
@@ -163,10 +167,15 @@ def start_refresh() -> int:
 
 
 def latest_refresh() -> dict[str, Any] | None:
+    return latest("refresh")
+
+
+def latest(name: str) -> dict[str, Any] | None:
+    """The newest slot of a job among the last twenty."""
     frame = reads.slots(20)
     if frame.empty:
         return None
-    rows = frame[frame["name"] == "refresh"]
+    rows = frame[frame["name"] == name]
     return dict(rows.iloc[0]) if len(rows) else None
 
 
@@ -219,6 +228,38 @@ def _first_refresh() -> None:
         st.caption("The data are loaded. The figures appear here as soon as they have been checked.")
 
 
+@st.fragment(run_every="2s")
+@watched
+def _first_demo() -> None:
+    """The demo retailer is on its way: which of its stages, and how long it has been at it."""
+    if reads.standing(fresh=True).run is not None:
+        st.rerun()
+    slot = latest("demo") or {}
+    if slot.get("state") not in ("queued", "running"):
+        st.rerun()
+    with st.container(key="state_demo"):
+        st.header("A made-up retailer is moving in", anchor=False)
+        progress_line(slot)
+        started = slot.get("started_at")
+        if isinstance(started, dt.datetime) and started == started:
+            st.caption(f"Running for {text.age((dt.datetime.now(dt.UTC) - started).total_seconds())}.")
+        st.write(
+            "There are no sales of your own yet, so TrendCast makes up GlobalRetail Corp and lives through its last "
+            "three months. It takes a minute or two; this page comes alive by itself."
+        )
+        st.caption("Loading your own data replaces it: `python -m trendcast load FOLDER`")
+
+
+def _failed_demo(slot: dict[str, Any]) -> None:
+    with st.container(key="state_failed"):
+        st.header("The made-up retailer could not be finished", anchor=False)
+        st.write(text.markdown(slot.get("error") or "It stopped without a word.", 400))
+        st.write("Try it again here, or load your own data: `python -m trendcast load FOLDER`")
+        if st.button("Try again", type="primary"):
+            reads.enqueue("demo", {})
+            st.rerun()
+
+
 def _waiting() -> None:
     with st.container(key="state_waiting"):
         st.header("The data are loaded, the first forecast is not made yet", anchor=False)
@@ -264,7 +305,7 @@ def stamp(run: Any, n_series: int, today: dt.date, *, as_of: dt.date | None = No
     colour, words = freshness(run, today)
     line = (
         f"Data to {text.day(run.last_day)}, run {text.moment(run.published_at)}, "
-        f"{n_series:,} of {run.n_series:,} series"
+        f"{text.full(n_series)} of {text.full(run.n_series)} series"
     )
     if as_of:
         colour, words = "blue", f"as of {text.day(as_of)}"
@@ -275,6 +316,7 @@ def stamp(run: Any, n_series: int, today: dt.date, *, as_of: dt.date | None = No
         )
         st.caption(line)
         if run.newer_data and as_of is None:
-            st.caption("Newer data is loaded; the refresh at 05:00 UTC brings it.")
+            due = text.clock(dt.datetime.combine(today, dt.time(5), dt.UTC))
+            st.caption(f"Newer data is loaded; the refresh at {due} brings it.")
     for words in run.summary.get("warnings", []):
         st.warning(text.markdown(words, 400), icon=":material/warning:")

@@ -8,16 +8,15 @@ what they are, letter for letter.
 from __future__ import annotations
 
 import datetime as dt
-import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-NARROW = "\u202f"  # narrow no-break space between a number and its unit
-MINUS = "\u2212"
+from trendcast import wording
+
+NARROW, MINUS, NONE = wording.NARROW, wording.MINUS, wording.NONE
 JOINER = "\u2060"  # word joiner: invisible, breaks what a parser would turn into a link or an emoji
 ISOLATE, RELEASE = "\u2068", "\u2069"  # keep a right-to-left name from turning the words around it
-NONE = "–"
 
 LEVELS = {
     "total": "Total",
@@ -40,64 +39,61 @@ MEMBERS = {
     "prophet": "Prophet",
     "mstl": "MSTL",
 }
-UNITS = {"units": "Units", "money": "Money"}
 
 
-def _missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and not math.isfinite(value)) or value != value
+class _Measures(Mapping[str, str]):
+    """What is measured -> its name: units under the retailer's own word for them."""
+
+    def __getitem__(self, unit: str) -> str:
+        if unit == "units":
+            name = plain(wording.style()[2])
+            return name[:1].upper() + name[1:]
+        return {"money": "Money"}[unit]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("units", "money"))
+
+    def __len__(self) -> int:
+        return 2
+
+
+UNITS = _Measures()
 
 
 def short(value: float | None, *, sign: bool = False) -> str:
     """Three significant figures with k, M or bn: 1.23 k; a dash where there is no number."""
-    if _missing(value):
-        return NONE
-    number = float(value)  # type: ignore[arg-type]
-    size, mark = abs(number), ""
-    for limit, name in ((1e9, "bn"), (1e6, "M"), (1e4, "k")):
-        if size >= limit * (1 if name == "k" else 0.9995):
-            size, mark = size / (1e3 if name == "k" else limit), name
-            break
-    if mark or size < 100:
-        digits = max(0, 2 - math.floor(math.log10(size))) if size >= 1 else (2 if size else 0)
-        digits = min(digits, 2)
-    else:
-        digits = 0
-    body = f"{size:,.{digits}f}"
-    if "." in body and not mark:
-        body = body.rstrip("0").rstrip(".")
-    text = body + (NARROW + mark if mark else "")
-    if number < 0 and float(body.replace(",", "") or 0) != 0:
-        return MINUS + text
-    return ("+" if sign and number > 0 else "") + text
+    return wording.short(value, sign=sign)
 
 
 def full(value: float | None) -> str:
     """The number in full with thousands separators, as hovers and tables show it."""
-    if _missing(value):
-        return NONE
-    number = float(value)  # type: ignore[arg-type]
-    text = f"{abs(number):,.0f}" if abs(number) >= 100 or number == round(number) else f"{abs(number):,.1f}"
-    return (MINUS if number < 0 and text.strip("0.,") else "") + text
+    return wording.full(value)
+
+
+def amount(value: float | None, unit: str) -> str:
+    """A short figure in 'units' or 'money'; money has its currency."""
+    return wording.amount(value, unit)
+
+
+def full_amount(value: float | None, unit: str) -> str:
+    """The figure in full in 'units' or 'money'; money has its currency."""
+    return wording.full_amount(value, unit)
 
 
 def percent(share: float | None, digits: int = 1, *, sign: bool = False) -> str:
     """A share (0.083) as '8.3 %'."""
-    if _missing(share):
-        return NONE
-    number = round(100 * float(share), digits)  # type: ignore[arg-type]
-    mark = MINUS if number < 0 else ("+" if sign and number > 0 else "")
-    return f"{mark}{abs(number):,.{digits}f}{NARROW}%"
+    return wording.percent(share, digits, sign=sign)
 
 
 def count(number: int, one: str, many: str | None = None) -> str:
     """'1 store', '1,115 stores'."""
-    return f"{number:,}{NARROW}{one if number == 1 else many or one + 's'}"
+    return wording.count(number, one, many)
 
 
 def change(share: float | None, words: str = "", digits: int = 1) -> str | int | None:
     """A change as st.metric wants it: a plain minus (it reads the arrow's direction from the text), and the number 0
     for no change, because "+0.0 %" would draw an arrow."""
-    if _missing(share):
+    if wording.missing(share):
         return None
     shown = percent(share, digits, sign=True).replace(MINUS, "-")
     return 0 if round(100 * float(share), digits) == 0 else f"{shown} {words}".rstrip()  # type: ignore[arg-type]
@@ -143,16 +139,13 @@ def day_column(value: Any) -> str:
 
 
 def clock(value: dt.datetime) -> str:
-    """'06:12 UTC'."""
-    return f"{value.astimezone(dt.UTC):%H:%M} UTC"
+    """'06:12 UTC': the time of day on the retailer's clock."""
+    return wording.clock(value)
 
 
 def moment(value: dt.datetime | None) -> str:
-    """'22 Nov 2026, 06:12 UTC'."""
-    if value is None or value != value:
-        return NONE
-    when = value.astimezone(dt.UTC) if value.tzinfo else value.replace(tzinfo=dt.UTC)
-    return f"{when.day} {when:%b %Y, %H:%M} UTC"
+    """'22 Nov 2026, 06:12 UTC', on the retailer's clock."""
+    return wording.at(value)
 
 
 def age(seconds: float) -> str:
@@ -172,13 +165,11 @@ def age(seconds: float) -> str:
 
 def seconds(value: float | None) -> str:
     """A duration: '0.8 s', '42 s', '3 min 10 s'."""
-    if _missing(value):
+    if wording.missing(value):
         return NONE
     span = float(value)  # type: ignore[arg-type]
-    if span < 10:
-        return f"{span:.1f}{NARROW}s"
     if span < 100:
-        return f"{span:.0f}{NARROW}s"
+        return f"{wording.fixed(span, 1 if span < 10 else 0)}{NARROW}s"
     return f"{int(span // 60)}{NARROW}min {int(span % 60)}{NARROW}s"
 
 
@@ -189,7 +180,7 @@ def listing(names: Sequence[str], limit: int = 3) -> str:
         return "".join(names)
     if len(names) <= limit:
         return ", ".join(names[:-1]) + " and " + names[-1]
-    return ", ".join(names[: limit - 1]) + f" and {len(names) - limit + 1:,} more"
+    return ", ".join(names[: limit - 1]) + f" and {wording.fixed(len(names) - limit + 1)} more"
 
 
 # --- names of strangers --------------------------------------------------------------------------------------------
@@ -245,6 +236,18 @@ def member(name: str) -> str:
 
 def level(name: str) -> str:
     return LEVELS.get(name, plain(name))
+
+
+def axis(unit: str, per: str) -> str:
+    """The title of a volume's axis: 'Units per week', 'Money (EUR) per week'; ready for Plotly."""
+    currency = wording.style()[3]
+    name = f"Money ({currency})" if unit == "money" and currency else UNITS[unit]
+    return f"{plotly(name).strip(ISOLATE + RELEASE)} per {per}"
+
+
+def measure_inline(unit: str) -> str:
+    """What is measured inside a sentence: 'units', 'money'."""
+    return wording.style()[2] if unit == "units" else "money"
 
 
 def level_inline(name: str) -> str:

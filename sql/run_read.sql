@@ -1,4 +1,4 @@
--- The current run, what came after it and why a later refresh failed; no row when nothing was published.
+-- One published run: the current one, or that of :run_id; what came after it, why a later refresh failed. No row: none.
 SELECT r.id, r.kind, r.first_day, r.last_day, r.horizon, r.n_series, r.data_batch_hi, r.code_version, r.published_at,
        r.summary,
        -- Historical data was old already when its newest day arrived.
@@ -13,4 +13,5 @@ SELECT r.id, r.kind, r.first_day, r.last_day, r.horizon, r.n_series, r.data_batc
               SELECT s.finished_at, s.error FROM job_slot s
               WHERE s.name = 'refresh' AND s.state = 'dead' AND s.started_at > r.published_at) AS failed
         ORDER BY failed.at DESC LIMIT 1) AS failed_since
-FROM current_run c JOIN run r ON r.id = c.run_id
+FROM run r
+WHERE r.status = 'ready' AND r.id = coalesce(CAST(:run_id AS bigint), (SELECT c.run_id FROM current_run c))

@@ -1,0 +1,2 @@
+-- What the demo retailer was drawn with.
+SELECT arguments FROM demo_truth.arguments

@@ -1,0 +1,82 @@
+-- Writes a whole detection: its run, incidents, entries and their log, new or measured again; returns the counts. Statuses
+-- are not touched, but for entries the data no longer show.
+WITH made AS (
+    INSERT INTO detection_run (trigger, as_of, data_version, detector_version, scope, status, started, finished, n_series,
+                               n_flagged, summary)
+    VALUES (:trigger, :as_of, :data_version, :detector_version, :scope, 'done', :started, :finished, :n_series, :n_flagged,
+            :summary::jsonb)
+    ON CONFLICT (as_of, data_version, detector_version, scope) DO NOTHING
+    RETURNING id
+), told AS (
+    SELECT * FROM jsonb_to_recordset(:incidents::jsonb) AS t (
+        group_key text, episode_start date, parent_node text, kind text, impact text, status text, loss float8,
+        members int, headline text, attribution jsonb, note text, at timestamptz)
+    WHERE EXISTS (SELECT FROM made)
+), written AS (
+    INSERT INTO incident (group_key, episode_start, parent_node, kind, impact, status, loss, members, headline,
+                          attribution, note, created_at, resolved_by, resolved_at)
+    SELECT group_key, episode_start, parent_node, kind, impact, status, loss, members, headline, attribution, note, at,
+           CASE WHEN status = 'RESOLVED' THEN 'TrendCast' END, CASE WHEN status = 'RESOLVED' THEN at END
+    FROM told
+    ON CONFLICT (group_key, episode_start) DO UPDATE
+    SET kind = excluded.kind, loss = excluded.loss, members = excluded.members, headline = excluded.headline,
+        attribution = excluded.attribution,
+        impact = CASE WHEN array_position(ARRAY['HIGH', 'MEDIUM', 'LOW'], excluded.impact)
+                           < array_position(ARRAY['HIGH', 'MEDIUM', 'LOW'], incident.impact)
+                      THEN excluded.impact ELSE incident.impact END,
+        revision = incident.revision + CASE WHEN array_position(ARRAY['HIGH', 'MEDIUM', 'LOW'], excluded.impact)
+                           < array_position(ARRAY['HIGH', 'MEDIUM', 'LOW'], incident.impact) THEN 1 ELSE 0 END,
+        version = incident.version + 1,
+        -- Only what the data no longer show is moved by the detector.
+        status = CASE WHEN excluded.note = 'data corrected' AND incident.status <> 'RESOLVED' THEN 'RESOLVED'
+                      ELSE incident.status END,
+        note = CASE WHEN excluded.note = 'data corrected' AND incident.status <> 'RESOLVED' THEN excluded.note
+                    ELSE incident.note END,
+        resolved_by = CASE WHEN excluded.note = 'data corrected' AND incident.status <> 'RESOLVED' THEN 'TrendCast'
+                           ELSE incident.resolved_by END,
+        resolved_at = CASE WHEN excluded.note = 'data corrected' AND incident.status <> 'RESOLVED'
+                           THEN excluded.created_at ELSE incident.resolved_at END
+    RETURNING id, group_key, episode_start, status, note, version
+), noted AS (
+    INSERT INTO anomaly_log (detected_date, product_category, region, actual_value, expected_value, anomaly_score,
+        impact_level, status, created_at, level, store, fingerprint, kind, class, direction, episode_start, lo, hi, z, p,
+        q, loss, event_time, data_available_at, detected_at, forecast_run, detection_run, incident_id, explanation,
+        last_day, loss_units, cause, lead, note, resolved_by, resolved_at)
+    SELECT t.detected_date, t.product_category, t.region, t.actual, t.expected, t.score, t.impact, t.status, t.at, t.level,
+        t.store, decode(t.fingerprint, 'hex'), t.kind, t.class, t.direction, t.episode_start, t.lo, t.hi, t.z, t.p, t.q,
+        t.loss, t.detected_date + interval '1 day', :data_available_at, t.at, t.forecast_run, made.id, w.id,
+        t.explanation, t.last_day, t.loss_units, t.cause, t.lead, t.note,
+        CASE WHEN t.status = 'RESOLVED' THEN 'TrendCast' END, CASE WHEN t.status = 'RESOLVED' THEN t.at END
+    FROM jsonb_to_recordset(:entries::jsonb) AS t (
+        detected_date date, product_category text, region text, store text, level text, actual float8, expected float8,
+        score float8, impact text, status text, at timestamptz, fingerprint text, kind text, class text,
+        direction smallint, episode_start date, lo float8, hi float8, z float8, p float8, q float8, loss float8,
+        forecast_run bigint, group_key text, group_start date, explanation jsonb, last_day date, loss_units float8,
+        cause text, lead boolean, note text)
+    CROSS JOIN made
+    JOIN written w ON w.group_key = t.group_key AND w.episode_start = t.group_start
+    ON CONFLICT (fingerprint) DO UPDATE
+    SET detected_date = excluded.detected_date, actual_value = excluded.actual_value,
+        expected_value = excluded.expected_value, anomaly_score = excluded.anomaly_score,
+        impact_level = excluded.impact_level, kind = excluded.kind, class = excluded.class, lo = excluded.lo,
+        hi = excluded.hi, z = excluded.z, p = excluded.p, q = excluded.q, loss = excluded.loss,
+        explanation = excluded.explanation, last_day = excluded.last_day, loss_units = excluded.loss_units,
+        cause = excluded.cause, version = anomaly_log.version + 1,
+        status = CASE WHEN excluded.note = 'data corrected' THEN 'RESOLVED' ELSE anomaly_log.status END,
+        note = CASE WHEN excluded.note = 'data corrected' AND anomaly_log.status <> 'RESOLVED' THEN excluded.note
+                    ELSE anomaly_log.note END,
+        resolved_by = CASE WHEN excluded.note = 'data corrected' AND anomaly_log.status <> 'RESOLVED' THEN 'TrendCast'
+                           ELSE anomaly_log.resolved_by END,
+        resolved_at = CASE WHEN excluded.note = 'data corrected' AND anomaly_log.status <> 'RESOLVED'
+                           THEN excluded.created_at ELSE anomaly_log.resolved_at END
+    RETURNING id
+), logged AS (
+    INSERT INTO anomaly_event (incident_id, action, from_status, to_status, who, at, note)
+    SELECT w.id, CASE WHEN t.note = 'data corrected' THEN 'corrected' ELSE 'found' END, NULL, w.status, 'TrendCast', t.at,
+           t.note
+    FROM written w JOIN told t USING (group_key, episode_start)
+    WHERE w.version = 1 OR t.note = 'data corrected'
+    RETURNING id
+)
+SELECT (SELECT id FROM made) AS detection_run, (SELECT count(*) FROM written) AS incidents,
+       (SELECT count(*) FROM noted) AS entries, (SELECT count(*) FROM logged) AS events

@@ -1,0 +1,391 @@
+"""The anomaly inbox as whoever settles an alert meets it, with a made-up retailer behind it."""
+
+import datetime as dt
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from trendcast.ui import charts_inbox, inbox, incident
+
+HOSTILE = "<img src=x onerror=alert(1)> [link](http://evil.example) $x$ :red[danger]"
+
+
+def words(app) -> str:
+    kinds = ("header", "subheader", "markdown", "caption", "warning", "error")
+    return "\n".join(str(element.value) for kind in kinds for element in app.get(kind)).replace("\\", "")
+
+
+def labels(app) -> dict[str, object]:
+    return {button.key: button for button in app.button}
+
+
+# --- the list ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_finding_stands_above_the_counts_and_the_list(retailer, open_page):
+    app = open_page("anomaly-inbox")
+    assert not app.exception
+    assert not app.error
+    assert "HE:\u2060 412 sold, 1120 expected" in words(app)
+    assert labels(app)["tile_open"].label == "Open **3**"
+    assert labels(app)["tile_high"].label == "High impact **2**"
+    frame = app.dataframe[0].value
+    assert frame["Severity"].tolist() == ["◆ High", "◆ High", "◈ Medium"]
+    assert frame["At risk"].tolist() == ["21.0\u202fk", "9,100", "900\u202funits"]
+    assert frame["State"].tolist() == ["New", "Acknowledged", "New"]
+    assert "Last checked 28 Sep 2026, 06:15 UTC" in words(app)
+
+
+def test_each_severity_has_a_sign_besides_its_colour():
+    assert len({label.split()[0] for label in inbox.IMPACTS.values()}) == len(inbox.IMPACTS)
+
+
+@pytest.mark.parametrize(
+    ("tile", "rows", "url"),
+    [
+        ("high", 2, {"impact": "HIGH"}),
+        ("new", 2, {"state": "new"}),
+        ("data_quality", 1, {"kind": "DATA_QUALITY"}),
+        ("resolved_7d", 1, {"state": "resolved", "since": "2026-09-21"}),
+        ("open", 3, {}),
+    ],
+)
+def test_a_tile_shows_its_incidents_with_one_click(retailer, open_page, tile, rows, url):
+    app = open_page("anomaly-inbox")
+    app.get_by_key(f"tile_{tile}").click().run()
+    assert not app.exception
+    assert len(app.dataframe[0].value) == rows
+    asked = {name: app.query_params[name] for name in inbox.NAMES if name in app.query_params}
+    assert {name: value[0] if isinstance(value, list) else value for name, value in asked.items()} == url
+
+
+def test_a_pasted_url_restores_the_filters(retailer, open_page):
+    app = open_page("anomaly-inbox", state="all", impact=["HIGH", "LOW"], kind="DEMAND", since="2026-09-20")
+    assert app.session_state["inbox_impact"] == ["HIGH", "LOW"]
+    assert app.session_state["inbox_since"] == dt.date(2026, 9, 20)
+    assert app.dataframe[0].value["Severity"].tolist() == ["◆ High", "◇ Low"]
+
+
+@pytest.mark.parametrize("given", [{"state": "x"}, {"impact": "x"}, {"since": "soon"}, {"incident": "x"}, {"kind": ""}])
+def test_nonsense_in_the_url_is_left_out(retailer, open_page, given):
+    app = open_page("anomaly-inbox", **given)
+    assert not app.exception
+    assert not app.error
+    assert len(app.dataframe[0].value) == 3
+
+
+def test_what_a_filter_says_is_what_its_url_says():
+    wanted = inbox.Asked("resolved", ("HIGH", "LOW"), ("SUPPLY",), dt.date(2026, 9, 1))
+    assert inbox.parse(inbox.to_params(wanted)) == wanted
+    assert inbox.to_params(inbox.Asked()) == {}
+
+
+def test_the_shared_filters_narrow_the_list(retailer, open_page):
+    app = open_page("anomaly-inbox", level="category", category="Clothing")
+    assert app.dataframe[0].value["Where"].tolist() == ["Clothing"]
+
+
+def test_a_click_on_a_line_opens_it(retailer, open_page):
+    app = open_page("anomaly-inbox")
+    app.session_state["inbox_rows_0"] = {"selection": {"rows": [], "columns": [], "cells": [[1, "Where"]]}}
+    app.run()
+    assert app.query_params["incident"] in ("2", ["2"])
+    assert "Clothing:\u2060 0 sold" in words(app)
+
+
+def test_ticked_lines_move_together(retailer, open_page):
+    app = open_page("anomaly-inbox")
+    app.session_state["inbox_rows_0"] = {"selection": {"rows": [0, 2], "columns": [], "cells": []}}
+    app.run()
+    app.get_by_key("bulk_acknowledge").click().run()
+    assert [(number, action) for number, action, _ in retailer.moved] == [(1, "acknowledge"), (3, "acknowledge")]
+    assert "2\u202fincidents were acknowledged." in words(app)
+    assert app.dataframe[0].value["State"].tolist() == ["Acknowledged"] * 3
+    app.get_by_key("inbox_undo").click().run()
+    assert [action for _, action, _ in retailer.moved[2:]] == ["undo", "undo"]
+    assert app.dataframe[0].value["State"].tolist() == ["New", "Acknowledged", "New"]
+
+
+def test_a_snoozed_incident_leaves_the_open_list_until_its_day(retailer, open_page):
+    retailer.incident_rows[0]["snoozed_until"] = dt.date(2026, 10, 5)
+    retailer.incident_rows[1]["snoozed_until"] = dt.date(2026, 9, 28)  # today: it is back
+    assert len(open_page("anomaly-inbox").dataframe[0].value) == 2
+    asleep = open_page("anomaly-inbox", state="snoozed").dataframe[0].value
+    assert asleep["State"].tolist() == ["New, until Mon 5 Oct"]
+
+
+def test_two_hundred_incidents_are_one_list(retailer, open_page):
+    first = retailer.incident_rows[0]
+    retailer.incident_rows = [first | {"incident_id": n, "loss": 1e6 / n} for n in range(1, 201)]
+    app = open_page("anomaly-inbox")
+    assert not app.exception
+    assert len(app.dataframe[0].value) == 200
+    assert app.dataframe[0].value["At risk"].iloc[0] == "1.00\u202fM"
+
+
+def test_without_prices_the_list_is_in_units(make_retailer, open_page):
+    make_retailer(money=False)
+    frame = open_page("anomaly-inbox").dataframe[0].value
+    assert all(value.endswith("units") for value in frame["At risk"])
+
+
+# --- nothing to show --------------------------------------------------------------------------------------------------
+
+
+def test_a_calm_day_says_what_was_checked_and_when(retailer, open_page):
+    retailer.incident_rows = []
+    app = open_page("anomaly-inbox")
+    assert not app.exception
+    assert "Nothing unusual is open" in words(app)
+    assert "Last checked 28 Sep 2026, 06:15 UTC: 28\u202fseries, 56\u202fdays" in words(app)
+
+
+def test_filters_that_hide_everything_offer_the_way_out(retailer, open_page):
+    app = open_page("anomaly-inbox", impact="LOW")
+    assert "No incident fits these filters" in words(app)
+    app.get_by_key("inbox_clear").click().run()
+    assert len(app.dataframe[0].value) == 3
+
+
+def test_a_detector_that_never_ran_says_so_and_starts_with_one_click(retailer, open_page):
+    retailer.incident_rows, retailer.checked = [], None
+    app = open_page("anomaly-inbox")
+    assert "Nothing has been checked yet" in words(app)
+    app.get_by_key("inbox_check").click().run()
+    assert retailer.asked == [("detect", {})]
+    assert not app.exception
+    assert "inbox_check" not in labels(app)
+    assert app.get("progress")
+    retailer.slot_rows[0] |= {"state": "dead", "error": "The disk is full."}
+    from trendcast.ui import reads
+
+    reads.slots.clear()
+    app.run()
+    assert "The last check failed" in words(app)
+
+
+def test_while_the_database_is_away_the_last_list_stays_and_moves_are_off(retailer, open_page):
+    from trendcast.ui import reads
+
+    app = open_page("anomaly-inbox", incident="1")
+    retailer.away = True
+    reads.standing(fresh=True)
+    reads.forget_inbox()
+    app.run()
+    assert not app.exception
+    assert "The database does not answer" in app.error[0].value
+    assert "HE:\u2060 412 sold" in words(app)
+    assert app.get_by_key("incident_acknowledge").disabled
+
+
+# --- one incident -----------------------------------------------------------------------------------------------------
+
+
+def test_a_link_opens_the_incident_with_everything_about_it(retailer, open_page):
+    app = open_page("anomaly-inbox", incident="1")
+    assert not app.exception
+    said = words(app)
+    for part in ("412 sold, 1120 expected", "Call the shops", "63 % below", "21.0\u202fk", "add up to −1,416 units"):
+        assert part in said
+    assert [element.value for element in app.subheader] == [
+        "What it is made of",
+        "The rule, with its figures",
+        "The like of it before",
+        "Log",
+    ]
+    charts = app.get("plotly_chart")
+    assert len(charts) == 2
+    assert all(len(chart.proto.alt) > 40 for chart in charts)
+    assert app.dataframe[0].value["How it ended"].tolist() == ["Resolved: confirmed"]
+    assert app.dataframe[1].value["What"].tolist() == ["Opened by the check"]
+
+
+def test_an_incident_nobody_has_is_said_with_the_way_back(retailer, open_page):
+    app = open_page("anomaly-inbox", incident="99")
+    assert not app.exception
+    assert "There is no incident 99" in words(app)
+    app.get_by_key("incident_back").click().run()
+    assert "incident" not in app.query_params
+    assert len(app.dataframe[0].value) == 3
+
+
+def test_previous_and_next_go_through_the_list(retailer, open_page):
+    app = open_page("anomaly-inbox")
+    app.get_by_key("inbox_start").click().run()
+    assert app.get_by_key("incident_previous").disabled
+    app.get_by_key("incident_next").click().run()
+    app.get_by_key("incident_next").click().run()
+    assert "HB,NI" in words(app)
+    assert app.get_by_key("incident_next").disabled
+    assert "3 of 3" in words(app)
+
+
+def test_acknowledging_shows_the_new_state_at_once_and_can_be_undone(retailer, open_page):
+    app = open_page("anomaly-inbox", incident="1")
+    app.get_by_key("incident_acknowledge").click().run()
+    assert retailer.moved == [(1, "acknowledge", {"who": "local", "version": 1, "note": ""})]
+    assert "The incident was acknowledged." in words(app)
+    assert "incident_acknowledge" not in labels(app)
+    assert app.dataframe[1].value["What"].tolist() == ["Opened by the check", "Acknowledged"]
+    app.get_by_key("inbox_undo").click().run()
+    assert retailer.moved[-1] == (1, "undo", {"who": "local", "version": 2, "note": ""})
+    assert "incident_acknowledge" in labels(app)
+
+
+def test_resolving_carries_the_note(retailer, open_page):
+    app = open_page("anomaly-inbox", incident="1")
+    app.get_by_key("incident_1_1_note").set_value("the tills were down ")
+    app.get_by_key("incident_1_1_resolve_do").click().run()
+    assert retailer.moved == [(1, "resolve", {"who": "local", "version": 1, "note": "the tills were down"})]
+    app.get_by_key("incident_reopen").click().run()
+    assert retailer.moved[-1][1:] == ("reopen", {"who": "local", "version": 2, "note": ""})
+
+
+def test_snoozing_carries_the_day(retailer, open_page):
+    app = open_page("anomaly-inbox", incident="1")
+    app.get_by_key("incident_1_1_until").set_value(dt.date(2026, 10, 12))
+    app.get_by_key("incident_1_1_snooze_do").click().run()
+    assert retailer.moved == [(1, "snooze", {"who": "local", "version": 1, "note": "", "until": dt.date(2026, 10, 12)})]
+    assert "until Mon 12 Oct" in words(app)
+
+
+@pytest.mark.parametrize("verdict", ["confirmed", "expected", "new_normal", "false_alarm", "data_issue"])
+def test_each_verdict_reaches_the_service_with_its_note(retailer, open_page, verdict):
+    app = open_page("anomaly-inbox", incident="1")
+    radio = app.get_by_key("incident_1_1_judged")
+    assert len(radio.options) == 5
+    radio.set_value(verdict)
+    app.get_by_key("incident_1_1_judged_note").set_value("street festival")
+    app.get_by_key("incident_1_1_verdict_do").click().run()
+    assert retailer.moved == [(1, verdict, {"who": "local", "version": 1, "note": "street festival"})]
+    assert not app.exception
+
+
+def test_a_verdict_without_the_note_it_needs_is_refused_in_a_sentence(retailer, open_page):
+    app = open_page("anomaly-inbox", incident="1")
+    app.get_by_key("incident_1_1_judged").set_value("expected")
+    app.get_by_key("incident_1_1_verdict_do").click().run()
+    assert "Write which event it was" in words(app)
+    assert "incident_acknowledge" in labels(app)
+
+
+def test_somebody_faster_is_named_and_the_new_state_shown(retailer, open_page):
+    app = open_page("anomaly-inbox", incident="1")
+    retailer.faster = True
+    app.get_by_key("incident_acknowledge").click().run()
+    assert "Anna has resolved this incident meanwhile" in words(app)
+    assert "look, then decide again" in words(app)
+    assert "incident_reopen" in labels(app)
+
+
+def test_the_plain_rule_stands_beside_ours(retailer, open_page):
+    app = open_page("anomaly-inbox", incident="1")
+    app.session_state["incident_plain"] = True
+    app.run()
+    assert not app.exception
+    assert "the plain rule flags 3\u202fdays of this series, TrendCast 2\u202fdays; 1 of them" in words(app)
+    assert len(app.get("plotly_chart")) == 3
+
+
+def test_a_series_of_another_run_has_no_chart_but_the_rest(retailer, open_page):
+    retailer.incident_rows[0]["region"] = "Atlantis"
+    app = open_page("anomaly-inbox", incident="1")
+    assert not app.exception
+    assert "not part of the run on view" in words(app)
+
+
+def test_hostile_names_are_inert_in_list_and_incident(retailer, open_page):
+    for name in ("headline", "cause", "owner", "product_category"):
+        retailer.incident_rows[0][name] = HOSTILE
+    for app in (open_page("anomaly-inbox"), open_page("anomaly-inbox", incident="1")):
+        assert not app.exception
+        for kind in ("header", "markdown", "caption", "subheader", "warning"):
+            for element in app.get(kind):
+                assert HOSTILE not in element.value
+                assert "<img" not in element.value.replace("\\<img", "")
+        for chart in app.get("plotly_chart"):
+            assert "<img" not in json.dumps(json.loads(chart.proto.spec))
+
+
+def test_the_warm_inbox_asks_the_database_nothing(retailer, open_page):
+    app = open_page("anomaly-inbox")
+    app.run()
+    before = retailer.reads
+    app.run()
+    assert retailer.reads == before
+
+
+# --- the charts -------------------------------------------------------------------------------------------------------
+
+
+def some_days(n: int = 56) -> pd.DataFrame:
+    actual = 100 + 10 * np.sin(np.arange(n))
+    return pd.DataFrame(
+        {
+            "date": pd.date_range("2026-08-03", periods=n),
+            "actual": actual,
+            "expected": 100.0,
+            "low80": 85.0,
+            "high80": 115.0,
+            "low95": 70.0,
+            "high95": 130.0,
+        }
+    )
+
+
+def test_the_chart_holds_the_days_both_bands_and_the_window():
+    days = some_days()
+    marks = days.iloc[[-3, -2]].assign(impact=["HIGH", "LOW"])[["date", "actual", "impact"]]
+    figure, alt = charts_inbox.incident_chart(
+        days, marks, first=days["date"].iloc[-3], last=days["date"].iloc[-2], measure="Units per day", dark=False
+    )
+    by_name = {trace.name: trace for trace in figure.data if trace.name}
+    assert list(by_name["Actual"].y) == days["actual"].tolist()
+    assert list(by_name["Expected"].y) == days["expected"].tolist()
+    assert list(by_name["Usual range 95\u202f%"].y) == days["high95"].tolist()
+    assert [len(by_name[f"Unusual, {name}"].x) for name in ("high", "low")] == [1, 1]
+    window = figure.layout.shapes[0]
+    assert pd.Timestamp(window.x0) < days["date"].iloc[-3] < days["date"].iloc[-2] < pd.Timestamp(window.x1)
+    assert "expected 100" in alt
+
+
+def test_the_rules_own_figures_win_over_those_of_the_chart():
+    days = some_days()
+    own = pd.DataFrame([{"day": days["date"].iloc[-1], "actual": 1.0, "expected": 90.0, "low": 60.0, "high": np.nan}])
+    last = incident.on_rule(days, own).iloc[-1]
+    assert (last["expected"], last["low95"], last["high95"]) == (90.0, 60.0, 130.0)
+
+
+@pytest.mark.parametrize("first", [dt.date(2026, 9, 26), dt.date(2026, 6, 1)])
+def test_eight_weeks_are_on_view_and_all_of_a_longer_incident(first):
+    start, end = incident.window(first, dt.date(2026, 9, 26), dt.date(2026, 9, 27))
+    assert end == dt.date(2026, 9, 27)
+    assert (end - start).days + 1 >= 56
+    assert start <= first - dt.timedelta(days=14)
+
+
+def test_contributions_add_up_to_the_incident():
+    keys = {"level": "category_region", "region": "North", "store": ""}
+    day = dt.date(2026, 9, 26)
+    rows = [keys | {"product_category": f"C{i}", "day": day, "actual": 10.0, "expected": 20.0 + i} for i in range(20)]
+    node = {"level": "region", "product_category": "", "region": "North", "store": "", "day": day}
+    members = pd.DataFrame([*rows, node | {"actual": 300.0, "expected": 900.0}])
+    parts = charts_inbox.contributions(members, ["region", "", "North", ""])
+    assert parts["gap"].sum() == pytest.approx(300 - 900)
+    assert parts["share"].sum() == pytest.approx(1)
+    assert len(parts) == charts_inbox.MOST_BARS + 1
+    assert parts["gap"].iloc[0] == 10 - 39
+    figure, alt = charts_inbox.contributions_chart(parts, measure="Units", dark=True)
+    assert sorted(figure.data[0].x) == sorted(parts["gap"])
+    assert "−600" in alt
+
+
+def test_without_a_row_of_the_node_the_members_are_the_whole():
+    keys = {"level": "store", "product_category": "", "region": "North"}
+    members = pd.DataFrame([keys | {"store": f"S{i}", "actual": 0.0, "expected": 5.0} for i in range(3)])
+    parts = charts_inbox.contributions(members, ["region", "", "North", ""])
+    assert parts["gap"].tolist() == [-5.0, -5.0, -5.0]
+    missing = members.assign(actual=np.nan)
+    assert charts_inbox.contributions(missing, ["region", "", "North", ""]).empty

@@ -1,0 +1,47 @@
+"""Medians that pass over what is not known, quick enough to be taken over every series and day."""
+
+from __future__ import annotations
+
+import numpy as np
+
+BLOCK = 2_000  # series whose lags are in memory at once
+
+
+def median(values: np.ndarray, least: int = 1) -> np.ndarray:
+    """The median over the last axis of what is not NaN; NaN where fewer than ``least`` are known."""
+    ordered = np.sort(values, axis=-1)  # NaN goes to the end
+    count = values.shape[-1] - np.isnan(ordered).sum(axis=-1)
+    below = np.maximum(count - 1, 0) // 2
+    above = np.minimum(count // 2, values.shape[-1] - 1)
+    pair = np.take_along_axis(ordered, np.stack([below, above], axis=-1), axis=-1)
+    return np.where(count >= least, pair.mean(axis=-1), np.nan)
+
+
+def lagged_median(values: np.ndarray, lags: tuple[int, ...], least: int) -> np.ndarray:
+    """Per series and day the median of the values so many days before: (S, T); days before the first are not known."""
+    result = np.full(values.shape, np.nan)
+    days = values.shape[1]
+    for start in range(0, len(values), BLOCK):
+        block = values[start : start + BLOCK]
+        stack = np.full((*block.shape, len(lags)), np.nan)
+        for place, lag in enumerate(lags):
+            if lag < days:
+                stack[:, lag:, place] = block[:, : days - lag]
+        result[start : start + BLOCK] = median(stack, least)
+    return result
+
+
+def agreed(values: np.ndarray) -> np.ndarray:
+    """What more than half of the rows (n, T) agree on, per day: the value nearest to zero between the 45th and the 55th
+    of a hundred, zero where these differ in sign or fewer than three rows are known.
+
+    A plain median of two groups, one of which fell, lies between them and would call the other one risen.
+    """
+    ordered = np.sort(values, axis=0)
+    count = len(values) - np.isnan(ordered).sum(axis=0)
+    low = np.floor(0.45 * np.maximum(count - 1, 0)).astype(int)
+    high = np.ceil(0.55 * np.maximum(count - 1, 0)).astype(int)
+    day = np.arange(values.shape[1])
+    low_value, high_value = ordered[low, day], ordered[high, day]
+    common = np.where(low_value > 0, low_value, np.where(high_value < 0, high_value, 0.0))
+    return np.where(count >= 3, common, 0.0)

@@ -1,0 +1,676 @@
+"""One pass: what of these days was an anomaly, in which class, at which node, and what it costs.
+
+Quality gate, expectation, residuals without common factors, pooled p-values, Benjamini-Hochberg over the tests that
+ran, CUSUM for level shifts, roll-up to the highest node that moved as a whole. A day is judged by what was known
+before it alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from trendcast.anomalies import impact as sizes
+from trendcast.anomalies import pvalues, quality
+from trendcast.anomalies.expectation import LEARNING, SHORTEST, Expectation, expect
+from trendcast.anomalies.impact import Q_LOW, Size, impact
+from trendcast.anomalies.residuals import Nodes, Residuals, residuals
+from trendcast.anomalies.scene import DIMENSIONS, Scene
+
+VERSION = "1"
+NODE_CUT, NODE_BREADTH, NODE_LEAST = 5.0, 0.5, 0.05
+LEANING = 1.5  # deviations from which a child moves with its parent
+NOTABLE = 2.5
+REL_LEAST, UNITS_LEAST = 0.10, 2.0
+SLACK, ALARM, WINSOR = 0.75, 10.0, 3.0  # the CUSUM's
+RUN_P = 1e-4  # of a run of zeros
+SHIFT_LEAST = 0.08  # mean size of a level shift, in logarithms
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One day of an entry."""
+
+    day: int
+    actual: float
+    expected: float
+    lo: float
+    hi: float
+    z: float
+    p: float
+    q: float
+    loss: float  # money, or NaN without a price
+    loss_units: float
+
+
+@dataclass
+class Entry:
+    """What was found of one node on one day; ``days`` holds that day and, of a level shift, those since it began."""
+
+    day: int
+    level: str
+    product_category: str
+    region: str
+    store: str
+    kind: str
+    cls: str
+    direction: int
+    start: int
+    impact: str
+    score: float
+    rel: float
+    days: list[Figures]
+    rows: np.ndarray
+    cause: str = ""
+    parent: tuple[str, str, str, str] | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        return (self.level, self.product_category, self.region, self.store)
+
+    @property
+    def now(self) -> Figures:
+        return self.days[-1]
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """``entries`` in the order of days, leads before members; ``tests`` run over all days; ``expected`` for callers."""
+
+    entries: list[Entry]
+    tests: int
+    series: int
+    high_loss: float
+    in_money: bool
+    expected: Expectation
+    rest: Residuals
+
+
+def detect(scene: Scene, days: np.ndarray, limits: Mapping[str, float] | None = None) -> Found:
+    """Judge ``days`` (indices). ``limits``: the money (units without prices) from which a category's loss is HIGH, ''
+    for all; without one the 95th of a hundred usual losses."""
+    days = np.asarray(days, int)
+    expected = expect(scene)
+    faults = quality.check(scene, expected, days)
+    held = quality.held(scene, faults)
+    rest = residuals(scene, expected, held, days)
+    in_money = bool(np.isfinite(scene.value).any())
+    known = np.isfinite(scene.value)
+    weight = np.where(known, scene.value, np.median(scene.value[known]) if in_money else 1.0)
+    first = int(days.min()) if len(days) else scene.days
+    usual = sizes.usual_loss(scene.units, expected.units, weight, first)
+    judge = _Judge(scene, expected, rest, weight, in_money, {"": usual, **(limits or {})})
+    entries: list[Entry] = []
+    for day in np.sort(days):
+        entries += [_fault(fault) for fault in faults if fault.day == day]
+        entries += judge.day(int(day))
+    return Found(entries, judge.tests, scene.units.shape[0], judge.limits[""], in_money, expected, rest)
+
+
+def _fault(fault: quality.Fault) -> Entry:
+    gap = abs(fault.actual - fault.expected)
+    nan = np.nan
+    figures = Figures(fault.day, fault.actual, fault.expected, nan, nan, nan, nan, nan, nan, gap)
+    # A feed that is half there, or wrong in all it says, hides whatever else may be: nothing else is looked at.
+    serious = "MEDIUM" if fault.kind == "PARTIAL_FEED" and fault.known > 0.5 * fault.due else "HIGH"
+    return Entry(
+        day=fault.day,
+        level="region" if fault.region else "total",
+        product_category="",
+        region=fault.region,
+        store="",
+        kind="DATA_QUALITY",
+        cls=fault.kind,
+        direction=0,
+        start=fault.day,
+        impact=serious,
+        score=sizes.RANGES[serious][0],
+        rel=gap / fault.expected if fault.expected > 0 else 1.0,
+        days=[figures],
+        rows=fault.rows,
+        cause="data quality",
+        facts={"known": fault.known, "due": fault.due, "ratio": None if np.isnan(fault.ratio) else fault.ratio},
+    )
+
+
+def cusum(z: np.ndarray, skip: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(alarm, start) of shape (S, T): -1, 0 or 1 where the sum of winsorised z passed its limit, and the day on which
+    that sum had begun. Days of ``skip`` and unknown ones are passed over; an alarm starts anew (Page 1954)."""
+    alarm = np.zeros(z.shape, np.int8)
+    start = np.zeros(z.shape, int)
+    known = np.isfinite(z) & ~skip
+    held = np.clip(np.where(known, z, 0.0), -WINSOR, WINSOR)
+    for sign in (1, -1):
+        total, since = np.zeros(len(z)), np.full(len(z), -1)
+        for day in range(z.shape[1]):
+            mine = known[:, day]
+            since = np.where(mine & (total <= 0), day, since)
+            total = np.where(mine, np.maximum(0.0, total + sign * held[:, day] - SLACK), total)
+            rang = mine & (total > ALARM)
+            alarm[rang, day] = sign
+            start[rang, day] = since[rang]
+            total[rang] = 0.0
+    return alarm, start
+
+
+class _Judge:
+    """The days of one scene, one after the other, against what was ordinary before each."""
+
+    def __init__(
+        self,
+        scene: Scene,
+        expected: Expectation,
+        rest: Residuals,
+        weight: np.ndarray,
+        in_money: bool,
+        limits: dict[str, float],
+    ) -> None:
+        self.scene, self.expected, self.rest = scene, expected, rest
+        self.weight, self.in_money, self.limits = weight, in_money, limits
+        self.tests = 0
+        eventful = np.isfinite(expected.examples)
+        self.testable = np.isfinite(rest.z) & (expected.observed >= SHORTEST)
+        ordinary = self.testable & ~eventful & ~scene.masked & (expected.observed >= LEARNING)
+        self.ordinary_z = np.where(ordinary, rest.z, np.nan)
+        self.bucket = pvalues.volume(expected.units)
+        self.alarm, self.start = cusum(np.where(self.testable, rest.z, np.nan), eventful | scene.masked)
+        quiet = np.isinf(expected.examples).all(axis=0)
+        self.quiet = quiet
+        self.node_alarm = [cusum(one.z, np.broadcast_to(~quiet, one.z.shape)) for one in rest.nodes]
+
+    def limit(self, category: str) -> float:
+        return self.limits.get(category, self.limits[""])
+
+    def day(self, day: int) -> list[Entry]:
+        window = slice(max(0, day - pvalues.REFERENCE), day)
+        reference = pvalues.Reference(self.ordinary_z[:, window], self.bucket[:, window])
+        z = np.where(self.testable[:, day], self.rest.z[:, day], np.nan)
+        p = reference.p(z, self.bucket[:, day])
+        units, mean = self.scene.units[:, day], self.expected.units[:, day]
+        moved = mean * np.exp(self.rest.common[:, day])
+        low = np.isfinite(p) & (mean < 20)
+        if low.any():
+            p[low] = np.maximum(p[low], pvalues.low_count(units[low], moved[low], self.rest.dispersion[low]))
+        run, run_p = self._zero_run(day, moved)
+        longer = np.isfinite(p) & (run_p < p)
+        p = np.where(longer, run_p, p)
+        q = pvalues.benjamini_hochberg(p)
+        self.tests += int(np.isfinite(p).sum())
+        nodes, covered = self._nodes(day, window)
+        entries: list[Entry] = list(nodes)
+        shifted = self.alarm[:, day] != 0
+        noted = np.flatnonzero((np.nan_to_num(q, nan=1.0) <= Q_LOW) | shifted)
+        for row in noted:
+            entry = self._series(
+                int(row), day, float(p[row]), float(q[row]), reference, bool(longer[row]), int(run[row])
+            )
+            if entry is not None and not self._follows(entry, int(row), day, covered):
+                entries.append(entry)
+        entries = self._supply(day, entries)
+        return entries + self._members(day, nodes, reference, {entry.key for entry in entries})
+
+    # Series ----------------------------------------------------------------------------------------------------
+
+    def _zero_run(self, day: int, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Length of the run of zeros that ends on ``day`` and its probability; 1 unless the run is of at least two days
+        and longer than any of the half year before. Unknown and closed days neither end a run nor count."""
+        first = max(0, day - pvalues.REFERENCE)
+        units, closed = self.scene.units[:, first : day + 1], self.scene.closed[:, first : day + 1]
+        means = self.expected.units[:, first : day + 1]
+        length, p = np.zeros(len(units), int), np.ones(len(units))
+        for row in np.flatnonzero((units[:, -1] == 0) & (np.nan_to_num(mean) > 0)):
+            counts = np.flatnonzero(np.isfinite(units[row]) & ~closed[row])
+            sold = np.flatnonzero(units[row, counts] > 0)
+            length[row] = len(counts) - 1 - sold[-1] if len(sold) else len(counts)
+            longest = int(np.diff(sold).max(initial=1)) - 1 if len(sold) else 0
+            if length[row] < 2 or length[row] <= longest or not len(sold):
+                continue
+            run = counts[len(counts) - length[row] :]
+            chance = float(pvalues.none_sold(np.nan_to_num(means[row, run]), self.rest.dispersion[row : row + 1]).sum())
+            if chance < np.log(RUN_P):
+                p[row] = np.exp(chance)
+        return length, p
+
+    def _series(
+        self, row: int, day: int, p: float, q: float, reference: pvalues.Reference, zero_run: bool, run: int
+    ) -> Entry | None:
+        name = self.scene.series.iloc[row]
+        shift = int(self.alarm[row, day])
+        z = float(self.rest.z[row, day])
+        direction = -1 if zero_run else shift or int(np.sign(z))
+        start = int(self.start[row, day]) if shift else day
+        found = q <= Q_LOW
+        if shift and found and shift != np.sign(z):
+            shift, start, direction = 0, day, int(np.sign(z))  # a day against the shift is its own matter
+        if shift:
+            span = np.arange(start, day + 1)
+            sizes_since = self.rest.own[row, span]
+            if abs(float(np.nanmean(sizes_since))) < SHIFT_LEAST:
+                shift, start = 0, day
+        if not shift and not found:
+            return None
+        span = np.arange(start, day + 1) if shift else np.array([day])
+        days = [self._figures(row, int(one), p, q, reference) for one in span if np.isfinite(self.rest.z[row, one])]
+        if not days or days[-1].day != day:
+            return None
+        gap = float(np.mean([abs(one.actual - one.expected) for one in days]))
+        base = float(np.mean([one.expected for one in days]))
+        rel = gap / base if base > 0 else 1.0
+        if rel < REL_LEAST or gap < UNITS_LEAST:
+            return None
+        category = str(name["product_category"])
+        cover = self._covered(category, day)
+        size = Size(
+            p=p,
+            q=min(q, sizes.Q_MEDIUM) if shift else q,
+            rel=rel,
+            loss=gap * self.weight[row],
+            shift=bool(shift),
+            up=direction > 0,
+            covered=cover,
+            learning=bool(self.expected.observed[row, day] < LEARNING),
+        )
+        level = impact(size, self.limit(category))
+        cls = "LEVEL_SHIFT" if shift else "ZERO_RUN" if run >= 2 else "SPIKE" if direction > 0 else "DROP"
+        strongest = max((one.z for one in days), key=abs)
+        return Entry(
+            day=day,
+            level=str(name["level"]),
+            product_category=category,
+            region=str(name["region"]),
+            store=str(name["store"]),
+            kind="DEMAND",
+            cls=cls,
+            direction=direction,
+            start=start,
+            impact=level,
+            score=sizes.score(strongest, level),
+            rel=rel,
+            days=days,
+            rows=np.array([row]),
+            cause=self._calendar(row, day, direction),
+            facts={
+                "sigma": float(self.rest.sigma[row, day]),
+                "tests": int(np.isfinite(self.rest.z[:, day]).sum()),
+                "limit": self.limit(category),
+                "history": int(self.expected.observed[row, day]),
+                "frozen": bool(self.expected.frozen[row, day]),
+                "common": float(self.rest.common[row, day]),
+                **({"run": run} if run >= 2 else {}),
+            },
+        )
+
+    def _figures(self, row: int, day: int, p: float, q: float, reference: pvalues.Reference) -> Figures:
+        actual, mean = float(self.scene.units[row, day]), float(self.expected.units[row, day])
+        sigma = float(self.rest.sigma[row, day])
+        bucket = self.bucket[row : row + 1, day]
+        below = float(reference.size(0.05, -1, bucket)[0]) * sigma
+        above = float(reference.size(0.05, 1, bucket)[0]) * sigma
+        gap = abs(actual - mean)
+        return Figures(
+            day=day,
+            actual=actual,
+            expected=mean,
+            lo=max(0.0, (1 + mean) * float(np.exp(-below)) - 1),
+            hi=(1 + mean) * float(np.exp(above)) - 1,
+            z=float(self.rest.z[row, day]),
+            p=p,
+            q=q,
+            loss=gap * float(self.scene.value[row]),
+            loss_units=gap,
+        )
+
+    def _covered(self, category: str, day: int) -> bool:
+        """Whether the stock of the evening before lasts longer than an order takes to come."""
+        stock = self.scene.stock
+        row = stock.row(category)
+        if row is None or not np.isfinite(stock.lead[row]):
+            return False
+        known = np.flatnonzero(np.isfinite(stock.on_hand[row, : day + 1]))
+        if not len(known):
+            return False
+        mine = (self.scene.series["product_category"] == category).to_numpy()
+        a_day = float(np.nansum(self.expected.units[mine, day]))
+        return bool(stock.on_hand[row, known[-1]] > stock.lead[row] * a_day)
+
+    def _calendar(self, row: int, day: int, direction: int) -> str:
+        """Event or promotion of the day; what differs from a week before."""
+        code = int(self.scene.event[row, day])
+        if code:
+            name, offset = self.scene.events[code]
+            return (
+                f"calendar: {name}"
+                if offset == 0
+                else f"calendar: the day {'after' if offset > 0 else 'before'} {name}"
+            )
+        today = self.scene.promotion[row, day] > 0.5
+        if today:
+            return "promotion" if direction > 0 else "promotion without uplift"
+        return ""
+
+    # Nodes -----------------------------------------------------------------------------------------------------
+
+    def _nodes(self, day: int, window: slice) -> tuple[list[Entry], list[tuple[Entry, float]]]:
+        """Entries of nodes that moved as a whole, coarsest first; and each with the factor it moved by."""
+        found: list[Entry] = []
+        covered: list[tuple[Entry, float]] = []
+        rest = self.rest.raw[:, day].copy()
+        p_all, all_nodes = [], []
+        for number, nodes in enumerate(self.rest.nodes):
+            ordinary = np.where(self.quiet[None, window], nodes.z[:, window], np.nan)
+            nothing = np.zeros(ordinary.shape, int)
+            reference = pvalues.Reference(ordinary, nothing)
+            known = nodes.children >= 3
+            p = reference.p(np.where(known, nodes.z[:, day], np.nan), np.zeros(len(nodes.z), int))
+            p_all.append(p)
+            all_nodes.append((number, nodes))
+        if not all_nodes:
+            return found, covered
+        flat = np.concatenate(p_all)
+        q_flat = pvalues.benjamini_hochberg(flat)
+        self.tests += int(np.isfinite(flat).sum())
+        at = 0
+        for (number, nodes), p in zip(all_nodes, p_all, strict=True):
+            q = q_flat[at : at + len(p)]
+            at += len(p)
+            alarm, start = self.node_alarm[number]
+            strong = (np.abs(nodes.z[:, day]) >= NODE_CUT) & (np.nan_to_num(q, nan=1.0) <= sizes.Q_HIGH)
+            for node in np.flatnonzero(strong | (alarm[:, day] != 0)):
+                entry = self._node(
+                    nodes,
+                    int(node),
+                    day,
+                    float(p[node]),
+                    float(q[node]),
+                    bool(strong[node]),
+                    int(alarm[node, day]),
+                    int(start[node, day]),
+                    rest,
+                )
+                if entry is not None:
+                    found.append(entry)
+                    covered.append((entry, float(nodes.factor[node, day])))
+            rest = rest - nodes.factor[nodes.code, day]
+        return found, covered
+
+    def _node(
+        self,
+        nodes: Nodes,
+        node: int,
+        day: int,
+        p: float,
+        q: float,
+        strong: bool,
+        shift: int,
+        start: int,
+        rest: np.ndarray,
+    ) -> Entry | None:
+        factor = float(nodes.factor[node, day])
+        if strong and shift and shift != np.sign(factor):
+            shift = 0
+        span = np.arange(start, day + 1) if shift else np.array([day])
+        mean_factor = float(nodes.factor[node, span].mean())
+        if abs(mean_factor) < NODE_LEAST:
+            return None
+        direction = int(np.sign(mean_factor))
+        rows = np.flatnonzero((nodes.code == node) & np.isfinite(self.rest.raw[:, day]))
+        if len(rows) < 3:
+            return None
+        expected = self.expected.units[rows, day]
+        leaning = np.sign(rest[rows]) == direction
+        if not shift:
+            leaning &= np.abs(rest[rows]) / self.rest.sigma[rows, day] > LEANING
+        if expected.sum() <= 0 or (expected * leaning).sum() / expected.sum() < NODE_BREADTH:
+            return None
+        days = []
+        weight = self.weight[rows]
+        for one in span:
+            known = rows[np.isfinite(self.rest.raw[rows, one])]
+            units, mean = self.scene.units[known, one], self.expected.units[known, one]
+            total, whole = float(units.sum()), float(mean.sum())
+            spread = abs(float(nodes.factor[node, one])) / max(abs(float(nodes.z[node, one])), 1e-9)
+            if nodes.z[node, one] == 0 or not np.isfinite(spread):
+                spread = 0.05
+            gap = units - mean
+            value = self.scene.value[known]
+            money = abs(float(np.nansum(gap * value))) if np.isfinite(value).any() else np.nan
+            days.append(
+                Figures(
+                    day=int(one),
+                    actual=total,
+                    expected=whole,
+                    lo=whole * float(np.exp(-1.96 * spread)),
+                    hi=whole * float(np.exp(1.96 * spread)),
+                    z=float(nodes.z[node, one]),
+                    p=p,
+                    q=q,
+                    loss=money,
+                    loss_units=abs(float(gap.sum())),
+                )
+            )
+        now = days[-1]
+        if np.sign(now.actual - now.expected) != direction and not shift:
+            return None
+        loss = abs(float(((self.scene.units[rows, day] - expected) * weight).sum()))
+        whole_day = float(np.nansum(self.expected.units[:, day] * self.weight))
+        rel = float(np.mean([one.loss_units for one in days])) / max(
+            float(np.mean([one.expected for one in days])), 1e-9
+        )
+        name = nodes.names.iloc[node]
+        category = str(name["product_category"])
+        size = Size(
+            p=p if strong else 1.0,
+            q=q if strong else sizes.Q_MEDIUM,
+            rel=rel,
+            loss=loss,
+            total=whole_day,
+            node=not shift or strong,
+            shift=bool(shift) and not strong,
+            up=direction > 0,
+            covered=bool(category) and self._covered(category, day),
+        )
+        level = impact(size, self.limit(category))
+        contributions = (
+            (self.scene.units[rows, day] - expected) / (now.actual - now.expected)
+            if now.actual != now.expected
+            else np.zeros(len(rows))
+        )
+        calendar = [self._calendar(int(row), day, direction) for row in rows[:50]]
+        common = max(set(calendar), key=calendar.count)
+        return Entry(
+            day=day,
+            level=nodes.level,
+            product_category=category,
+            region=str(name["region"]),
+            store=str(name["store"]),
+            kind="DEMAND",
+            cls="LEVEL_SHIFT" if shift else "SPIKE" if direction > 0 else "DROP",
+            direction=direction,
+            start=int(span[0]),
+            impact=level,
+            score=sizes.score(max((one.z for one in days), key=abs), level),
+            rel=rel,
+            days=days,
+            rows=rows,
+            cause=common,
+            facts={
+                "children": len(rows),
+                "leaning": int(leaning.sum()),
+                "factor": factor,
+                "limit": self.limit(category),
+                "tests": int(np.isfinite(self.rest.z[:, day]).sum()),
+                "frozen": bool(self.expected.frozen[rows, day].any()),
+                "explained": explained(self.scene, rows, contributions),
+            },
+        )
+
+    def _follows(self, entry: Entry, row: int, day: int, covered: list[tuple[Entry, float]]) -> bool:
+        """Whether a series' own finding is but a part of, or an exception to, what its node did."""
+        own, raw = float(self.rest.own[row, day]), float(self.rest.raw[row, day])
+        for parent, factor in covered:
+            if row not in parent.rows:
+                continue
+            with_it = np.sign(own) == parent.direction and abs(own) > max(abs(factor), 0.3)
+            against = np.sign(raw) == -parent.direction and abs(self.rest.z_raw[row, day]) >= 4
+            if not (with_it or against) or entry.cls == "LEVEL_SHIFT":
+                return True
+        return False
+
+    def _members(
+        self, day: int, nodes: list[Entry], reference: pvalues.Reference, own: set[tuple[str, str, str, str]]
+    ) -> list[Entry]:
+        """The series that moved notably with a node, as its members; each belongs to the first node it is in."""
+        members: list[Entry] = []
+        taken: set[int] = set()
+        for parent in nodes:
+            for row in parent.rows:
+                z = float(self.rest.z_raw[row, day])
+                if int(row) in taken or np.sign(z) != parent.direction or abs(z) < NOTABLE:
+                    continue
+                taken.add(int(row))
+                name = self.scene.series.iloc[int(row)]
+                if (str(name["level"]), *(str(name[column]) for column in DIMENSIONS)) in own:
+                    continue
+                figures = self._figures(int(row), day, parent.now.p, parent.now.q, reference)
+                gap = figures.loss_units
+                rel = gap / figures.expected if figures.expected > 0 else 1.0
+                size = Size(
+                    p=parent.now.p, q=parent.now.q, rel=rel, loss=gap * self.weight[row], up=parent.direction > 0
+                )
+                level = impact(size, self.limit(str(name["product_category"])))
+                whole = parent.now.actual - parent.now.expected
+                members.append(
+                    Entry(
+                        day=day,
+                        level=str(name["level"]),
+                        product_category=str(name["product_category"]),
+                        region=str(name["region"]),
+                        store=str(name["store"]),
+                        kind=parent.kind,
+                        cls="SPIKE" if parent.direction > 0 else "DROP",
+                        direction=parent.direction,
+                        start=day,
+                        impact=level,
+                        score=sizes.score(z, level),
+                        rel=rel,
+                        days=[Figures(**{**vars(figures), "z": z})],
+                        rows=np.array([row]),
+                        cause="part of a wider movement",
+                        parent=parent.key,
+                        facts={"share": (figures.actual - figures.expected) / whole if whole else 0.0},
+                    )
+                )
+        return members
+
+    # Supply ----------------------------------------------------------------------------------------------------
+
+    def _supply(self, day: int, entries: list[Entry]) -> list[Entry]:
+        """Drops of a category that was out of stock are a matter of supply, and of one category one matter."""
+        stock = self.scene.stock
+        result: list[Entry] = []
+        short: dict[str, list[Entry]] = {}
+        for entry in entries:
+            category = entry.product_category
+            row = stock.row(category) if category and entry.direction < 0 else None
+            if row is None:
+                result.append(entry)
+                continue
+            a_day = float(
+                np.nansum(self.expected.units[(self.scene.series["product_category"] == category).to_numpy(), day])
+            )
+            on_hand = stock.on_hand[row, day]
+            if stock.out[row, day] or (np.isfinite(on_hand) and on_hand < 0.1 * a_day):
+                entry.kind, entry.cls, entry.cause = "SUPPLY", "STOCK_OUT", "stock-out"
+                entry.facts["on_hand"] = None if np.isnan(on_hand) else float(on_hand)
+                short.setdefault(category, []).append(entry)
+            else:
+                result.append(entry)
+        for category, found in short.items():
+            lead = next((one for one in found if one.level == "category"), None)
+            if lead is None and (len(found) > 1 or found[0].level != "category"):
+                lead = self._category(category, day, found)
+            if lead is None:
+                lead = found[0]
+            result.append(lead)
+            for one in found:
+                if one is not lead:
+                    one.parent = lead.key
+                    one.facts["share"] = (one.now.actual - one.now.expected) / min(
+                        lead.now.actual - lead.now.expected, -1e-9
+                    )
+                    result.append(one)
+        return result
+
+    def _category(self, category: str, day: int, found: list[Entry]) -> Entry | None:
+        """The category as a whole, when some of its series are short of stock; None when it did not sell less."""
+        rows = np.flatnonzero((self.scene.series["product_category"] == category).to_numpy())
+        rows = rows[np.isfinite(self.rest.raw[rows, day])]
+        units, mean = self.scene.units[rows, day], self.expected.units[rows, day]
+        actual, expected = float(units.sum()), float(mean.sum())
+        if actual >= expected or len(rows) < 2:
+            return None
+        strongest = max(found, key=lambda one: (one.impact == "HIGH", one.impact == "MEDIUM", one.now.loss_units))
+        value = self.scene.value[rows]
+        gap = expected - actual
+        loss = float(np.nansum((mean - units) * value)) if np.isfinite(value).any() else np.nan
+        spread = float(np.sqrt(((mean * self.rest.sigma[rows, day]) ** 2).sum())) / expected
+        figures = Figures(
+            day=day,
+            actual=actual,
+            expected=expected,
+            lo=expected * float(np.exp(-1.96 * spread)),
+            hi=expected * float(np.exp(1.96 * spread)),
+            z=strongest.now.z,
+            p=strongest.now.p,
+            q=strongest.now.q,
+            loss=abs(loss),
+            loss_units=gap,
+        )
+        return Entry(
+            day=day,
+            level="category",
+            product_category=category,
+            region="",
+            store="",
+            kind="SUPPLY",
+            cls="STOCK_OUT",
+            direction=-1,
+            start=min(one.start for one in found),
+            impact=strongest.impact,
+            score=strongest.score,
+            rel=gap / expected,
+            days=[figures],
+            rows=rows,
+            cause="stock-out",
+            facts={**strongest.facts, "children": len(rows), "leaning": len(found)},
+        )
+
+
+def explained(scene: Scene, rows: np.ndarray, share: np.ndarray) -> list[dict[str, Any]]:
+    """What makes up most of a node's gap: the smallest set of names that explains two thirds, in the dimension whose
+    names differ most from their usual parts (after Adtributor, NSDI 2014); empty when none stands out."""
+    best: list[dict[str, Any]] = []
+    best_surprise = 0.02
+    usual = np.nan_to_num(scene.units[rows]).mean(axis=1)
+    usual = usual / max(usual.sum(), 1e-9)
+    for column in DIMENSIONS:
+        names = scene.series[column].to_numpy(object)[rows]
+        unique, code = np.unique(names.astype(str), return_inverse=True)
+        if len(unique) < 2:
+            continue
+        part, normal = np.bincount(code, share), np.bincount(code, usual)
+        order = np.argsort(-part)
+        count = int(np.searchsorted(np.cumsum(part[order]), 0.67) + 1)
+        middle = (np.clip(part, 1e-9, None) + np.clip(normal, 1e-9, None)) / 2
+        surprise = float(
+            0.5 * (np.clip(part, 1e-9, None) * np.log(np.clip(part, 1e-9, None) / middle)).sum()
+            + 0.5 * (np.clip(normal, 1e-9, None) * np.log(np.clip(normal, 1e-9, None) / middle)).sum()
+        )
+        if count <= max(1, len(unique) // 3) and count <= 5 and surprise > best_surprise:
+            best_surprise = surprise
+            best = [{"dimension": column, "name": str(unique[i]), "share": float(part[i])} for i in order[:count]]
+    return best

@@ -1,0 +1,129 @@
+"""What a day was expected to sell, known the evening before: the frozen forecast, or else the same weekdays of the last
+eight weeks, their drift, and what events and promotions did before (all series and days at once, in logarithms).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from trendcast.anomalies.arrays import lagged_median, median
+from trendcast.anomalies.scene import Scene
+
+WEEKS = tuple(7 * k for k in range(1, 9))
+LEAST_WEEKS = 3
+RECENT = tuple(range(1, 15))
+LEAST_RECENT = 5
+DRIFT = 0.8
+MOST_DRIFT = 0.7
+LEARNING = 28  # days of history below which a series is still being learnt
+SHORTEST = 8  # and below which nothing is expected of it
+
+
+@dataclass(frozen=True, eq=False)
+class Expectation:
+    """``log``: log(1 + expected units) (S, T), NaN where nothing can be expected. ``frozen``: the published forecast.
+    ``examples``: earlier occurrences of the day's event, inf on ordinary days. ``observed``: days seen before."""
+
+    log: np.ndarray
+    frozen: np.ndarray
+    examples: np.ndarray
+    observed: np.ndarray
+
+    @property
+    def units(self) -> np.ndarray:
+        return np.maximum(np.expm1(self.log), 0.0)
+
+
+def expect(scene: Scene) -> Expectation:
+    """The expectation of every series and day; a day is never looked at for its own."""
+    x = np.log1p(scene.units)
+    seen = np.isfinite(x) & ~scene.closed
+    usable = seen & ~scene.masked
+    x = _accept(x, usable, scene)
+    special = scene.special
+    calm = np.where(usable & ~special, x, np.nan)
+    level = lagged_median(calm, WEEKS, LEAST_WEEKS)
+    short = np.isnan(level)
+    if short.any():
+        level = np.where(short, lagged_median(np.where(usable, x, np.nan), WEEKS, LEAST_WEEKS), level)
+    observed = np.cumsum(seen, axis=1) - seen
+    level = _young(level, np.where(usable, x, np.nan), observed)
+    drift = lagged_median(calm - level, RECENT, LEAST_RECENT)
+    base = level + DRIFT * np.clip(np.nan_to_num(drift), -MOST_DRIFT, MOST_DRIFT)
+    effect, examples = _effects(scene, x - base, usable)
+    frozen = np.isfinite(scene.forecast)
+    log = np.where(frozen, np.log1p(np.maximum(np.nan_to_num(scene.forecast), 0)), base + effect)
+    known = scene.seen[scene.event] + examples
+    examples = np.where(frozen & (scene.event > 0), known, examples)
+    return Expectation(log=log, frozen=frozen, examples=examples, observed=observed)
+
+
+def _accept(x: np.ndarray, usable: np.ndarray, scene: Scene) -> np.ndarray:
+    """History before an accepted new level, moved to that level: nothing has to be learnt anew."""
+    rows = np.flatnonzero(scene.accepted > 0)
+    if not len(rows):
+        return x
+    x = x.copy()
+    plain = lagged_median(np.where(usable[rows], x[rows], np.nan), WEEKS, LEAST_WEEKS)
+    for row, own in zip(rows, plain, strict=True):
+        since = slice(int(scene.accepted[row]), int(scene.accepted[row]) + 14)
+        step = median((x[row] - own)[since], 1)
+        if np.isfinite(step):
+            x[row, : since.start] += step
+    return x
+
+
+def _young(level: np.ndarray, x: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    """A series without three like weekdays: the middle of its last two weeks, with the weekdays of all the others."""
+    young = np.isnan(level) & (observed >= SHORTEST) & (observed < LEARNING)
+    if not young.any():
+        return level
+    recent = lagged_median(x, RECENT, LEAST_RECENT)
+    weekday = median((level - recent).T, 1)
+    return np.where(young, recent + np.nan_to_num(weekday), level)
+
+
+def _effects(scene: Scene, rest: np.ndarray, usable: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What events and promotions did, shrunk to what they did to everybody: (S, T), 0 on ordinary days; and how many
+    occurrences that was learnt from, inf on ordinary days.
+
+    own = (sum of own residuals + 2 x the mean of all) / (n + 2); the mean of all is shrunk by one occurrence.
+    """
+    count = len(scene.events)
+    effect = np.zeros(rest.shape)
+    examples = np.full(rest.shape, np.inf)
+    own_sum, own_n = np.zeros((count + 1, len(rest))), np.zeros((count + 1, len(rest)))
+    all_sum, all_n = np.zeros(count + 1), np.zeros(count + 1)
+    promotion = count  # the code of a promotion, learnt beside the events
+    promoted = np.nan_to_num(scene.promotion) > 0.5
+    series = np.arange(len(rest))
+
+    def learnt(code: np.ndarray) -> np.ndarray:
+        common = all_sum[code] / (all_n[code] + 1)
+        return (own_sum[code, series] + 2 * common) / (own_n[code, series] + 2)
+
+    promo_code = np.full(len(rest), promotion)
+    for day in np.flatnonzero((scene.event > 0).any(axis=0) | promoted.any(axis=0)):
+        event, on = scene.event[:, day], promoted[:, day]
+        lift = np.where(on, learnt(promo_code), 0.0)
+        moved = np.where(event > 0, learnt(event), 0.0)
+        effect[:, day] = lift + moved
+        n = np.where(event > 0, all_n[event], np.inf)
+        examples[:, day] = np.where(on, np.minimum(n, own_n[promotion]), n)
+        left = rest[:, day]
+        known = usable[:, day] & np.isfinite(left)
+        # A day under an event teaches the event only: a promotion has plainer days to be learnt from.
+        for code, mine, value in (
+            (event, known & (event > 0), left - lift),
+            (promo_code, known & on & (event == 0), left),
+        ):
+            if not mine.any():
+                continue
+            own_sum[code[mine], series[mine]] += value[mine]
+            own_n[code[mine], series[mine]] += 1
+            for one in np.unique(code[mine]):
+                all_sum[one] += value[mine & (code == one)].mean()
+                all_n[one] += 1
+    return effect, examples

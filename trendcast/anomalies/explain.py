@@ -1,0 +1,180 @@
+"""An entry in words: the headline with its figures, the likely cause, the rule with its numbers, and what to do."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from trendcast import wording
+
+Key = tuple[str, str, str, str]
+
+
+def node_name(key: Key) -> str:
+    """What a node is called in a sentence."""
+    level, category, region, store = key
+    if level == "total":
+        return "All categories"
+    if level == "region":
+        return f"Region {region}"
+    if level == "store":
+        return f"Store {store}"
+    place = store or region
+    return f"{category} in {place}" if place else category
+
+
+def _percent(change: float) -> str:
+    return ("+" if change > 0 else "") + wording.percent(change)
+
+
+def _day(text: str) -> dt.date:
+    return dt.date.fromisoformat(text)
+
+
+def headline(
+    key: Key, cls: str, kind: str, worst: Mapping[str, Any], start: str, last: str, days: int,
+    loss: float | None, loss_units: float | None, facts: Mapping[str, Any],
+) -> str:  # fmt: skip
+    """One sentence or two: what was sold and expected, how far off, what it comes to, who makes up most of it."""
+    name = node_name(key)
+    if kind == "DATA_QUALITY":
+        return _fault(name, cls, worst, last, facts)
+    actual, expected = worst["actual"], worst["expected"]
+    change = actual / expected - 1 if expected else None
+    band = ""
+    if worst["lo"] is not None and worst["hi"] is not None:
+        band = f" (band {wording.short(worst['lo'])}–{wording.short(worst['hi'])})"
+    moved = f"; {_percent(change)}" if change is not None and abs(change) < 20 else ""
+    sentence = (
+        f"{name}: {wording.units(actual)} sold, {wording.short(expected)} expected{band} "
+        f"on {wording.day(_day(worst['day']))}{moved}"
+    )
+    money = wording.money(loss) if loss is not None else wording.units(loss_units)
+    word = "missing" if actual < (expected or 0) else "more than expected"
+    if cls == "LEVEL_SHIFT":
+        side = "lower" if actual < (expected or 0) else "higher"
+        sentence += f"; {side} since {wording.short_day(_day(start))}, {money} so far"
+    elif days > 1:
+        sentence += f"; {money} {word} on {days} days since {wording.short_day(_day(start))}"
+    else:
+        sentence += f", {money} {word}"
+    parts = facts.get("explained") or []
+    if parts:
+        names = " and ".join(str(part["name"]) for part in parts[:3])
+        share = sum(part["share"] for part in parts)
+        sentence += f". {names} make{'s' if len(parts) == 1 else ''} up {wording.percent(min(share, 1.0))} of it"
+    elif facts.get("leaning"):
+        sentence += f". {facts['leaning']} of {facts['children']} series moved with it"
+    return sentence + "."
+
+
+def _fault(name: str, cls: str, worst: Mapping[str, Any], last: str, facts: Mapping[str, Any]) -> str:
+    day = wording.day(_day(last))
+    if cls == "MISSING_FEED":
+        return f"{name}: no sales data of {day}, {facts.get('due', 0)} rows were due."
+    if cls == "PARTIAL_FEED":
+        return f"{name}: only {facts.get('known', 0)} of {facts.get('due', 0)} rows came for {day}."
+    ratio = facts.get("ratio") or 1.0
+    if cls == "DOUBLED_FEED":
+        return (
+            f"{name}: the sales of {day} are {wording.fixed(ratio, 1)} times what was expected in nearly every series "
+            f"({wording.units(worst['actual'])}, {wording.short(worst['expected'])} expected): they look counted twice."
+        )
+    if cls == "LATE_FEED":
+        return f"No sales have arrived since {day}."
+    return (
+        f"{name}: the sales of {day} are {wording.fixed(ratio, 3 if ratio < 1 else 0)} times what was expected in "
+        "nearly every series: their unit looks changed."
+    )
+
+
+CAUSES = {
+    "data quality": "data quality",
+    "stock-out": "stock-out",
+    "part of a wider movement": "part of a wider movement",
+    "": "unexplained",
+}
+
+
+def cause(found: str, cls: str, kind: str, facts: Mapping[str, Any]) -> str:
+    """The likely cause in a few words."""
+    if found:
+        return CAUSES.get(found, found)
+    if cls == "ZERO_RUN" and kind == "DEMAND":
+        return "possible stock-out"
+    if facts.get("children"):
+        return "a whole node moved"
+    return "unexplained"
+
+
+def next_step(cls: str, kind: str, why: str, direction: int, key: Key) -> str:
+    """What to do, in one sentence."""
+    name = node_name(key)
+    if kind == "DATA_QUALITY":
+        steps = {
+            "MISSING_FEED": "Ask for the missing file and load it; demand is not judged there until it arrives.",
+            "PARTIAL_FEED": "Ask for the rest of the file and load it; demand is not judged there until it arrives.",
+            "DOUBLED_FEED": "Have the file checked and load the right one; demand is not judged there until then.",
+            "LATE_FEED": "Ask why no data arrive.",
+        }
+        return steps.get(cls, "Have the unit of the file checked and load the right one.")
+    if kind == "SUPPLY":
+        return f"Order or move stock of {key[1] or name}: it sold less because there was none."
+    if why.startswith("calendar"):
+        return "Compare with earlier years; if it was to be expected, say so, and the calendar learns it."
+    if why == "promotion without uplift":
+        return "Check that the promotion really ran: price tags, shelf, advertisement."
+    if why == "promotion":
+        return "Check that stock lasts to the end of the promotion."
+    if why == "possible stock-out":
+        return f"Look at the shelf: {name} may be out of stock."
+    if cls == "LEVEL_SHIFT":
+        return "Find out what changed; if it is here to stay, accept the new level."
+    if key[0] in ("region", "store", "total") and direction < 0:
+        return f"Ask {name} whether it was open and its tills and feeds worked."
+    if direction > 0:
+        return "Check that stock covers it, and whether it will last."
+    return f"Ask who runs {name} what happened: price, shelf, competitor."
+
+
+def rule(
+    worst: Mapping[str, Any], cls: str, kind: str, impact: str, facts: Mapping[str, Any], money: bool
+) -> list[str]:
+    """The rule that found it, with its numbers filled in."""
+    if kind == "DATA_QUALITY":
+        return [
+            f"{facts.get('known', 0)} rows came, {facts.get('due', 0)} were due by the same weekday of four weeks.",
+            "A day fails with no rows, with less than 95 % of them, or with nearly every series at the same multiple.",
+        ]
+    sentences = []
+    if facts.get("frozen"):
+        sentences.append("Expected is the forecast published before that day.")
+    else:
+        sentences.append(
+            "Expected is the middle of the same weekday in eight weeks, with drift, events and promotions."
+        )
+    z = worst["z"]
+    if z is not None:
+        kinds = "deviations of its own kind" if facts.get("children") else "deviations"
+        sentences.append(f"It was {wording.fixed(abs(z), 1)} usual {kinds} off; 2.5 is notable, 4 is high.")
+    if worst["q"] is not None:
+        sentences.append(
+            f"Among {wording.fixed(facts.get('tests', 1))} series tested that day, at most "
+            f"{_rate(worst['q'])} of findings as clear as this are chance."
+        )
+    if facts.get("common"):
+        sentences.append(f"{_percent(float(facts['common']))} was common to all, or to its region or category.")
+    limit = facts.get("limit")
+    if limit:
+        said = wording.money(limit) if money else wording.units(limit)
+        sentences.append(
+            f"{impact.capitalize()} impact: HIGH needs certainty, 40 % and {said}, or 1 % of a day's total at a node."
+        )
+    if cls == "LEVEL_SHIFT":
+        sentences.append("Small deviations to one side added up over days: a level shift.")
+    return sentences
+
+
+def _rate(q: float) -> str:
+    return wording.percent(q, 1) if q >= 0.001 else wording.percent(0.001, 1)

@@ -1,0 +1,64 @@
+"""How much an anomaly matters: money, relative size and certainty together, each level reachable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+LEVELS = ("HIGH", "MEDIUM", "LOW")
+Q_HIGH, Q_MEDIUM, Q_LOW = 0.01, 0.05, 0.10
+P_CERTAIN = 1e-4
+REL_HIGH, REL_MEDIUM = 0.40, 0.25
+NODE_SHARE = 0.01  # of a day's expected total, from which a node's loss is HIGH
+TRAILING = 56
+# The customer's scale: 2.5 is notable, 3 medium, 4 high.
+RANGES = {"LOW": (2.5, 3.0), "MEDIUM": (3.0, 4.0), "HIGH": (4.01, np.inf)}
+
+
+@dataclass(frozen=True)
+class Size:
+    """What is known of one finding. ``loss`` in money (or units where nothing has a price) of the day, of a level shift
+    per day; ``total`` is what the whole retailer was expected to sell that day, in the same."""
+
+    p: float
+    q: float
+    rel: float
+    loss: float
+    total: float = 0.0
+    node: bool = False
+    shift: bool = False
+    up: bool = False
+    covered: bool = False  # stock lasts longer than an order takes to come
+    learning: bool = False
+
+
+def usual_loss(actual: np.ndarray, expected: np.ndarray, weight: np.ndarray, last: int) -> float:
+    """What only one of twenty series and days loses: the 95th of a hundred of |actual - expected| x weight (S,) over
+    the eight weeks before day ``last``. The default of the limit for HIGH."""
+    window = slice(max(0, last - TRAILING), last)
+    lost = np.abs(actual[:, window] - expected[:, window]) * weight[:, None]
+    lost = lost[np.isfinite(lost)]
+    return float(np.quantile(lost, 0.95)) if len(lost) else 0.0
+
+
+def impact(size: Size, high_loss: float) -> str:
+    """HIGH, MEDIUM or LOW. A rise is HIGH only while the stock may not last; a series still being learnt never is."""
+    certain = size.p <= P_CERTAIN or size.q <= Q_HIGH
+    large = size.loss >= high_loss > 0
+    if size.shift:
+        high = large  # the projected loss of seven days against seven times the limit
+    elif size.node:
+        high = certain and size.loss >= NODE_SHARE * size.total and size.total > 0
+    else:
+        high = certain and size.rel >= REL_HIGH and large
+    if high and not (size.up and size.covered) and not size.learning:
+        return "HIGH"
+    medium = size.q <= Q_MEDIUM and (size.rel >= REL_MEDIUM or size.loss >= high_loss / 4)
+    return "MEDIUM" if high or medium else "LOW"
+
+
+def score(z: float, level: str) -> float:
+    """The size of ``z`` on the customer's scale, held within its level's range."""
+    low, high = RANGES[level]
+    return float(np.clip(abs(z), low, high))

@@ -1,0 +1,131 @@
+"""Gate A: is it the feed or the shop? Missing, partial, doubled and rescaled days of a region, before any question of
+demand. What fails here is held back from every other test.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from trendcast.anomalies.expectation import Expectation
+from trendcast.anomalies.scene import Scene
+
+LIKE = 4  # weeks whose same weekday says how many rows are due
+PARTIAL = 0.95
+FEWEST = 5  # series below which nothing can be said about a feed as a whole
+SHARE = 0.6
+DOUBLE = (1.85, 2.15)
+SCALES = (0.001, 0.01, 0.1, 10.0, 100.0, 1000.0)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A day of a region ('' = of all) whose feed cannot be believed."""
+
+    day: int
+    region: str
+    kind: str  # MISSING_FEED, PARTIAL_FEED, DOUBLED_FEED, RESCALED_FEED
+    rows: np.ndarray
+    actual: float
+    expected: float
+    ratio: float
+    known: int  # rows that came
+    due: int  # and rows that were due
+
+
+def check(scene: Scene, expected: Expectation, days: np.ndarray) -> list[Fault]:
+    """The faults of these days; one that all regions share is one fault of all."""
+    regions = sorted(set(scene.series["region"]))
+    rows_of = {region: np.flatnonzero((scene.series["region"] == region).to_numpy()) for region in regions}
+    faults: list[Fault] = []
+    for day in days:
+        found = [fault for region in regions if (fault := _fault(scene, expected, int(day), region, rows_of[region]))]
+        kinds = {fault.kind for fault in found}
+        if len(regions) > 1 and len(found) == len(regions) and len(kinds) == 1:
+            found = [_together(found)]
+        faults += found
+    return faults
+
+
+def held(scene: Scene, faults: list[Fault]) -> np.ndarray:
+    """bool (S, T): points that no test of demand may see."""
+    out = np.zeros(scene.units.shape, bool)
+    for fault in faults:
+        out[fault.rows, fault.day] = True
+    return out
+
+
+def _fault(scene: Scene, expected: Expectation, day: int, region: str, rows: np.ndarray) -> Fault | None:
+    units, mean = scene.units[rows, day], expected.units[rows, day]
+    before = [day - 7 * k for k in range(1, LIKE + 1) if day - 7 * k >= 0]
+    if len(before) < 2:
+        return None
+    came = np.isfinite(scene.units[rows])
+    usual = came[:, before].mean(axis=1)
+    due, known = float(usual.sum()), int(came[:, day].sum())
+    closed = bool(scene.closed[rows, day].all())
+
+    def fault(kind: str, ratio: float = np.nan) -> Fault:
+        both = np.isfinite(units) & np.isfinite(mean)
+        actual = float(np.nansum(units[both])) if kind != "MISSING_FEED" else 0.0
+        expect = float(np.nansum(mean[both] if kind != "MISSING_FEED" else mean * (usual > 0.5)))
+        return Fault(day, region, kind, rows, actual, expect, ratio, known, round(due))
+
+    if due >= 1 and known == 0 and usual.max() >= 0.75 and not closed:
+        return fault("MISSING_FEED")
+    absent = int(((usual >= 1) & ~came[:, day]).sum())
+    if due >= FEWEST and known < PARTIAL * due and absent >= 3 and not closed:
+        # As many may be absent as ever were on such a day.
+        worst = max(int((usual >= 0.75).sum() - came[:, one][usual >= 0.75].sum()) for one in before)
+        if absent > 2 * worst:
+            return fault("PARTIAL_FEED", known / due)
+    if scene.special[rows, day].mean() > 0.5:
+        return None
+    both = np.isfinite(units) & (units > 0) & np.isfinite(mean) & (mean >= 20) & ~scene.closed[rows, day]
+    if both.sum() < FEWEST:
+        return None
+    ratio = units[both] / mean[both]
+    middle = float(np.median(ratio))
+    spread = _spread(scene, expected, rows[both], day)
+
+    def near(target: float) -> float:
+        return float((np.abs(np.log(ratio / target)) <= np.maximum(0.05, 1.5 * spread)).mean())
+
+    if DOUBLE[0] <= middle <= DOUBLE[1] and near(2.0) >= SHARE:
+        even = units[both] % 2 == 0
+        whole = (units[both] % 1 == 0).all()
+        # Counts that were added twice are all even; a day that sold twice as much is not.
+        if not whole or even.mean() >= 0.9:
+            return fault("DOUBLED_FEED", middle)
+    for scale in SCALES:
+        if abs(np.log(middle / scale)) <= 0.25 and near(scale) >= SHARE:
+            return fault("RESCALED_FEED", middle)
+    return None
+
+
+def _spread(scene: Scene, expected: Expectation, rows: np.ndarray, day: int) -> np.ndarray:
+    """How far these series usually are from what was expected, in logarithms, in the eight weeks before."""
+    window = slice(max(0, day - 56), day)
+    rest = np.abs(np.log1p(scene.units[rows, window]) - expected.log[rows, window])
+    rest = np.where(np.isfinite(rest), rest, np.nan)
+    known = np.isfinite(rest).sum(axis=1) >= 8
+    filled = np.where(known[:, None], rest, 0.1)
+    from trendcast.anomalies.arrays import median
+
+    return 1.4826 * median(filled, 1)
+
+
+def _together(found: list[Fault]) -> Fault:
+    one = found[0]
+    return Fault(
+        day=one.day,
+        region="",
+        kind=one.kind,
+        rows=np.concatenate([fault.rows for fault in found]),
+        actual=sum(fault.actual for fault in found),
+        expected=sum(fault.expected for fault in found),
+        ratio=float(np.mean([fault.ratio for fault in found])),
+        known=sum(fault.known for fault in found),
+        due=sum(fault.due for fault in found),
+    )

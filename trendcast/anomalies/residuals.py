@@ -1,0 +1,201 @@
+"""What is left when the expectation is taken away: common factors, scale, and how many deviations a day was off.
+
+The factors of a day (everything, a region, a store, a category) are what more than half of the series below agree on;
+each is a series of its own, so that one outage is one finding. A scale is never zero: a series cannot be surer than its
+counts allow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from trendcast.anomalies.arrays import agreed, median
+from trendcast.anomalies.expectation import LEARNING, SHORTEST, Expectation
+from trendcast.anomalies.scene import Scene
+
+WINDOW = 112
+MAD = 1.4826
+LOW_COUNT = 20.0  # expected units a day below which counts, not logarithms, are compared
+TELLS = 5.0  # expected units a day below which a series says nothing about a common factor
+FLOOR = 0.02
+STEP = 7  # days for which the scale of the past is kept
+# Levels that may move together, coarsest first, and the columns that tell their nodes apart.
+LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("total", ()),
+    ("region", ("region",)),
+    ("store", ("region", "store")),
+    ("category", ("product_category",)),
+    ("category_region", ("product_category", "region")),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Nodes:
+    """The nodes of one level: ``code`` (S,) node of each series, ``names`` their dimensions, ``factor`` (N, T) what
+    their series agree on, after the coarser levels; ``z`` (N, T) in its own deviations."""
+
+    level: str
+    code: np.ndarray
+    names: pd.DataFrame
+    factor: np.ndarray
+    z: np.ndarray
+    children: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Residuals:
+    """``raw`` and ``own`` (S, T): log residual before and after the factors; ``sigma``; ``z``, ``z_raw`` in deviations;
+    ``common`` what the factors took; ``dispersion`` (S,) of the counts."""
+
+    raw: np.ndarray
+    own: np.ndarray
+    sigma: np.ndarray
+    z: np.ndarray
+    z_raw: np.ndarray
+    common: np.ndarray
+    dispersion: np.ndarray
+    nodes: list[Nodes]
+
+
+def residuals(scene: Scene, expected: Expectation, held: np.ndarray, days: np.ndarray) -> Residuals:
+    """The residuals of every day, not known where ``held`` (S, T). ``days``: those to be judged, whose scale is of the
+    112 days just before; that of other days is at most a week older."""
+    raw = np.where(scene.closed | held, np.nan, np.log1p(scene.units) - expected.log)
+    speaking = np.where(expected.units >= TELLS, raw, np.nan)
+    common = np.zeros(raw.shape)
+    nodes: list[Nodes] = []
+    for level, columns in LEVELS:
+        found = _level(scene.series, level, columns)
+        if found is None:
+            continue
+        code, names, children = found
+        factor = np.zeros((len(names), raw.shape[1]))
+        for node, rows in enumerate(_members(code, len(names))):
+            if len(rows) >= 3:
+                factor[node] = agreed(speaking[rows])
+        common += factor[code]
+        speaking = speaking - factor[code]
+        nodes.append(Nodes(level, code, names, factor, np.zeros_like(factor), children))
+    own = raw - common
+    widen = _widen(expected.examples)
+    learnable = np.where(scene.masked | np.isfinite(expected.examples), np.nan, own)
+    sigma = _scale(learnable, expected, widen, days)
+    dispersion = _dispersion(scene, expected, learnable, days)
+    z = _score(scene.units, expected.units, common, own, sigma, dispersion, widen)
+    z_raw = _score(scene.units, expected.units, np.zeros_like(common), raw, sigma, dispersion, widen)
+    judged = [_judge(one, sigma, widen, expected, days) for one in nodes]
+    return Residuals(raw, own, sigma, z, z_raw, common, dispersion, judged)
+
+
+def _level(
+    series: pd.DataFrame, level: str, columns: tuple[str, ...]
+) -> tuple[np.ndarray, pd.DataFrame, np.ndarray] | None:
+    """Codes, names and sizes of a level's nodes; None when it says nothing beside the others."""
+    if any((series[column] == "").all() for column in columns):
+        return None
+    if not columns:
+        code, names = np.zeros(len(series), int), pd.DataFrame(index=range(1))
+    else:
+        grouped = series.groupby(list(columns), sort=True)
+        code = grouped.ngroup().to_numpy()
+        names = series[list(columns)].iloc[np.unique(code, return_index=True)[1]].reset_index(drop=True)
+    children = np.bincount(code, minlength=len(names))
+    if children.max(initial=0) < 3:
+        return None
+    blank = {column: "" for column in ("product_category", "region", "store") if column not in columns}
+    return code, names.assign(**blank), children
+
+
+def _members(code: np.ndarray, count: int) -> list[np.ndarray]:
+    order = np.argsort(code, kind="stable")
+    return np.split(order, np.searchsorted(code[order], np.arange(1, count)))
+
+
+def _widen(examples: np.ndarray) -> np.ndarray:
+    """Extra deviation of days under an event: the fewer examples, the wider."""
+    with np.errstate(divide="ignore"):
+        return np.where(np.isfinite(examples), 0.06 + 0.25 / np.sqrt(1 + examples), 0.0)
+
+
+def _scale(own: np.ndarray, expected: Expectation, widen: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """(S, T): 1.4826 x the median size of the last 112 ordinary days' residuals, with the floor of counts and what an
+    event adds. A series still being learnt borrows the scale of the others, half as wide again."""
+    length = own.shape[1]
+    size = np.abs(own)
+    spread = np.full(own.shape, np.nan)
+    for start in range(SHORTEST, length, STEP):
+        spread[:, start : start + STEP] = median(size[:, max(0, start - WINDOW) : start], SHORTEST)[:, None]
+    for day in days:
+        spread[:, day] = median(size[:, max(0, day - WINDOW) : day], SHORTEST)
+    spread *= MAD
+    usual = np.nan_to_num(median(spread.T, 1), nan=0.2)
+    young = (expected.observed < LEARNING) | np.isnan(spread)
+    spread = np.where(young, np.fmax(spread, 1.5 * usual[None, :]), spread)
+    floor = 1 / np.maximum(expected.units, 1) + FLOOR**2
+    return np.sqrt(np.maximum(spread**2, floor) + widen**2)
+
+
+def _dispersion(scene: Scene, expected: Expectation, learnable: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """alpha (S,) of a count's variance m + alpha m^2, from the days before the first one judged; half of it the
+    others'."""
+    last = int(days.min()) if len(days) else scene.days
+    window = slice(max(0, last - WINDOW), last)
+    units, mean = scene.units[:, window], expected.units[:, window]
+    known = np.isfinite(learnable[:, window]) & (mean < 2 * LOW_COUNT)
+    square = np.where(known, np.minimum((np.nan_to_num(units) - np.nan_to_num(mean)) ** 2, 16 * (mean + mean**2)), 0.0)
+    above = square.sum(axis=1) - np.where(known, mean, 0).sum(axis=1)
+    below = np.where(known, mean**2, 0).sum(axis=1)
+    own = np.clip(np.divide(above, below, out=np.zeros_like(above), where=below > 0), 0, 5)
+    pooled = float(np.clip(above.sum() / below.sum(), 0, 5)) if below.sum() > 0 else 0.0
+    return 0.5 * own + 0.5 * pooled
+
+
+def _score(
+    units: np.ndarray,
+    mean: np.ndarray,
+    common: np.ndarray,
+    own: np.ndarray,
+    sigma: np.ndarray,
+    dispersion: np.ndarray,
+    widen: np.ndarray,
+) -> np.ndarray:
+    """Deviations off: the log residual in its scale; low counts by the root that makes a negative binomial's spread
+    even (Anscombe 1948)."""
+    z = own / sigma
+    low = (mean < LOW_COUNT) & np.isfinite(z)
+    if not low.any():
+        return z
+    row = np.nonzero(low)[0]
+    alpha = np.maximum(dispersion[row] + widen[low] ** 2, 1e-4)
+    moved = np.maximum(mean[low] * np.exp(common[low]), 1e-3)
+
+    def root(count: np.ndarray) -> np.ndarray:
+        return 2 / np.sqrt(alpha) * np.arcsinh(np.sqrt(alpha * (count + 0.375)))
+
+    z[low] = root(units[low]) - root(moved)
+    return z
+
+
+def _judge(nodes: Nodes, sigma: np.ndarray, widen: np.ndarray, expected: Expectation, days: np.ndarray) -> Nodes:
+    """The factors in their own deviations: what they usually do, and at least what chance makes of so many children."""
+    length = nodes.factor.shape[1]
+    chance = np.full(nodes.factor.shape, np.inf)
+    unsure = np.zeros(nodes.factor.shape)
+    for node, rows in enumerate(_members(nodes.code, len(nodes.names))):
+        if len(rows) >= 3:
+            chance[node] = 1.25 * median(sigma[rows].T, 1) / np.sqrt(len(rows))
+            unsure[node] = widen[rows].mean(axis=0)  # what an event may do, it does to all of them
+    ordinary = np.isinf(expected.examples).all(axis=0)
+    size = np.where(ordinary[None, :], np.abs(nodes.factor), np.nan)
+    spread = np.full(nodes.factor.shape, np.nan)
+    for start in range(SHORTEST, length, STEP):
+        spread[:, start : start + STEP] = median(size[:, max(0, start - WINDOW) : start], SHORTEST)[:, None]
+    for day in days:
+        spread[:, day] = median(size[:, max(0, day - WINDOW) : day], SHORTEST)
+    scale = np.sqrt(np.fmax(np.fmax(MAD * spread, chance), 0.01) ** 2 + unsure**2)
+    return Nodes(
+        nodes.level, nodes.code, nodes.names, nodes.factor, np.nan_to_num(nodes.factor / scale), nodes.children
+    )

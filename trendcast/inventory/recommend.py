@@ -1,0 +1,626 @@
+"""The advice for one category: what to order by when, what is at stake without it, and why; all from the same paths.
+
+``recommend_one(inputs, parameters)`` is a pure function: whoever changes a parameter (service, lead time, minimum
+order, cost) gets the advice anew within milliseconds. What is not known is assumed, and named in ``assumed``.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+
+from trendcast import wording
+from trendcast.errors import InvalidInput
+from trendcast.inventory import demand, policy
+
+SOON_DAYS = 7  # an order due within so many days is an order of this week's meeting
+WAIT_DAYS = 7  # "without it" means: decided a week later
+EXCESS_DAYS = 7  # of demand beyond the target that are worth a word
+DEAD_DAYS = 180
+DEFAULT_LOT_DAYS = 14
+TARGET_COVER_DAYS = 14  # more than this, or than a lot, beyond the protection interval is excess
+MOST_LOT_DAYS = 182
+LONGEST_DAYS = 364
+MARGIN, HOLDING_RATE = 0.35, 0.25
+SERVICE = {"A": 0.98, "B": 0.95, "C": 0.90}
+DEFAULT_LEAD_DAYS = 14
+QUANTILES = (0.025, 0.10, 0.50, 0.90, 0.975)
+QUANTILE_NAMES = ("q025", "q10", "q50", "q90", "q975")
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What a person may change. None: not known, a default is assumed or the thing does not apply."""
+
+    target_service: float | None = None
+    lead_time_factor: float = 1.0
+    review_days: int = 1
+    policy: str = "cover"
+    lot: float | None = None  # usual order quantity, units
+    unit_cost: float | None = None
+    margin: float | None = None  # share of the price; used without a unit cost
+    holding_rate: float | None = None  # a year
+    order_cost: float | None = None
+    moq: float | None = None
+    order_multiple: float | None = None
+    max_stock: float | None = None
+    shelf_life_days: int | None = None
+
+    def checked(self) -> Parameters:
+        """Itself; InvalidInput for a value nobody can mean."""
+        if self.policy not in policy.POLICIES:
+            raise InvalidInput(f"'{self.policy}' is not a policy: it is one of {', '.join(policy.POLICIES)}.")
+        if self.target_service is not None and not 0 < self.target_service < 1:
+            raise InvalidInput("The target service must lie between 0 and 1, for example 0.95.")
+        if not 0 < self.lead_time_factor <= 10:
+            raise InvalidInput("The lead time factor must lie between 0 and 10.")
+        if not 1 <= self.review_days <= 91:
+            raise InvalidInput("Stock is reviewed every 1 to 91 days.")
+        if self.margin is not None and not 0 <= self.margin < 1:
+            raise InvalidInput("The margin must be a share of the price from 0 to below 1.")
+        for name in ("lot", "unit_cost", "holding_rate", "order_cost", "moq", "order_multiple", "max_stock"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value >= 0):
+                raise InvalidInput(f"The {name.replace('_', ' ')} must be a number of at least zero.")
+        if self.shelf_life_days is not None and self.shelf_life_days < 1:
+            raise InvalidInput("The shelf life must be at least one day.")
+        return self
+
+    def changed(self, changes: Mapping[str, Any]) -> Parameters:
+        """These with some values replaced; InvalidInput for a name that is none."""
+        known = {one.name for one in fields(self)}
+        for name in changes:
+            if name not in known:
+                raise InvalidInput(f"'{name}' is not a parameter: it is one of {', '.join(sorted(known))}.")
+        return replace(self, **changes).checked()
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a run knows of one category. Days count from the business date (0), the first day not over yet."""
+
+    product_category: str
+    business_date: date
+    mean: np.ndarray  # (D,) expected demand per day
+    own: np.ndarray  # (O, D) ratios of truth over forecast at past origins
+    own_weight: np.ndarray  # (O,)
+    scale: float
+    seed: int
+    ranks: np.ndarray  # (W,) see demand.past_ranks
+    lead_times: np.ndarray  # days, as observed or stated; empty: not known
+    lead_time_source: str = ""  # "orders", "stated" or ""
+    lead_time_now: float = math.nan
+    lead_time_before: float = math.nan
+    on_hand: float | None = None  # None: nothing is known of the stock
+    last_stock_day: date | None = None
+    receipts: np.ndarray = field(default_factory=lambda: np.zeros(0))  # (days,) units on order, by day due
+    reorder_point_now: float = math.nan  # the retailer's own
+    usual_lot: float = math.nan
+    unit_price: float = math.nan
+    service_class: str = "B"
+    whole: bool = True  # units are whole numbers
+    recent_daily: float = 0.0  # mean units per day of the last 28 days
+    drivers: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    residual: float = math.nan  # stock that vanished, over units sold
+
+    def to_bytes(self) -> bytes:
+        """As stored with a run; what `from_bytes` reads."""
+        plain: dict[str, Any] = {}
+        arrays: dict[str, np.ndarray] = {}
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if isinstance(value, np.ndarray):
+                arrays[one.name] = value.astype(np.float32)
+            elif isinstance(value, date):
+                plain[one.name] = value.isoformat()
+            elif isinstance(value, float) and not math.isfinite(value):
+                plain[one.name] = None
+            else:
+                plain[one.name] = value
+        buffer = io.BytesIO()
+        header = np.frombuffer(json.dumps(plain).encode(), np.uint8)
+        np.savez(buffer, header=header, **arrays)  # type: ignore[arg-type]
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, raw: bytes | memoryview) -> Inputs:
+        with np.load(io.BytesIO(bytes(raw)), allow_pickle=False) as stored:
+            plain = json.loads(stored["header"].tobytes())
+            arrays = {name: stored[name].astype(float) for name in stored.files if name != "header"}
+        for name in ("business_date", "last_stock_day"):
+            if plain[name] is not None:
+                plain[name] = date.fromisoformat(plain[name])
+        missing = {one.name for one in fields(cls) if one.type == "float" and plain.get(one.name, 0.0) is None}
+        plain.update(dict.fromkeys(missing, math.nan))
+        for name in ("drivers", "tags"):
+            plain[name] = tuple(plain[name])
+        return cls(**plain, **arrays)
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Stock at the end of each week: names of QUANTILES without a new order, ``ordered_q50`` with the advised one."""
+
+    weeks: list[date]  # Mondays
+    receipts: np.ndarray  # (W,) already on order, due within the week
+    quantiles: np.ndarray  # (W, 5)
+    ordered_q50: np.ndarray  # (W,)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to do about one category. ``figures`` are plain numbers, None where not known; ``money`` is None without
+    prices."""
+
+    product_category: str
+    status: str  # order_now, order_soon, ok, excess, unknown
+    money: float | None
+    order_quantity: float
+    order_by: date | None
+    sentence: str
+    tags: tuple[str, ...]
+    assumed: tuple[str, ...]
+    figures: dict[str, Any]
+    projection: Projection | None
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Money per unit, NaN where no price is known."""
+
+    price: float
+    cost: float
+    margin: float
+    holding_rate: float
+
+
+def recommend_one(inputs: Inputs, pool: np.ndarray, pool_weight: np.ndarray, parameters: Parameters) -> Advice:
+    """The advice for one category; pool (K, D) and pool_weight (K,) are the run's library of errors."""
+    parameters = parameters.checked()
+    assumed: list[str] = []
+    costs = _costs(inputs, parameters, assumed)
+    service = parameters.target_service
+    if service is None:
+        service = SERVICE[inputs.service_class]
+        assumed.append(f"target service {wording.percent(service)} (class {inputs.service_class} by revenue)")
+    observed = inputs.lead_times
+    if not len(observed):
+        observed = np.array([float(DEFAULT_LEAD_DAYS)])
+        assumed.append(f"lead time {DEFAULT_LEAD_DAYS} days")
+    lead = np.minimum(demand.draw_lead_times(observed, parameters.lead_time_factor, inputs.seed), LONGEST_DAYS // 2)
+    review = parameters.review_days
+    horizon = len(inputs.mean)
+    days = min(max(horizon, int(lead.max()) + review + WAIT_DAYS + 28), LONGEST_DAYS)
+    path = demand.paths(
+        inputs.mean, inputs.own, inputs.own_weight, pool, pool_weight, inputs.scale, inputs.seed, days=days
+    )
+    running = np.cumsum(path, axis=1, dtype=np.float64)
+    if not len(inputs.own) and not len(pool):
+        assumed.append("how far forecasts are off (too little history to have measured it)")
+    protection = demand.over(running, lead + review)
+    lot, lot_days = _lot(inputs, parameters, costs, running, lead, review, assumed)
+    base = {
+        "lead_time_days": float(lead.mean()),
+        "lead_time_source": inputs.lead_time_source or "assumed",
+        "reorder_point_now": _number(inputs.reorder_point_now),
+        "demand_mean": float(protection.mean()),
+        "target_service": service,
+        "realised_service": realised(inputs.ranks, service),
+        "realised_weeks": int(np.isfinite(inputs.ranks).sum()),
+        "unit_cost": _number(costs.cost),
+        "unit_price": _number(costs.price),
+        "margin": _number(costs.margin),
+        "holding_rate": costs.holding_rate,
+        "lot": lot,
+        "lot_days": lot_days,
+        "policy": parameters.policy,
+        "review_days": review,
+        "lead_time_factor": parameters.lead_time_factor,
+        "service_class": inputs.service_class,
+        "last_stock_day": inputs.last_stock_day.isoformat() if inputs.last_stock_day else None,
+        "stock_residual": _number(inputs.residual),
+        "drivers": list(inputs.drivers),
+        "business_date": inputs.business_date.isoformat(),
+    }
+    level = demand.quantile(protection, service)
+    base |= {"reorder_point": _whole(level, inputs.whole), "safety_stock": level - float(protection.mean())}
+    if inputs.on_hand is None:
+        return _unknown(inputs, base, tuple(assumed))
+    return _advise(inputs, parameters, costs, service, path, running, lead, protection, lot, lot_days, base, assumed)
+
+
+def _advise(
+    inputs: Inputs,
+    parameters: Parameters,
+    costs: Costs,
+    service: float,
+    path: np.ndarray,
+    running: np.ndarray,
+    lead: np.ndarray,
+    protection: np.ndarray,
+    lot: float,
+    lot_days: float,
+    base: dict[str, Any],
+    assumed: list[str],
+) -> Advice:
+    assert inputs.on_hand is not None
+    count, days = running.shape
+    review = parameters.review_days
+    receipts = np.zeros(days)
+    due = np.nan_to_num(inputs.receipts)[:days]
+    receipts[: len(due)] = due
+    on_order = float(np.nan_to_num(inputs.receipts).sum())
+    position = inputs.on_hand + on_order
+
+    # The last day on which an order still comes in time, with the service wanted, when no stock is bought before.
+    wait = _latest(running, lead, position, service)
+    status = "ok"
+    if wait is not None:
+        status = "order_now" if wait < review else "order_soon" if wait <= SOON_DAYS else "ok"
+    act = 0 if wait is None else max(wait, 0)
+    quantity, note = 0.0, ""
+    if status in ("order_now", "order_soon"):
+        when = 0 if status == "order_now" else act
+        ahead = _from(running, when)
+        then = position - (float(np.median(running[:, when - 1])) if when else 0.0)
+        shifted = demand.over(ahead, lead + review)
+        goal = policy.target_position(
+            parameters.policy, min(then, demand.quantile(shifted, service)), shifted, service, lot
+        )
+        wanted = max(goal.target - then, 0.0) if parameters.policy != "reorder_point" else goal.wanted
+        shelf = None
+        if parameters.shelf_life_days is not None:
+            shelf = demand.quantile(ahead[:, min(parameters.shelf_life_days, ahead.shape[1]) - 1], 0.5)
+        rounded = policy.round_order(
+            wanted,
+            moq=parameters.moq or 0.0,
+            multiple=parameters.order_multiple or (1.0 if inputs.whole else 0.0),
+            position=then,
+            max_stock=parameters.max_stock,
+            shelf_life_demand=shelf,
+            least=max(goal.reorder_point - then, 0.0),
+        )
+        quantity, note = rounded.quantity, rounded.note
+    order_day = act if status == "order_soon" else 0
+
+    # Without the order, and with it, until an order decided a week later could arrive.
+    window = np.minimum(order_day + lead + WAIT_DAYS, days)
+    without, short_without = _replay(inputs.on_hand, receipts, running)
+    arrival = np.minimum(order_day + lead, days)
+    with_order, short_with = _replay(inputs.on_hand, receipts, running, quantity, arrival)
+    lost, lost_with = demand.over(short_without, window), demand.over(short_with, window)
+    tiny = 1e-9 * max(1.0, position)
+    before = demand.over(short_without, arrival)
+    p_without, p_with = float((lost > tiny).mean()), float((lost_with > tiny).mean())
+    cover = _cover(running, inputs.on_hand)
+    excess, threshold = _excess(running, lead, review, lot_days, position)
+    daily = float(running[:, min(len(inputs.mean), days) - 1].mean() / min(len(inputs.mean), days))
+    if status == "ok" and excess > EXCESS_DAYS * daily and excess > 0:
+        status = "excess"
+    lost_units = float(lost.mean())
+    lost_money = lost_units * max(costs.margin, 0.0) if math.isfinite(costs.margin) else None
+    excess_money = excess * costs.cost if math.isfinite(costs.cost) else None
+    stock_value = inputs.on_hand * costs.cost if math.isfinite(costs.cost) else None
+    safety = base["safety_stock"]
+    expected_then = float(without[np.arange(count), np.minimum(lead, days - 1)].mean())
+    figures = base | {
+        "on_hand": inputs.on_hand,
+        "on_order": on_order,
+        "position": position,
+        "order_note": note,
+        "p_stockout": p_without,
+        "p_stockout_with_order": p_with,
+        "p_stockout_before_arrival": float((before > tiny).mean()),
+        "lost_units": lost_units,
+        "lost_units_with_order": float(lost_with.mean()),
+        "lost_money": lost_money,
+        "cover_days": cover,
+        "excess_units": excess,
+        "excess_money": excess_money,
+        "excess_threshold": threshold,
+        "carrying_cost_year": None if stock_value is None else stock_value * costs.holding_rate,
+        "avoidable_carrying_cost_year": None if excess_money is None else excess_money * costs.holding_rate,
+        "carrying_cost_month_of_order": (
+            quantity * costs.cost * costs.holding_rate / 12 if math.isfinite(costs.cost) else None
+        ),
+        "implied_shortage_cost": (
+            policy.implied_shortage_cost(policy.overage_cost(costs.cost, costs.holding_rate, max(review, 1)), service)
+            if math.isfinite(costs.cost)
+            else None
+        ),
+        "stock_value": stock_value,
+        "dead": bool(cover is not None and cover > DEAD_DAYS),
+        "stock_ahead": expected_then,
+        "gauge": (min(inputs.on_hand, expected_then) - safety) / lot if lot > 0 else None,
+        "order_by_days": wait,  # below 0: so many days too late already
+        "quantity_days": quantity / daily if daily > 0 else None,
+    }
+    order_by = None if wait is None else inputs.business_date + timedelta(days=act)
+    money = figures["avoidable_carrying_cost_year"] if status == "excess" else lost_money
+    advice = Advice(
+        product_category=inputs.product_category,
+        status=status,
+        money=money,
+        order_quantity=quantity,
+        order_by=order_by,
+        sentence="",
+        tags=inputs.tags,
+        assumed=tuple(assumed),
+        figures=figures,
+        projection=_projection(inputs, receipts, without, with_order),
+    )
+    return replace(advice, sentence=sentence(advice, parameters))
+
+
+def realised(ranks: np.ndarray, service: float) -> float | None:
+    """Share of past weeks in which a reorder point of this service would have held; None when not measured."""
+    known = ranks[np.isfinite(ranks)]
+    return float((known <= service + 1e-9).mean()) if len(known) else None
+
+
+def _costs(inputs: Inputs, parameters: Parameters, assumed: list[str]) -> Costs:
+    holding = parameters.holding_rate
+    if holding is None:
+        holding = HOLDING_RATE
+        assumed.append(f"holding cost {wording.percent(holding)} of its cost a year")
+    price, cost = inputs.unit_price, parameters.unit_cost
+    if cost is None:
+        share = parameters.margin
+        if share is None:
+            share = MARGIN
+            if math.isfinite(price):
+                assumed.append(f"unit cost {wording.money(price * (1 - share))} (margin {wording.percent(share)})")
+        cost = price * (1 - share)
+    return Costs(price, cost, price - cost, holding)
+
+
+def _lot(
+    inputs: Inputs,
+    parameters: Parameters,
+    costs: Costs,
+    running: np.ndarray,
+    lead: np.ndarray,
+    review: int,
+    assumed: list[str],
+) -> tuple[float, float]:
+    """(units, days of demand) an order is usually for: what was given, the economic lot when an order has a cost, what
+    deliveries have been, or two weeks."""
+    horizon = min(len(inputs.mean), running.shape[1])
+    daily = float(running[:, horizon - 1].mean() / horizon)
+    units = math.nan
+    if parameters.lot is not None and parameters.lot > 0:
+        units = parameters.lot
+    elif parameters.order_cost and costs.holding_rate * costs.cost > 0:
+        units = policy.economic_lot(parameters.order_cost, 365 * daily, costs.holding_rate * costs.cost)
+    elif math.isfinite(inputs.usual_lot) and inputs.usual_lot > 0:
+        units = inputs.usual_lot
+    else:
+        units = DEFAULT_LOT_DAYS * daily
+        assumed.append(f"an order lasts {DEFAULT_LOT_DAYS} days")
+    if daily <= 0:
+        return units, 0.0
+    covered = min(max(units / daily, 1.0), MOST_LOT_DAYS)
+    if parameters.policy != "cover":
+        return units, covered
+    # The days after the protection interval, at what they are expected to sell: season and promotions included.
+    mean = running.mean(axis=0)
+    start = min(round(float(lead.mean())) + review, len(mean) - 1)
+    stop = min(start + round(covered), len(mean) - 1)
+    expected = mean[stop] - mean[start]
+    expected += daily * max(0, round(covered) - (stop - start))
+    return float(expected), covered
+
+
+def _latest(running: np.ndarray, lead: np.ndarray, position: float, service: float) -> int | None:
+    """The last day (0: the business date) on which an order still arrives, with probability ``service``, before demand
+    has used up the position; below 0: it is too late already; None: not within the horizon."""
+    count, days = running.shape
+    # Demand passes the position on this day of each path; an order must have left `lead` days before.
+    passed = (running <= position).sum(axis=1)
+    beyond = passed >= days
+    slack = np.where(beyond, np.inf, passed - lead)
+    ordered = np.sort(slack)
+    allowed = math.floor((1 - service) * count + 1e-9)  # so many paths may be short
+    latest = ordered[min(allowed, count - 1)]
+    return None if not math.isfinite(latest) else int(latest)
+
+
+def _from(running: np.ndarray, start: int) -> np.ndarray:
+    """Running sums that begin on day ``start``."""
+    return running if start == 0 else running[:, start:] - running[:, start - 1 : start]
+
+
+def _replay(
+    on_hand: float,
+    receipts: np.ndarray,
+    running: np.ndarray,
+    quantity: float = 0.0,
+    arrival: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """(stock at the end of each day, units lost so far), (M, D) each: deliveries of a day come before its demand, what
+    is not there is lost, not waited for."""
+    net = on_hand + np.cumsum(receipts)[None, :] - running
+    if quantity > 0 and arrival is not None:
+        net = net + quantity * (np.arange(running.shape[1])[None, :] >= arrival[:, None])
+    lost = np.maximum(-np.minimum.accumulate(net, axis=1), 0.0)
+    return net + lost, lost
+
+
+def _cover(running: np.ndarray, on_hand: float) -> float | None:
+    """Days until the median of cumulative demand has used up the stock, beyond the horizon at its last four weeks'
+    pace; None when nothing is expected to sell."""
+    middle = np.median(running, axis=0)
+    if middle[-1] > on_hand:
+        return float(np.argmax(middle > on_hand))
+    tail = min(28, len(middle) - 1)
+    pace = (middle[-1] - middle[-1 - tail]) / tail if tail else middle[-1]
+    return float(len(middle) + (on_hand - middle[-1]) / pace) if pace > 0 else None
+
+
+def _excess(
+    running: np.ndarray, lead: np.ndarray, review: int, lot_days: float, position: float
+) -> tuple[float, float]:
+    """(units beyond what is needed, what is needed): the 90 % quantile of demand until an order arrives and for what a
+    lot lasts after that, at least two weeks."""
+    days = np.minimum(lead + review + max(math.ceil(lot_days), TARGET_COVER_DAYS), running.shape[1])
+    enough = demand.quantile(demand.over(running, days), 0.90)
+    return max(0.0, position - enough), enough
+
+
+def _projection(inputs: Inputs, receipts: np.ndarray, without: np.ndarray, with_order: np.ndarray) -> Projection:
+    start = inputs.business_date
+    horizon = len(inputs.mean)
+    first_sunday = 6 - start.weekday()
+    ends = np.arange(first_sunday, horizon, 7)
+    weeks = [start + timedelta(days=int(end) - 6) for end in ends]
+    cumulative = np.concatenate([[0.0], np.cumsum(receipts)])
+    begins = np.maximum(ends - 6, 0)
+    return Projection(
+        weeks=weeks,
+        receipts=cumulative[ends + 1] - cumulative[begins],
+        quantiles=np.quantile(without[:, ends], QUANTILES, axis=0).T if len(ends) else np.zeros((0, 5)),
+        ordered_q50=np.median(with_order[:, ends], axis=0) if len(ends) else np.zeros(0),
+    )
+
+
+def _unknown(inputs: Inputs, base: dict[str, Any], assumed: tuple[str, ...]) -> Advice:
+    name = inputs.product_category
+    if inputs.last_stock_day is None:
+        said = f"Nothing is known about the stock of {name}: load inventory_daily for it to see what to order."
+    else:
+        said = (
+            f"The stock of {name} was last recorded on {wording.day(inputs.last_stock_day)}: load newer "
+            "inventory_daily to see what to order."
+        )
+    return Advice(name, "unknown", None, 0.0, None, said, inputs.tags, assumed, base, None)
+
+
+# --- the sentence -------------------------------------------------------------------------------------------------
+
+
+def sentence(advice: Advice, parameters: Parameters) -> str:
+    """What to do, by when, what happens without it, at what cost, and why: one figure each, tags in front."""
+    figures = advice.figures
+    said = {
+        "order_now": _order_sentence,
+        "order_soon": _order_sentence,
+        "excess": _excess_sentence,
+        "ok": _ok_sentence,
+    }[advice.status](advice, parameters)
+    if figures["drivers"] and advice.status != "ok":
+        said.append(f"Main drivers: {', '.join(figures['drivers'])}.")
+    weeks = figures["realised_weeks"]
+    if figures["realised_service"] is not None and advice.status in ("order_now", "order_soon") and weeks >= 13:
+        said.append(
+            f"Such reorder points held in {wording.percent(figures['realised_service'])} of the last {weeks} weeks "
+            f"(aim {wording.percent(figures['target_service'], _digits(figures['target_service']))})."
+        )
+    tags = f"{', '.join(advice.tags)}: " if advice.tags else ""
+    return tags + " ".join(said)
+
+
+def _order_sentence(advice: Advice, parameters: Parameters) -> list[str]:
+    figures, name = advice.figures, advice.product_category
+    if advice.order_quantity <= 0:
+        return [f"{name} needs an order, but {figures['order_note']}."]
+    assert advice.order_by is not None
+    multiple = parameters.order_multiple
+    cases = f" ({wording.fixed(advice.order_quantity / multiple)} cases)" if multiple and multiple > 1 else ""
+    days_late = max(0, -(figures["order_by_days"] or 0))
+    by = f"by {wording.day(advice.order_by)}"
+    if days_late:
+        by = f"now, {days_late} {'day' if days_late == 1 else 'days'} late"
+    said = [f"Order {amount(advice.order_quantity)}{cases} of {name} {by}."]
+    loss = f"expected loss {wording.units(figures['lost_units'])}"
+    if figures["lost_money"] is not None:
+        loss += f" / {wording.money(figures['lost_money'])} margin"
+    said.append(
+        f"Without it: {_chance(figures['p_stockout'])} chance of a stock-out before the next possible arrival, {loss}; "
+        f"with it {_chance(figures['p_stockout_with_order'])}."
+    )
+    before = figures["p_stockout_before_arrival"]
+    if before > max(0.5 * figures["p_stockout"], 2 * (1 - figures["target_service"])):
+        sooner = "what is on order" if figures["on_order"] > 0 else "this delivery"
+        said.append(f"Most of that chance lies before it can arrive: ask for {sooner} sooner.")
+    if figures["carrying_cost_month_of_order"] is not None:
+        said.append(f"Extra carrying cost {wording.money(figures['carrying_cost_month_of_order'])} a month.")
+    if figures["order_note"]:
+        said.append(f"{figures['order_note'][0].upper()}{figures['order_note'][1:]}.")
+    return said
+
+
+def _excess_sentence(advice: Advice, parameters: Parameters) -> list[str]:
+    figures = advice.figures
+    said = [
+        f"{advice.product_category} has {wording.units(figures['on_hand'])} on hand{_on_order(figures)}, "
+        f"{wording.short(figures['excess_units'])} more than it needs: order nothing{_until(advice)}."
+    ]
+    if figures["excess_money"] is not None:
+        said.append(
+            f"They tie up {wording.money(figures['excess_money'])} and cost "
+            f"{wording.money(figures['avoidable_carrying_cost_year'])} a year to carry."
+        )
+    if figures["dead"]:
+        said.append("Think of a markdown: it would take more than half a year to sell.")
+    return said
+
+
+def _ok_sentence(advice: Advice, parameters: Parameters) -> list[str]:
+    figures = advice.figures
+    return [
+        f"{advice.product_category} needs no order{_until(advice)}: {wording.units(figures['on_hand'])} on hand"
+        f"{_lasts(figures)}{_on_order(figures, ', and ')}."
+    ]
+
+
+def _on_order(figures: Mapping[str, Any], words: str = " and ") -> str:
+    return f"{words}{wording.short(figures['on_order'])} on order" if figures["on_order"] > 0 else ""
+
+
+def _lasts(figures: Mapping[str, Any]) -> str:
+    days = figures["cover_days"]
+    if days is None:
+        return ", and nothing is expected to sell"
+    return f", enough for {wording.fixed(min(days, 999))}{' or more' if days > 999 else ''} days"
+
+
+def _until(advice: Advice) -> str:
+    return f" before {wording.day(advice.order_by)}" if advice.order_by is not None else " in the next twelve weeks"
+
+
+def amount(units: float) -> str:
+    """A quantity to order in full: '12,345 units'."""
+    name = wording.style()[2]
+    digits = 0 if abs(units - round(units)) < 1e-6 or units >= 100 else 1
+    return f"{wording.fixed(units, digits)}{wording.NARROW}{name}"
+
+
+def _chance(share: float) -> str:
+    """A probability: never 0 % or 100 %, of which nobody can be sure."""
+    if share < 0.005:
+        return f"under 1{wording.NARROW}%"
+    return f"over 99{wording.NARROW}%" if share > 0.995 else wording.percent(share)
+
+
+def _digits(share: float) -> int:
+    return 0 if abs(100 * share - round(100 * share)) < 1e-9 else 1
+
+
+def _whole(units: float, whole: bool) -> float:
+    return float(math.ceil(units - 1e-9)) if whole else units
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def as_dict(parameters: Parameters) -> dict[str, Any]:
+    return asdict(parameters)

@@ -1,0 +1,26 @@
+"""The daily check for anomalies as one call, and all that such checks ever found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from trendcast.store.engine import Database
+
+
+def check(db: Database, clock: Callable[[], datetime]) -> list[dict[str, Any]]:
+    """Check every full day not yet checked, now and in this process: per anomaly date, product_category, region,
+    actual_sales, expected_sales, anomaly_score, impact. The same data twice gives nothing new."""
+    from trendcast.services import detect
+
+    found = detect.detect(db, clock, lambda *_, **__: None, None, trigger="api")
+    return [dict(one) for one in found["anomalies"]]
+
+
+def history(db: Database) -> pd.DataFrame:
+    """The anomaly log, newest first, the specification's columns in front."""
+    return db.frame("analyst_anomalies")

@@ -1,0 +1,373 @@
+"""Incidents for people: the inbox, one incident with all behind it, moves and verdicts, and the finding above them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from trendcast import wording
+from trendcast.anomalies import explain
+from trendcast.errors import Conflict, InvalidInput, NotFound
+from trendcast.services.detect import FIRST_READ, last_detection
+
+if TYPE_CHECKING:
+    from trendcast.services.forecast import RunInfo
+    from trendcast.store.engine import Database
+
+OPEN = ("NEW", "ACKNOWLEDGED")
+STATUSES = (*OPEN, "RESOLVED")
+# Verdicts and the state they leave: what is real stays with its owner, the others are settled.
+VERDICTS = {
+    "expected": "RESOLVED",
+    "new_normal": "RESOLVED",
+    "false_alarm": "RESOLVED",
+    "data_issue": "RESOLVED",
+    "confirmed": "ACKNOWLEDGED",
+}
+ACTIONS = ("acknowledge", "resolve", "reopen", "snooze", *VERDICTS, "undo")
+NEEDS_NOTE = ("resolve", "expected")
+_STATE = (
+    "status", "owner", "snoozed_until", "disposition", "note", "acked_by", "acked_at", "resolved_by", "resolved_at",
+)  # fmt: skip
+_NUMBERS = ("actual", "expected", "low", "high", "score", "loss", "loss_units")
+
+
+def inbox(
+    db: Database,
+    *,
+    statuses: Sequence[str] = OPEN,
+    impacts: Sequence[str] = (),
+    kinds: Sequence[str] = (),
+    categories: Sequence[str] = (),
+    regions: Sequence[str] = (),
+    stores: Sequence[str] = (),
+    since: date | None = None,
+    limit: int = 500,
+    offset: int = 0,
+) -> pd.DataFrame:
+    """Incidents, NEW first, then by impact and money at stake; an incident of many is there for each of its members.
+
+    ``day`` is the newest day that was notable, actual to score those of the worst one (``worst_day``), ``loss`` the
+    money of all days (NaN without prices), ``age_days`` the retailer's business days since it began.
+    """
+    return _inbox(db, None, statuses, impacts, kinds, categories, regions, stores, since, limit, offset)
+
+
+def _inbox(
+    db: Database,
+    incident_id: int | None,
+    statuses: Sequence[str] = (),
+    impacts: Sequence[str] = (),
+    kinds: Sequence[str] = (),
+    categories: Sequence[str] = (),
+    regions: Sequence[str] = (),
+    stores: Sequence[str] = (),
+    since: date | None = None,
+    limit: int = 1,
+    offset: int = 0,
+) -> pd.DataFrame:
+    frame = db.frame(
+        "incident_inbox",
+        id=incident_id,
+        statuses=list(statuses),
+        impacts=list(impacts),
+        kinds=list(kinds),
+        categories=list(categories),
+        regions=list(regions),
+        stores=list(stores),
+        since=since,
+        limit=limit,
+        offset=offset,
+    )
+    frame = frame.astype(dict.fromkeys(_NUMBERS, "float64"))
+    frame["age_days"] = _ages(db, frame["first_day"])
+    return frame
+
+
+def _ages(db: Database, first_days: pd.Series) -> list[int]:
+    """Business days from each day to the day after the last one checked."""
+    last = last_detection(db)
+    days = np.array((last["summary"].get("business_days") if last else None) or [], "datetime64[D]")
+    return [int((days > day.to_datetime64().astype("datetime64[D]")).sum()) + 1 for day in first_days]
+
+
+def incident(db: Database, incident_id: int) -> dict[str, Any]:
+    """The inbox's fields of one incident and what is behind it: ``anomalies`` (members), ``events``, ``similar``,
+    ``rule`` (sentences with the numbers filled in), ``next_step``. Raises NotFound."""
+    frame = _inbox(db, incident_id)
+    if frame.empty:
+        raise NotFound(f"There is no incident {incident_id}.")
+    row = {str(name): _value(value) for name, value in frame.iloc[0].items()}
+    members = db.frame("incident_members", id=incident_id)
+    lead = members[members["lead"].astype(bool)].iloc[0]
+    told = lead["explanation"]
+    worst = _worst(told["days"], lead["day"])
+    members["share"] = [_share(one["explanation"].get("facts", {}), one["lead"]) for _, one in members.iterrows()]
+    members = members.astype(dict.fromkeys(_NUMBERS, "float64"))
+    events = db.frame("incident_events", id=incident_id)
+    return {
+        **row,
+        "days": [dict(day) for day in told["days"]],
+        "anomalies": members.drop(columns="explanation"),
+        "events": events[["at", "who", "action", "from_status", "to_status", "note"]],
+        "similar": db.frame("incident_similar", id=incident_id),
+        "rule": explain.rule(
+            worst, row["class"], row["kind"], row["impact"], told.get("facts", {}), not np.isnan(row["loss"])
+        ),
+        "next_step": told.get("next_step", ""),
+        "explained": told.get("facts", {}).get("explained") or [],
+    }
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, pd.Timestamp) and value.tzinfo is None:
+        return value.date()
+    if value is None or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
+        return value if isinstance(value, float) else None
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _worst(days: list[Mapping[str, Any]], day: pd.Timestamp) -> Mapping[str, Any]:
+    return next((one for one in days if one["day"] == day.date().isoformat()), days[-1])
+
+
+def _share(facts: Mapping[str, Any], lead: bool) -> float:
+    return 1.0 if lead else float(facts.get("share") or 0.0)
+
+
+def marks(db: Database, run: RunInfo, series_ids: Sequence[int]) -> pd.DataFrame:
+    """The anomalies of exactly these series, one row per notable day: date_id, actual, expected, impact, direction,
+    class, kind, headline, incident_id, status. What the data no longer show is left out."""
+    rows = []
+    for entry in db.rows("anomaly_marks", series_ids=list(series_ids)):
+        if entry["note"] == "data corrected":
+            continue
+        rows += [
+            {
+                "date_id": pd.Timestamp(day["day"]),
+                "actual": day["actual"],
+                "expected": day["expected"],
+                "impact": day["impact"],
+                "direction": entry["direction"],
+                "class": entry["class"],
+                "kind": entry["kind"],
+                "headline": entry["headline"],
+                "incident_id": entry["incident_id"],
+                "status": entry["status"],
+            }
+            for day in entry["explanation"]["days"]
+            if pd.Timestamp(day["day"]).date() <= run.last_day
+        ]
+    names = [
+        "date_id",
+        "actual",
+        "expected",
+        "impact",
+        "direction",
+        "class",
+        "kind",
+        "headline",
+        "incident_id",
+        "status",
+    ]
+    frame = pd.DataFrame(rows, columns=names)
+    frame["date_id"] = pd.to_datetime(frame["date_id"]).astype("datetime64[us]")
+    frame = frame.astype({"actual": "float64", "expected": "float64"})
+    return frame.sort_values("date_id", kind="stable").reset_index(drop=True)
+
+
+def listed(
+    db: Database,
+    *,
+    categories: Sequence[str] = (),
+    regions: Sequence[str] = (),
+    stores: Sequence[str] = (),
+    statuses: Sequence[str] = (),
+    impacts: Sequence[str] = (),
+    kinds: Sequence[str] = (),
+    since: date | None = None,
+    offset: int = 0,
+    limit: int = 500,
+) -> tuple[int, list[dict[str, Any]]]:
+    """(how many there are, one page of them): logged anomalies, the newest day first, each with its incident."""
+
+    def page(start: int, count: int) -> list[dict[str, Any]]:
+        return [
+            dict(row)
+            for row in db.rows(
+                "anomaly_list",
+                categories=list(categories),
+                regions=list(regions),
+                stores=list(stores),
+                statuses=list(statuses),
+                impacts=list(impacts),
+                kinds=list(kinds),
+                since=since,
+                limit=count,
+                offset=start,
+            )
+        ]
+
+    rows = page(offset, limit)
+    if rows:
+        total = int(rows[0]["total"])
+    else:  # beyond the last page the count has no row to stand in
+        first = page(0, 1)
+        total = int(first[0]["total"]) if first else 0
+    for row in rows:
+        del row["total"]
+    return total, rows
+
+
+def counts(db: Database) -> dict[str, Any]:
+    """open, high, medium, low, new, data_quality, resolved_7d; last_checked (None: never), series_checked,
+    days_checked, as_of."""
+    last = last_detection(db)
+    checked = last["finished"] if last else None
+    since = (checked or datetime(1970, 1, 1).astimezone()) - timedelta(days=7)
+    found = dict(db.rows("incident_counts", since=since, first_read=FIRST_READ)[0])
+    return {
+        **{name: int(value) for name, value in found.items()},
+        "last_checked": checked,
+        "series_checked": int(last["n_series"]) if last else 0,
+        "days_checked": int(last["summary"]["result"]["days"]) if last else 0,
+        "as_of": last["as_of"] if last else None,
+    }
+
+
+def finding(db: Database) -> str:
+    """The sentence above the inbox: what happened and what to do, also when all is calm."""
+    now = counts(db)
+    if now["last_checked"] is None:
+        return "Nothing has been checked yet: anomalies are looked for as soon as data arrive."
+    checked = f"{wording.fixed(now['series_checked'])} series checked up to {wording.day(now['as_of'])}"
+    if not now["open"]:
+        return f"Nothing unusual: {checked}."
+    top = inbox(db, limit=1).iloc[0]
+    parts = []
+    if now["high"]:
+        parts.append(f"{now['high']} of HIGH impact")
+    if now["data_quality"]:
+        parts.append(f"{now['data_quality']} in the data themselves")
+    named = f" ({', '.join(parts)})" if parts else ""
+    word = "incident" if now["open"] == 1 else "incidents"
+    said = str(top["headline"]).rstrip(".")
+    return f"{now['open']} open {word}{named}. First: {said}. {top['next_step']}"
+
+
+def move(
+    db: Database,
+    clock: Callable[[], datetime],
+    incident_id: int,
+    action: str,
+    *,
+    who: str,
+    version: int | None = None,
+    note: str = "",
+    until: date | None = None,
+    owner: str | None = None,
+) -> dict[str, Any]:
+    """Move an incident and its members; returns the incident's status, version, disposition, snoozed_until, owner.
+
+    ``version``: the one the person has seen; Conflict when it is no longer the newest. A verdict also changes what the
+    detector learns from. ``undo`` takes the last move back. Raises NotFound, and InvalidInput for an unknown action, a
+    missing note or date.
+    """
+    if action not in ACTIONS:
+        raise InvalidInput(f"'{action[:50]}' is no action: it is one of {', '.join(ACTIONS)}.")
+    note = note.strip()
+    if action in NEEDS_NOTE and not note:
+        words = "what was expected" if action == "expected" else "what was found or done"
+        raise InvalidInput(f"Say in a note {words}: others will read it when it happens again.")
+    now = clock()
+    if action == "snooze" and (until is None or until <= now.date()):
+        raise InvalidInput("A snooze needs a date after today.")
+
+    def change(connection: Any) -> dict[str, Any]:
+        rows = db.rows("incident_take", connection=connection, id=incident_id)
+        if not rows:
+            raise NotFound(f"There is no incident {incident_id}.")
+        was = dict(rows[0])
+        if version is not None and version != was["version"]:
+            raise Conflict("Someone else moved this incident meanwhile: look at it again.")
+        state = {name: was[name] for name in _STATE}
+        if action == "undo":
+            after = _undone(db, connection, incident_id)
+        else:
+            after = {**state, **_moved(state, action, who, now, note, until, owner)}
+        if after == state:
+            return {**_answer(was["version"], state), "incident_id": incident_id}
+        new = db.rows(
+            "incident_move",
+            connection=connection,
+            id=incident_id,
+            action=action,
+            from_status=was["status"],
+            details=json.dumps({"before": state}, default=_text),
+            who=who,
+            at=now,
+            event_note=note or None,
+            **after,
+        )
+        return {**_answer(new[0]["version"], after), "incident_id": incident_id}
+
+    return db.run_tx(change)
+
+
+def _answer(version: int, state: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("status", "disposition", "snoozed_until", "owner", "note")
+    return {"version": int(version), **{name: state[name] for name in names}}
+
+
+def _moved(
+    state: Mapping[str, Any], action: str, who: str, now: datetime, note: str, until: date | None, owner: str | None
+) -> dict[str, Any]:
+    acked = {"acked_by": state["acked_by"] or who, "acked_at": state["acked_at"] or now}
+    said = {"note": note} if note else {}
+    if action == "acknowledge":
+        return {"status": "ACKNOWLEDGED", "owner": owner or state["owner"] or who, **acked, **said}
+    if action == "snooze":
+        return {"snoozed_until": until, "owner": owner or state["owner"] or who, **said}
+    if action == "reopen":
+        return {
+            "status": "NEW", "disposition": None, "snoozed_until": None, "resolved_by": None, "resolved_at": None,
+            "acked_by": None, "acked_at": None, **said,
+        }  # fmt: skip
+    status = VERDICTS.get(action, "RESOLVED")
+    settled = {"resolved_by": who, "resolved_at": now} if status == "RESOLVED" else {}
+    verdict = {"disposition": action} if action in VERDICTS else {}
+    return {
+        "status": status, "owner": owner or state["owner"] or who, "snoozed_until": None,
+        **acked, **settled, **verdict, **said,
+    }  # fmt: skip
+
+
+def _undone(db: Database, connection: Any, incident_id: int) -> dict[str, Any]:
+    """The state before the last move that is not taken back yet."""
+    back = 0
+    for event in reversed(db.rows("incident_events", connection=connection, id=incident_id)):
+        if event["action"] == "undo":
+            back += 1
+        elif "before" in (event["details"] or {}):
+            if back == 0:
+                before = event["details"]["before"]
+                return {name: _when(name, before[name]) for name in _STATE}
+            back -= 1
+    raise Conflict("There is nothing to undo.")
+
+
+def _when(name: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if name.endswith("_at"):
+        return datetime.fromisoformat(value)
+    return date.fromisoformat(value) if name == "snoozed_until" else value
+
+
+def _text(value: object) -> object:
+    return value.isoformat() if isinstance(value, date | datetime) else str(value)

@@ -1,0 +1,276 @@
+"""Charts of the anomaly inbox: pure builders from frames to (figure, sentence for readers who cannot see it)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from trendcast import wording
+from trendcast.ui import text
+from trendcast.ui.charts import Palette, palette
+
+MOST_BARS = 12
+SYMBOLS = {"HIGH": ("diamond", 14), "MEDIUM": ("diamond", 9), "LOW": ("diamond-open", 8)}
+WINDOW = "rgba(217,119,6,0.14)"
+
+
+def layout(figure: go.Figure, colours: Palette, title: str, height: int) -> None:
+    """What the charts of one panel have in common: no toys, volumes from zero, unit in the axis title."""
+    figure.update_layout(
+        separators=wording.separators(),
+        height=height,
+        margin={"l": 8, "r": 34, "t": 22, "b": 8},
+        hovermode="x unified",
+        bargap=0.25,
+        dragmode=False,
+        legend={"orientation": "h", "y": -0.16, "x": 0, "xanchor": "left", "yanchor": "top", "title": None},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": colours.ink, "size": 13},
+        hoverlabel={"align": "left"},
+    )
+    figure.update_xaxes(
+        showgrid=False,
+        hoverformat="%a %-d %b %Y",
+        tickformat="%-d %b\n%Y",
+        color=colours.ink,
+        tickfont={"color": colours.ink},
+        fixedrange=True,
+        title=None,
+    )
+    figure.update_yaxes(
+        rangemode="tozero",
+        tickfont={"color": colours.ink},
+        title={"text": title, "standoff": 6, "font": {"color": colours.ink, "size": 12}},
+        gridcolor=colours.grid,
+        zerolinecolor=colours.grid,
+        tickformat="~s",
+        color=colours.ink,
+        fixedrange=True,
+        automargin=True,
+    )
+
+
+def band(figure: go.Figure, rows: pd.DataFrame, low: str, high: str, colour: str, name: str) -> None:
+    """A band between two columns; nothing where it is not known."""
+    rows = rows[rows[low].notna() & rows[high].notna()]
+    if len(rows) < 2:
+        return
+    line = {"color": "rgba(0,0,0,0)", "width": 0}
+    shared: dict[str, Any] = {"x": rows["date"], "mode": "lines", "line": line, "hoverinfo": "skip"}
+    figure.add_trace(go.Scatter(y=rows[low], showlegend=False, **shared))
+    figure.add_trace(go.Scatter(y=rows[high], fill="tonexty", fillcolor=colour, name=name, **shared))
+
+
+def incident_chart(
+    days: pd.DataFrame, marks: pd.DataFrame, *, first: Any, last: Any, measure: str, dark: bool
+) -> tuple[go.Figure, str]:
+    """Sales of one series around an incident, with what was expected of each day and the incident's days highlighted.
+
+    ``days``: date, actual, expected, low80, high80, low95, high95 (NaN: not known); ``marks``: date, actual, impact,
+    of the days that stood out; ``measure``: the axis title.
+    """
+    colours = palette(dark)
+    figure = go.Figure()
+    days = days.sort_values("date")
+    half = pd.Timedelta(12, "h")
+    start, end = pd.Timestamp(first) - half, pd.Timestamp(last) + half
+    figure.add_vrect(x0=start, x1=end, fillcolor=WINDOW, line_width=0, layer="below")
+    figure.add_annotation(
+        x=start + (end - start) / 2,
+        y=1.02,
+        yref="paper",
+        yanchor="bottom",
+        text="This incident",
+        showarrow=False,
+        font={"size": 11, "color": colours.ink},
+    )
+    for low, high, share, colour in (
+        ("low95", "high95", "95", colours.band95),
+        ("low80", "high80", "80", colours.band80),
+    ):
+        band(figure, days, low, high, colour, f"Usual range {share}{text.NARROW}%")
+    expected = days[days["expected"].notna()]
+    if len(expected):
+        figure.add_trace(
+            go.Scatter(
+                x=expected["date"],
+                y=expected["expected"],
+                name="Expected",
+                mode="lines",
+                line={"color": colours.forecast, "width": 1.8, "dash": "dash"},
+                customdata=[_expected_words(row) for row in expected.itertuples()],
+                hovertemplate="%{customdata}<extra></extra>",
+            )
+        )
+    figure.add_trace(
+        go.Scatter(
+            x=days["date"],
+            y=days["actual"],
+            name="Actual",
+            mode="lines",
+            line={"color": colours.actual, "width": 2},
+            connectgaps=False,
+            customdata=[text.full(v) for v in days["actual"]],
+            hovertemplate="<b>Actual %{customdata}</b><extra></extra>",
+        )
+    )
+    marks = marks[marks["actual"].notna()]
+    for impact, (symbol, size) in SYMBOLS.items():
+        rows = marks[marks["impact"] == impact]
+        if len(rows):
+            figure.add_trace(
+                go.Scatter(
+                    x=rows["date"],
+                    y=rows["actual"],
+                    mode="markers",
+                    name=f"Unusual, {impact.lower()}",
+                    marker={
+                        "symbol": symbol,
+                        "size": size,
+                        "color": colours.bad if impact == "HIGH" else colours.edited,
+                        "line": {"width": 1.5, "color": colours.bad if impact == "HIGH" else colours.edited},
+                    },
+                    hoverinfo="skip",
+                )
+            )
+    layout(figure, colours, measure, 340)
+    return figure, _describe(days, marks, first, last, measure)
+
+
+def _expected_words(row: Any) -> str:
+    words = f"Expected {text.full(row.expected)}"
+    for low, high, share in ((row.low80, row.high80, "80"), (row.low95, row.high95, "95")):
+        if np.isfinite(low) and np.isfinite(high):
+            words += f"<br>{share}{text.NARROW}%: {text.full(low)} to {text.full(high)}"
+    return words
+
+
+def _describe(days: pd.DataFrame, marks: pd.DataFrame, first: Any, last: Any, measure: str) -> str:
+    span = text.day(first) if first == last else f"{text.day(first)} to {text.day(last)}"
+    words = f"Line chart of {measure[:1].lower() + measure[1:]} with the usual range. The incident: {span}."
+    for row in marks.sort_values("date").head(5).itertuples():
+        expected = days.loc[days["date"] == row.date, "expected"]
+        beside = f", expected {text.short(expected.iloc[0])}" if len(expected) and expected.notna().any() else ""
+        words += f" {text.day_short(row.date)}: {text.short(row.actual)}{beside}."
+    return words
+
+
+def contributions(members: pd.DataFrame, node: Sequence[str]) -> pd.DataFrame:
+    """name, gap (actual - expected over the incident's days), share: the members' parts of the incident, largest first,
+    closed with what is left, so that they add up to the incident's own gap.
+
+    ``members``: rows of services.incidents (key columns, actual, expected); ``node``: level, category, region, store of
+    the incident itself, whose rows, where there are any, say what the parts must add up to.
+    """
+    keys = ["level", "product_category", "region", "store"]
+    known = members[members["actual"].notna() & members["expected"].notna()]
+    if known.empty:
+        return pd.DataFrame(columns=["name", "gap", "share"])
+    own = (known[keys] == list(node)).all(axis=1)
+    total = float((known["actual"] - known["expected"])[own if own.any() else ~own].sum())
+    parts = known[~own] if (~own).any() else known
+    gaps = (parts["actual"] - parts["expected"]).groupby([parts[key] for key in keys[1:]]).sum()
+    gaps = gaps.reindex(gaps.abs().sort_values(ascending=False).index)
+    rows = [(place(*key), float(gap)) for key, gap in gaps.head(MOST_BARS).items()]
+    rest, more = total - sum(gap for _, gap in rows), len(gaps) - len(rows)
+    if (own.any() and (~own).any()) or more > 0:
+        label = f"{text.count(more, 'smaller part')} and the rest" if more > 0 else "Everything else"
+        if abs(rest) > 0.005 * max(abs(total), 1.0):
+            rows.append((label, rest))
+    frame = pd.DataFrame(rows, columns=["name", "gap"])
+    frame["share"] = frame["gap"] / total if total else np.nan
+    return frame
+
+
+def place(category: str, region: str, store: str) -> str:
+    """A series by its names, on one line: 'Toys · North · S0001'."""
+    return " · ".join(text.plain(name) for name in (category, region, store) if name) or "All sales"
+
+
+def contributions_chart(parts: pd.DataFrame, *, measure: str, dark: bool) -> tuple[go.Figure, str]:
+    """Horizontal bars around zero that add up to the incident: ``parts`` of ``contributions``."""
+    colours = palette(dark)
+    rows = parts.iloc[::-1]
+    figure = go.Figure(
+        go.Bar(
+            x=rows["gap"],
+            y=[text.plotly(name, 34) for name in rows["name"]],
+            orientation="h",
+            marker={"color": [colours.forecast if gap >= 0 else colours.bad for gap in rows["gap"]]},
+            text=[
+                f"{text.short(gap, sign=True)} ({text.percent(share, 0)})" if np.isfinite(share) else text.short(gap)
+                for gap, share in zip(rows["gap"], rows["share"], strict=True)
+            ],
+            textposition="outside",
+            textfont={"size": 12, "color": colours.ink},
+            cliponaxis=False,
+            customdata=[text.full(gap) for gap in rows["gap"]],
+            hovertemplate="%{y}: %{customdata}<extra></extra>",
+            showlegend=False,
+        )
+    )
+    layout(figure, colours, "", 60 + 30 * len(rows))
+    figure.update_layout(hovermode="closest")
+    figure.update_yaxes(rangemode="normal", tickformat=None, showgrid=False, title=None)
+    figure.update_xaxes(
+        tickformat="~s",
+        zeroline=True,
+        zerolinecolor=colours.tag,
+        title={"text": measure, "font": {"size": 12, "color": colours.ink}},
+        nticks=5,
+        range=_room(parts["gap"]),
+    )
+    total = float(parts["gap"].sum())
+    named = [f"{row.name} {text.short(row.gap, sign=True)}" for row in parts.head(3).itertuples(index=False)]
+    return figure, f"Bars that add up to {text.short(total, sign=True)}: {', '.join(named)}."
+
+
+def _room(gaps: pd.Series) -> list[float]:
+    """The axis around zero with room for the words beyond the bars."""
+    low, high = min(0.0, float(gaps.min())), max(0.0, float(gaps.max()))
+    pad = 0.42 * max(high - low, 1e-9)
+    return [low - pad * (low < 0), high + pad * (high > 0)]
+
+
+def comparison_chart(
+    days: pd.DataFrame, ours: Sequence[Any], plain: Sequence[Any], *, measure: str, dark: bool
+) -> tuple[go.Figure, str]:
+    """The days two rules flag on the same series. ``days``: date, actual; ``ours``, ``plain``: the days flagged."""
+    colours = palette(dark)
+    figure = go.Figure(
+        go.Scatter(
+            x=days["date"],
+            y=days["actual"],
+            name="Actual",
+            mode="lines",
+            line={"color": colours.actual, "width": 1.5},
+            customdata=[text.full(v) for v in days["actual"]],
+            hovertemplate="<b>Actual %{customdata}</b><extra></extra>",
+        )
+    )
+    for label, flagged, symbol, size, colour in (
+        ("Plain rule", plain, "circle-open", 13, colours.look),
+        ("TrendCast", ours, "diamond", 9, colours.bad),
+    ):
+        rows = days[days["date"].isin(list(flagged)) & days["actual"].notna()]
+        figure.add_trace(
+            go.Scatter(
+                x=rows["date"],
+                y=rows["actual"],
+                mode="markers",
+                name=f"{label}: {text.count(len(rows), 'day')}",
+                marker={"symbol": symbol, "size": size, "color": colour, "line": {"width": 2, "color": colour}},
+                hovertemplate=label + "<extra></extra>",
+            )
+        )
+    layout(figure, colours, measure, 300)
+    both = len(set(ours) & set(plain))
+    return figure, (
+        f"Line chart of {text.count(len(days), 'day')}. The plain rule flags {text.count(len(set(plain)), 'day')}, "
+        f"TrendCast {text.count(len(set(ours)), 'day')}, both the same {both}."
+    )

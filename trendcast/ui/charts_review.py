@@ -1,0 +1,129 @@
+"""Charts of the review: pure builders from its lines to (figure, sentence for readers who cannot see it)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from trendcast import wording
+from trendcast.services.review import Line, volume
+from trendcast.services.review_figures import Mover
+from trendcast.ui import text
+from trendcast.ui.charts import Palette, palette
+
+
+def movement_chart(risers: Sequence[Line], fallers: Sequence[Line], *, unit: str, dark: bool) -> tuple[go.Figure, str]:
+    """Bars around zero: by how much the next 12 weeks differ from the weeks they are compared with, best first."""
+    colours = palette(dark)
+    lines = [*risers, *reversed(fallers)]
+    sums = [volume(line, unit) for line in lines]
+    values = [one.difference or 0.0 for one in sums]
+    labels = [
+        f"{_signed_amount(value, unit)} ({wording.percent(one.change, 1, sign=True)})"
+        for value, one in zip(values, sums, strict=True)
+    ]
+    hover = [_hover(line) for line in lines]
+    names = [line.name for line in lines]
+    figure = _bars(names, values, labels, hover, colours, colours.good, colours.bad)
+    said = [f"{len(risers)} rise", f"{len(fallers)} fall"]
+    ends = [f"{name} {label}" for name, label in zip(names, labels, strict=True)]
+    return figure, f"Bar chart of the change of the next 12 weeks by name: {' and '.join(said)}; " + "; ".join(
+        ends
+    ) + "."
+
+
+def _hover(line: Line) -> str:
+    """Both measures of a line: what is expected and what it is compared with."""
+    said = [text.plotly(line.name)]
+    for unit in ("units", "money"):
+        one = volume(line, unit)
+        if one.difference is not None:
+            weeks = "same weeks last year" if one.last_year else "last 12 weeks"
+            said.append(
+                f"next 12 weeks {text.full_amount(one.ahead, unit)}, {weeks} {text.full_amount(one.reference, unit)}"
+            )
+    return "<br>".join(said)
+
+
+def causes_chart(whole: Mover, *, dark: bool) -> tuple[go.Figure, str]:
+    """Bars around zero that add up to how the forecast of the same weeks changed since last week, in units."""
+    colours = palette(dark)
+    names = [*(name for name, _ in whole.causes), "Together"]
+    values = [*(value for _, value in whole.causes), whole.now - whole.published]
+    labels = [_signed_amount(value, "units") for value in values]
+    hover = [f"{name} {text.full(value)}" for name, value in zip(names, values, strict=True)]
+    # Blue raises, red lowers, as in every chart of what a number is made of.
+    figure = _bars(names, values, labels, hover, colours, colours.forecast, colours.bad)
+    figure.data[0].marker.color = [*figure.data[0].marker.color[:-1], colours.actual]
+    parts = "; ".join(f"{name} {label}" for name, label in zip(names, labels, strict=True))
+    return figure, f"Bar chart of why the forecast changed since last week, adding up to the last bar: {parts}."
+
+
+def _bars(
+    names: Sequence[str],
+    values: Sequence[float],
+    labels: Sequence[str],
+    hover: Sequence[str],
+    colours: Palette,
+    up: str,
+    down: str,
+) -> go.Figure:
+    """Horizontal bars, the first on top, each with its figure at the end that has room."""
+    places = list(range(len(names)))
+    figure = go.Figure(
+        go.Bar(
+            orientation="h",
+            y=places,
+            x=list(values),
+            text=list(labels),
+            textposition="outside",
+            cliponaxis=False,
+            textfont={"color": colours.ink, "size": 12},
+            marker={"color": [up if value >= 0 else down for value in values], "line": {"width": 0}},
+            customdata=list(hover),
+            hovertemplate="%{customdata}<extra></extra>",
+        )
+    )
+    low, high = min([0.0, *values]), max([0.0, *values])
+    reach = (high - low) or 1.0
+    figure.update_layout(
+        separators=wording.separators(),
+        height=44 + 30 * len(names),
+        margin={"l": 8, "r": 8, "t": 4, "b": 4},
+        bargap=0.32,
+        dragmode=False,
+        showlegend=False,
+        hovermode="closest",
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": colours.ink, "size": 12},
+        hoverlabel={"align": "left"},
+    )
+    # Room for the figures at both ends: a label is about a third of the plot on a narrow screen.
+    figure.update_xaxes(
+        range=[low - (0.42 * reach if low < 0 else 0), high + (0.42 * reach if high > 0 else 0)],
+        showgrid=False,
+        showticklabels=False,
+        zeroline=True,
+        zerolinecolor=colours.tag,
+        fixedrange=True,
+        title=None,
+    )
+    figure.update_yaxes(
+        tickmode="array",
+        tickvals=places,
+        ticktext=[text.plotly(name, 24) for name in names],
+        autorange="reversed",
+        showgrid=False,
+        zeroline=False,
+        fixedrange=True,
+        automargin=True,
+        tickfont={"color": colours.ink},
+        title=None,
+    )
+    return figure
+
+
+def _signed_amount(value: float, unit: str) -> str:
+    return ("+" if value > 0 else "") + text.amount(value, unit)

@@ -1,0 +1,309 @@
+"""One incident: what happened, what to do, eight weeks around it, what it is made of, and the moves."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from trendcast.errors import NotFound
+from trendcast.ui import charts_inbox, inbox, reads, text, triage
+from trendcast.ui.charts import CONFIG
+from trendcast.ui.shell import View
+
+DAYS = 56  # of context
+KEYS = ("level", "product_category", "region", "store")
+MOVES = {
+    "acknowledge": "Acknowledged",
+    "resolve": "Resolved",
+    "reopen": "Opened again",
+    "snooze": "Snoozed",
+    "expected": "Verdict: expected",
+    "new_normal": "Verdict: new normal",
+    "false_alarm": "Verdict: false alarm",
+    "confirmed": "Verdict: confirmed",
+    "data_issue": "Verdict: data issue",
+    "undo": "Put back",
+    "open": "Opened by the check",
+    "opened": "Opened by the check",
+    "detected": "Opened by the check",
+    "update": "Updated by the check",
+}
+
+
+def show(view: View, number: int) -> None:
+    """The whole incident; one that does not exist gets a sentence and the way back."""
+    _steps(view, number)
+    try:
+        found = reads.incident(number)
+    except NotFound as error:
+        st.warning(text.sentence(error), icon=":material/link_off:")
+        return
+    _head(found)
+    triage.said()
+    _moves(view, found)
+    _chart(view, found)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        _parts(view, found)
+    with right:
+        _rule(found)
+    _similar(found)
+    _log(found)
+    _plain(view, found)
+
+
+def _steps(view: View, number: int) -> None:
+    """Back to the list, and to the one before and after."""
+    line = inbox.walk(view, number)
+    at = line.index(number)
+    with st.container(horizontal=True, vertical_alignment="center", key="incident_steps"):
+        st.button("Inbox", icon=":material/arrow_back:", on_click=inbox.close, key="incident_back", shortcut="Esc")
+        for label, icon, step, key in (("Previous", "expand_less", -1, "K"), ("Next", "expand_more", 1, "J")):
+            there = 0 <= at + step < len(line)
+            st.button(
+                label,
+                icon=f":material/{icon}:",
+                disabled=not there,
+                shortcut=key,
+                on_click=inbox.open_incident,
+                args=(line[at + step] if there else number, line),
+                key=f"incident_{label.lower()}",
+            )
+        st.caption(f"{at + 1} of {len(line)}")
+
+
+def _head(found: dict[str, Any]) -> None:
+    colours = {"HIGH": "red", "MEDIUM": "orange", "LOW": "gray"}
+    states = {"NEW": "blue", "ACKNOWLEDGED": "violet", "RESOLVED": "green"}
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="incident_badges"):
+        st.badge(inbox.IMPACTS.get(found["impact"], found["impact"]), color=colours.get(found["impact"], "gray"))  # type: ignore[arg-type]
+        st.badge(text.markdown(inbox.kind_words(found)), color="gray")
+        st.badge(text.markdown(inbox.state_words(found)), color=states.get(found["status"], "gray"))  # type: ignore[arg-type]
+        st.caption(" · ".join(_facts(found)))
+    st.markdown("#### " + text.sentence(found["headline"]))
+    if found.get("next_step"):
+        st.markdown(":material/arrow_forward: **" + text.sentence(found["next_step"]).rstrip() + "**")
+
+
+def _facts(found: dict[str, Any]) -> list[str]:
+    first, last = found["first_day"], found["day"]
+    same = pd.Timestamp(first) == pd.Timestamp(last)
+    facts = [text.day(last) if same else f"{text.day(first)} to {text.day(last)}"]
+    at_risk = inbox.stake(found)
+    if at_risk != text.NONE:
+        facts.append(f"{text.markdown(at_risk)} at risk")
+    if found.get("owner"):
+        facts.append(f"owner {text.markdown(found['owner'])}")
+    if found.get("cause"):
+        facts.append(f"likely {text.markdown(found['cause'], 120)}")
+    return facts
+
+
+def _moves(view: View, found: dict[str, Any]) -> None:
+    number, version = int(found["incident_id"]), int(found["version"])
+    chosen = ((number, version),)
+    key = f"incident_{number}_{version}"  # another version closes the forms
+    with st.container(horizontal=True, vertical_alignment="center", key="incident_moves"):
+        if found["status"] == "RESOLVED":
+            st.button(
+                "Open again",
+                icon=":material/undo:",
+                disabled=view.away,
+                on_click=triage.act,
+                args=(chosen, "reopen"),
+                key="incident_reopen",
+            )
+        else:
+            if found["status"] == "NEW":
+                st.button(
+                    "Acknowledge",
+                    icon=":material/visibility:",
+                    type="primary",
+                    shortcut="A",
+                    disabled=view.away,
+                    on_click=triage.act,
+                    args=(chosen, "acknowledge"),
+                    key="incident_acknowledge",
+                    help="You have seen it and look after it. It stays open.",
+                )
+            triage.resolve(view, chosen, key, main=found["status"] != "NEW")
+            triage.snooze(view, chosen, key)
+        triage.verdict(view, chosen, key)
+
+
+# --- the chart -------------------------------------------------------------------------------------------------------
+
+
+def _series(view: View, found: dict[str, Any]) -> int | None:
+    """The series the incident is about in the run on view; None when it has none."""
+    index = reads.catalogue(view.run_id).index
+    rows = index[(index[list(KEYS)] == [found[key] for key in KEYS]).all(axis=1)]
+    return int(rows["series_id"].iloc[0]) if len(rows) else None
+
+
+def window(first: Any, last: Any, last_day: dt.date) -> tuple[dt.date, dt.date]:
+    """The days on view: eight weeks that end a week after the incident, or with the data."""
+    end = min(pd.Timestamp(last) + pd.Timedelta(7, "D"), pd.Timestamp(last_day))
+    start = min(end - pd.Timedelta(DAYS - 1, "D"), pd.Timestamp(first) - pd.Timedelta(14, "D"))
+    return start.date(), end.date()
+
+
+def on_rule(days: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
+    """The days with the figures the rule itself used on those that stood out, so that the chart and the sentence above
+    it agree. ``own``: the incident's rows of exactly this series: day, actual, expected, low, high."""
+    days = days.copy().set_index("date")
+    for row in own.itertuples():
+        day = pd.Timestamp(row.day)
+        if day not in days.index:
+            continue
+        for column, value in (("expected", row.expected), ("low95", row.low), ("high95", row.high)):
+            if value is not None and np.isfinite(value):
+                days.loc[day, column] = value
+    return days.reset_index()
+
+
+def _chart(view: View, found: dict[str, Any]) -> None:
+    series_id = _series(view, found)
+    if series_id is None:
+        st.caption("This series is not part of the run on view, so there is no chart of it.")
+        return
+    first, last = window(found["first_day"], found["day"], view.last_day)
+    if first > view.last_day:
+        st.caption("The run on view ends before this incident.")
+        return
+    members = found["anomalies"]
+    own = members[(members[list(KEYS)] == [found[key] for key in KEYS]).all(axis=1)]
+    days = on_rule(reads.expected_days(view.run_id, series_id, first, last), own)
+    marks = own.assign(date=pd.to_datetime(own["day"]))[["date", "actual", "impact"]]
+    figure, alt = charts_inbox.incident_chart(
+        days,
+        marks,
+        first=pd.Timestamp(found["first_day"]),
+        last=pd.Timestamp(found["day"]),
+        measure=text.axis("units", "day"),
+        dark=view.dark,
+    )
+    st.plotly_chart(figure, key=f"incident_chart_{view.dark}", config=CONFIG, alt=alt)
+    if not days["expected"].notna().any():
+        st.caption("No forecast of these days is kept, so there is no usual range to show.")
+
+
+# --- what it is made of ----------------------------------------------------------------------------------------------
+
+
+def _parts(view: View, found: dict[str, Any]) -> None:
+    st.subheader("What it is made of", anchor=False)
+    parts = charts_inbox.contributions(found["anomalies"], [str(found[key] or "") for key in KEYS])
+    if len(parts) < 2:
+        st.caption("One series alone: it has no parts.")
+        return
+    figure, alt = charts_inbox.contributions_chart(parts, measure=text.plotly(text.UNITS["units"]), dark=view.dark)
+    st.plotly_chart(figure, key=f"parts_chart_{view.dark}", config=CONFIG, alt=alt)
+    total = float(parts["gap"].sum())
+    st.caption(
+        f"Actual less expected over the incident's days. The bars add up to {text.full(total)} "
+        f"{text.measure_inline('units')}."
+    )
+
+
+def _rule(found: dict[str, Any]) -> None:
+    st.subheader("The rule, with its figures", anchor=False)
+    for line in found.get("rule") or ["The rule's figures were not kept."]:
+        st.markdown("- " + text.sentence(line))
+
+
+def _similar(found: dict[str, Any]) -> None:
+    st.subheader("The like of it before", anchor=False)
+    frame = found.get("similar")
+    if frame is None or frame.empty:
+        st.caption("Nothing like it is on record.")
+        return
+    shown = pd.DataFrame(
+        {
+            "When": [text.day(v) for v in frame["first_day"]],
+            "What happened": [text.plain(v) for v in frame["headline"]],
+            "How it ended": [_ended(row) for _, row in frame.iterrows()],
+        }
+    )
+    st.dataframe(
+        shown,
+        hide_index=True,
+        height="content",
+        key="incident_similar",
+        column_config={"When": st.column_config.TextColumn(width=130)},
+        alt=f"{len(shown)} similar incidents of the past.",
+    )
+
+
+def _ended(row: Any) -> str:
+    words = inbox.STATUSES.get(row["status"], str(row["status"]))
+    verdict = row["disposition"]
+    return f"{words}: {str(verdict).replace('_', ' ')}" if verdict and verdict == verdict else words
+
+
+def _log(found: dict[str, Any]) -> None:
+    st.subheader("Log", anchor=False)
+    frame = found.get("events")
+    if frame is None or frame.empty:
+        st.caption("Nobody has moved it yet.")
+        return
+    shown = pd.DataFrame(
+        {
+            "When": [text.moment(v) for v in frame["at"]],
+            "Who": [text.plain(v) for v in frame["who"]],
+            "What": [MOVES.get(str(v), text.plain(v).replace("_", " ").capitalize()) for v in frame["action"]],
+            "State": [inbox.STATUSES.get(v, text.NONE) if v and v == v else text.NONE for v in frame["to_status"]],
+            "Note": [text.plain(v) if v and v == v else "" for v in frame["note"]],
+        }
+    )
+    st.dataframe(shown, hide_index=True, height="content", key="incident_log", alt=f"{len(shown)} moves, who and when.")
+
+
+# --- the customer's plain rule beside ours ---------------------------------------------------------------------------
+
+
+def _plain(view: View, found: dict[str, Any]) -> None:
+    """Both rules on the incident's own series. The body runs when it is open only: it asks for a year of days."""
+    box = st.expander("Compare with the plain rule of the specification", on_change="rerun", key="incident_plain")
+    if not box.open:
+        return
+    with box:
+        series_id = _series(view, found)
+        if series_id is None:
+            st.caption("This series is not part of the run on view.")
+            return
+        plain = reads.plain_rule(view.run_id, series_id, 365)
+        flagged = flagged_days(plain)
+        choice = reads.series_choice(view.run_id, series_id)
+        grid = reads.table(view.run_id, choice, "units", "day")[["date", "actual"]]
+        end = pd.Timestamp(view.last_day)
+        days = grid[(grid["date"] <= end) & (grid["date"] > end - pd.Timedelta(DAYS, "D"))]
+        span = days["date"]
+        ours = reads.marked_days(view.run_id, series_id)
+        ours, flagged = [[day for day in found if day in set(span)] for found in (ours, flagged)]
+        figure, alt = charts_inbox.comparison_chart(
+            days, ours, flagged, measure=text.axis("units", "day"), dark=view.dark
+        )
+        both = len(set(ours) & set(flagged))
+        st.markdown(
+            f"In the last {DAYS} days the plain rule flags {text.count(len(flagged), 'day')} of this series, TrendCast "
+            f"{text.count(len(ours), 'day')}; {both} of them are the same."
+        )
+        st.plotly_chart(figure, key=f"plain_chart_{view.dark}", config=CONFIG, alt=alt)
+        st.caption(
+            "The plain rule compares a day with the mean and the spread of the 14 days that end with it. It knows no "
+            "day of the week, holiday or promotion, and because the day itself is among the 14 its score cannot pass "
+            "3.6, so its HIGH level is never reached."
+        )
+
+
+def flagged_days(plain: pd.DataFrame) -> list[pd.Timestamp]:
+    """The days the plain rule marks, of a frame that may hold the others too."""
+    if plain.empty:
+        return []
+    marked = plain["impact"].notna() & (plain["impact"].astype(str) != "")
+    return [pd.Timestamp(day) for day in plain.loc[marked, "date_id"]]
