@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 REFRESH_AT = time(5, 0)
 REFRESH_ZONE = ZoneInfo("UTC")
+CHECKS_AT = (time(8, 0), time(14, 0))  # in the retailer's time zone
 
 
 def last_due(now: datetime, at: time, zone: ZoneInfo) -> datetime:

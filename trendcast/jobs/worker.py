@@ -9,18 +9,21 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from trendcast.errors import DatabaseAway, LeaseLost, SchemaBehind, TrendCastError
 from trendcast.jobs import schedule
+from trendcast.services import alerts, outbox
 from trendcast.services import jobs as job_service
 from trendcast.settings import Settings
 from trendcast.store import jobs, runs
 from trendcast.store.engine import Database
-from trendcast.store.listen import Listener
+from trendcast.store.listen import MAIL, Listener
 
 log = logging.getLogger("trendcast.jobs.worker")
 
 POLL = 30.0  # seconds: what a lost notification costs at most
+MAIL_POLL = 5.0  # seconds between looks at messages whose next attempt is due
 SYNC = 60.0  # seconds between looks at the customer's own tables
 _STOP_LATENCY = 1.0
 _LONGEST_PAUSE = 15.0  # seconds between attempts while the database is away
@@ -49,13 +52,18 @@ class Worker:
         database = self._given or self._open(stop)
         if database is None:
             return
-        heavy = threading.Thread(target=self._lane, args=(database, stop, True), name="heavy-jobs", daemon=True)
-        heavy.start()
+        others = [
+            threading.Thread(target=self._lane, args=(database, stop, True), name="heavy-jobs", daemon=True),
+            threading.Thread(target=self._mail, args=(database, stop), name="mail", daemon=True),
+        ]
+        for other in others:
+            other.start()
         try:
             self._lane(database, stop, False)
         finally:
             stop.set()
-            heavy.join()
+            for other in others:
+                other.join()
             if self._given is None:
                 database.close()
 
@@ -94,6 +102,23 @@ class Worker:
                 stop.wait(POLL)
         if not heavy:
             self.leave(database)
+
+    def _mail(self, database: Database, stop: threading.Event) -> None:
+        """Deliver messages as they are written, and those that wait when their time comes. A thread of its own: a slow
+        mail server holds up nothing else."""
+        while not stop.is_set():
+            try:
+                with Listener(database, (MAIL,)) as listener:
+                    while not stop.is_set():
+                        outbox.deliver(database, self.settings, self.clock)
+                        for _ in range(int(MAIL_POLL / _STOP_LATENCY)):
+                            if stop.is_set() or listener.wait(_STOP_LATENCY):
+                                break
+            except DatabaseAway:
+                stop.wait(_LONGEST_PAUSE)
+            except Exception:
+                log.exception("Delivering mail stumbled and goes on in %.0f s.", POLL)
+                stop.wait(POLL)
 
     def leave(self, database: Database) -> None:
         """Give the ticker's lease back, so that another worker need not wait for its end."""
@@ -139,7 +164,7 @@ class Worker:
         self._ticker = jobs.take_lease(database, "ticker", self.holder, token=self._ticker)
         if self._ticker is None:
             return
-        tick(database)
+        tick(database, self.settings)
         for lost in jobs.bury(database):
             log.error("The job %s of %s is dead: %s", lost["name"], lost["scheduled_for"], lost["error"])
         runs.abandon(database)
@@ -157,9 +182,15 @@ class Worker:
         self._sync_said = said
 
 
-def tick(database: Database) -> None:
-    """Make the slots that are due by the database's clock. Two tickers at once make them once."""
+def tick(database: Database, settings: Settings) -> None:
+    """Make the slots that are due by the database's clock, and write the mails that time makes due. Two tickers at once
+    do it once."""
     now = database.rows("job_now")[0]["now"]
+    zone: ZoneInfo = settings.time_zone  # type: ignore[assignment]
+    check = max(schedule.last_due(now, at, zone) for at in schedule.CHECKS_AT)
+    job_service.enqueue(database, "digest", {"slot": check.isoformat()}, check)
+    alerts.remind(database, settings, now)
+    alerts.watch(database, settings, now)
     unseen = database.rows("detect_need")[0]["newest_sales"]
     if unseen is not None:
         # Sales that no detection has seen, however they came: looked at as soon as they are there.

@@ -7,7 +7,9 @@ nothing left to tell.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,13 +17,18 @@ from typing import TYPE_CHECKING, Any
 from trendcast import wording
 from trendcast.alerts import mail, message
 from trendcast.alerts.message import Incident, Item, Message
+from trendcast.errors import Conflict, NotConfigured
 from trendcast.services import outbox
 from trendcast.settings import Settings
 
 if TYPE_CHECKING:
     from trendcast.store.engine import Database
 
+log = logging.getLogger("trendcast.alerts")
+
 REMIND_HOURS = 4
+LAPSE_HOURS = 24  # an acknowledgement nothing came of is none any more
+LATE_MINUTES, URGENT_MINUTES = 60, 10
 STORM_MINUTES = 15
 NOBODY = "nobody"  # in the outbox, where no recipient is set: what would have been mailed can still be read
 IMPACTS = ("HIGH", "MEDIUM", "LOW")
@@ -99,7 +106,7 @@ def announce(db: Database, connection: Any, settings: Settings, now: datetime) -
         name = reason if at_once else "storm" if storm else "digest"
         counts[name] = counts.get(name, 0) + 1
         told.append({"id": row["id"], "told": _told(row, reason, now), "note": note})
-    db.execute("alert_told", connection=connection, told=told, now=now)
+    db.execute("alert_told", connection=connection, told=json.dumps(told), now=now)
     return counts
 
 
@@ -274,6 +281,94 @@ def notice(
     return not before
 
 
-def hush(db: Database, now: datetime) -> int:
-    """Take everything known now as told: for a retailer whose past was read at once, nobody is mailed about it."""
-    return db.execute("alert_hush", now=now)
+def hush(db: Database, connection: Any, now: datetime) -> int:
+    """Take everything known now as told: where the past was read at once, nobody is mailed about it."""
+    return db.execute("alert_hush", connection=connection, now=now)
+
+
+def remind(db: Database, settings: Settings, now: datetime) -> dict[str, int]:
+    """What time alone makes due: a reminder of what nobody looked at, and of what was looked at a day ago and left."""
+
+    def tell(connection: Any) -> dict[str, int]:
+        db.execute("alert_lapse", connection=connection, now=now, hours=LAPSE_HOURS)
+        return announce(db, connection, settings, now)
+
+    return db.run_tx(tell)
+
+
+def check_and_digest(
+    db: Database, clock: Callable[[], datetime], progress: Callable[..., None], token: str, *, slot: str
+) -> dict[str, Any]:
+    """The job of 08:00 and 14:00: a last look at the data, then the list of what is open. ``slot``: its time."""
+    from trendcast import settings
+    from trendcast.services import detect, incidents
+
+    when = datetime.fromisoformat(slot)
+    chosen = settings.load()
+    hour = when.astimezone(chosen.time_zone).hour  # type: ignore[arg-type]
+    try:
+        found = detect.detect(db, clock, progress, token, trigger="0800" if hour < 12 else "1400")
+    except Conflict:  # nothing is loaded: nothing to tell
+        return {"messages": 0}
+    written = digest(db, chosen, when, incidents.finding(db))
+    return {"messages": written, "incidents": found["incidents"]}
+
+
+def watch(db: Database, settings: Settings, now: datetime) -> list[str]:
+    """Is the watchman awake? Writes a notice, once for each case, when a load was not checked, a refresh did not come,
+    or urgent mail cannot be sent; returns the sentences. Called by the ticker, which is no part of what it watches."""
+    said = []
+    row = db.rows("alert_watch", now=now, late=LATE_MINUTES)[0]
+    if row["unchecked_since"] is not None:
+        said.append(
+            f"Sales that were loaded at {_time(row['unchecked_since'], settings)} have not been checked for anomalies "
+            "yet. Look at the jobs on the Data page: is a worker running?"
+        )
+        notice(db, settings, f"watch|detector|{row['unchecked_batch']}", "The detector has not run", said[-1:])
+    if row["unrefreshed_since"] is not None:
+        said.append(
+            f"The forecasts are older than the data loaded at {_time(row['unrefreshed_since'], settings)}: the refresh "
+            "that was due has not succeeded. The Data page shows why."
+        )
+        notice(db, settings, f"watch|refresh|{row['unrefreshed_batch']}", "The forecasts are not renewed", said[-1:])
+    for channel in outbox.state(db, settings):
+        since = channel["urgent_since"]
+        if since is not None and not channel["missing"] and (now - since).total_seconds() > URGENT_MINUTES * 60:
+            why = channel["last_error"] or "no answer yet"
+            said.append(f"Urgent {channel['channel']} has waited since {_time(since, settings)}: {why}")
+            # By the other way, and into the log: this one does not work.
+            log.error("%s", said[-1])
+            notice(
+                db, settings, f"watch|{channel['channel']}|{since:%Y-%m-%dT%H:%M}", "Alerts cannot be sent", said[-1:]
+            )
+    return said
+
+
+def _time(when: datetime, settings: Settings) -> str:
+    local = when.astimezone(settings.time_zone)  # type: ignore[arg-type]
+    return f"{wording.day(local.date())} {local:%H:%M}"
+
+
+def self_test(db: Database, settings: Settings, now: datetime, address: str) -> dict[str, Any]:
+    """Send one mail now and say what the server answered: outcome, code, answer. Raises NotConfigured."""
+    channel = outbox.channels(settings)["email"]
+    if channel.send is None:
+        raise NotConfigured(channel.missing)
+    letter = message.notice(
+        "A test of TrendCast's mail", ["This mail shows that alerts reach you."], str(settings.public_url)
+    )
+    receipt = channel.send(
+        {
+            "recipient": address,
+            "subject": letter.subject,
+            "body_text": letter.text,
+            "body_html": letter.html,
+            "message_id": mail.message_id(f"test|{now.isoformat()}|{address}", str(settings.alert_from_email)),
+            "in_reply_to": None,
+            "created": now,
+            "attempts": 1,
+            "impact": 2,
+        },
+        now,
+    )
+    return {"outcome": receipt.outcome.value, "code": receipt.code, "answer": receipt.answer}

@@ -19,6 +19,7 @@ from trendcast.anomalies.incidents import Episode
 from trendcast.anomalies.scene import DIMENSIONS, Scene, Stock
 from trendcast.errors import Conflict
 from trendcast.panel import last_full_day
+from trendcast.services.health import is_historical
 
 if TYPE_CHECKING:
     from trendcast.services.forecast import RunInfo
@@ -47,13 +48,17 @@ def detect(
     scope: str = "",
     as_of: date | None = None,
     dry_run: bool = False,
+    announce: bool = True,
 ) -> dict[str, Any]:
     """Check every full day that is new, or whose data changed, and write what was found; returns a summary.
 
     The same data are never judged twice: the second call gets the first one's result. ``as_of``: nothing after that day
-    is looked at. ``dry_run``: nothing is written, and the last day is judged even if it was before. Raises Conflict
-    when nothing is loaded.
+    is looked at. ``dry_run``: nothing is written, and the last day is judged even if it was before. ``announce``: mails
+    are written in the same transaction; never at a first look or about data that ended long ago. Raises Conflict when
+    nothing is loaded.
     """
+    from trendcast import settings
+    from trendcast.services import alerts
     from trendcast.store import locks
 
     begun = time.perf_counter()
@@ -85,6 +90,10 @@ def detect(
             return {**result, "dry_run": True, "seconds": round(time.perf_counter() - begun, 2)}
         progress("Writing the incidents", 0, 1)
         _write(db, connection, clock(), trigger, scope, window, found, episodes, gone, result)
+        if window.first_look or not announce or is_historical(state["days_old_when_loaded"]):
+            alerts.hush(db, connection, clock())
+        else:
+            result["told"] = alerts.announce(db, connection, settings.load(), clock())
     seconds["writing"] = time.perf_counter() - begun - sum(seconds.values())
     progress("Writing the incidents", 1, 1)
     return {

@@ -45,6 +45,7 @@ JOBS: dict[str, str] = {
     "backtest": "trendcast.services.backtest:backtest",
     "sync": "trendcast.services.sync:sync_now",
     "detect": "trendcast.services.detect:detect",
+    "digest": "trendcast.services.alerts:check_and_digest",
 }
 
 # Jobs that take a machine's memory: of each, one is at work at a time.

@@ -1,0 +1,242 @@
+"""Who is told of what, when and how often: incidents as the detector leaves them, messages as people get them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+
+import pytest
+
+from trendcast import settings as settings_module
+from trendcast.errors import NotConfigured
+from trendcast.services import alerts, incidents
+
+NOW = dt.datetime(2026, 9, 28, 6, 0, tzinfo=dt.UTC)
+DAY = dt.date(2026, 9, 27)
+
+
+def chosen(**more):
+    return settings_module.load(
+        {"ALERT_RECIPIENTS": "ann@shop.example, bob@shop.example", "ALERT_FROM_EMAIL": "tc@shop.example", **more}
+    )
+
+
+def incident(db, number=1, *, impact="HIGH", status="NEW", members=1, loss=-21_000.0, category="Toys", region="North"):
+    """One incident with its leading anomaly, as sql/detect_write.sql leaves them; returns its id."""
+    with db.transaction() as connection:
+        made = connection.exec_driver_sql(
+            "INSERT INTO incident (group_key, episode_start, parent_node, impact, status, loss, members, headline) "
+            "VALUES (%s, %s, 'node', %s, %s, %s, %s, %s) RETURNING id",
+            (f"k{number}", DAY, impact, status, loss, members, f"{category} in {region}: 412 sold, 1,120 expected."),
+        ).scalar_one()
+        connection.exec_driver_sql(
+            "INSERT INTO anomaly_log (detected_date, product_category, region, actual_value, expected_value, "
+            "anomaly_score, impact_level, level, fingerprint, class, direction, episode_start, incident_id, loss, "
+            "lead, cause, explanation, data_available_at) "
+            "VALUES (%s, %s, %s, 412, 1120, 6.5, %s, 'category_region', %s, 'DROP', -1, %s, %s, %s, true, "
+            "'unexplained', %s, %s)",
+            (
+                DAY, category, region, impact, hashlib.sha256(f"{number}".encode()).digest(), DAY, made, loss,
+                json.dumps({"next_step": "Ask the North."}), NOW,
+            ),
+        )  # fmt: skip
+    return made
+
+
+def set_incident(db, number, **columns):
+    with db.transaction() as connection:
+        for name, value in columns.items():
+            connection.exec_driver_sql(f"UPDATE incident SET {name} = %s WHERE id = %s", (value, number))
+
+
+def tell(db, now=NOW, **more):
+    with db.transaction() as connection:
+        return alerts.announce(db, connection, chosen(**more), now)
+
+
+def messages(db, **where):
+    found = db.rows("outbox_list", incident_id=None, limit=500)
+    return [row for row in found if all(row[name] == value for name, value in where.items())]
+
+
+def test_a_high_incident_is_told_at_once_to_everybody_and_once(db):
+    number = incident(db)
+    assert tell(db) == {"first": 1}
+    assert tell(db) == {}
+    sent = messages(db)
+    assert sorted(row["recipient"] for row in sent) == ["ann@shop.example", "bob@shop.example"]
+    assert all(row["subject"].startswith("CRITICAL: 1 anomaly, 21.0 k: Toys in North") for row in sent)
+    assert all("Ask the North." in row["body_text"] for row in sent)
+    assert all(row["data_available_at"] == NOW for row in sent)
+    log = db.rows("incident_events", id=number)
+    assert [row["note"] for row in log if row["action"] == "told"] == [
+        "Mailed (first) to ann@shop.example, bob@shop.example."
+    ]
+
+
+@pytest.mark.parametrize("impact", ["MEDIUM", "LOW"])
+def test_what_is_not_high_waits_for_the_digest(db, impact):
+    incident(db, impact=impact)
+    assert tell(db) == {}
+    assert messages(db) == []
+    assert alerts.digest(db, chosen(), NOW, "Data to Sun 27 Sep 2026.") == 2
+    assert alerts.digest(db, chosen(), NOW, "Data to Sun 27 Sep 2026.") == 0  # once per slot
+    (row, _) = messages(db)
+    assert "1 open incident" in row["subject"]
+    assert "Toys in North" in row["body_text"]
+    assert "Data to Sun 27 Sep 2026." in row["body_text"]
+
+
+def test_a_digest_of_nothing_says_all_clear(db):
+    assert alerts.digest(db, chosen(), NOW, "Data to Sun 27 Sep 2026.") == 2
+    assert messages(db)[0]["subject"] == "All clear, Mon 28 Sep 2026 06:00"
+
+
+def test_what_gets_worse_wider_or_is_over_is_told_in_the_same_thread(db):
+    number = incident(db)
+    tell(db)
+    first = {row["recipient"]: row["message_id"] for row in messages(db)}
+    set_incident(db, number, members=2)
+    assert tell(db) == {"wider": 1}
+    set_incident(db, number, members=3)
+    assert tell(db) == {}  # not twice as many as were told
+    set_incident(db, number, status="RESOLVED", note="Sales were as expected for two days.")
+    assert tell(db) == {"resolved": 1}
+    assert tell(db) == {}
+    later = [row for row in messages(db) if row["reason"] != "first"]
+    assert len(later) == 4
+    assert all(row["in_reply_to"] == first[row["recipient"]] for row in later)
+    assert all("as expected for two days" in row["body_text"] for row in messages(db, reason="resolved"))
+
+
+def test_a_medium_one_that_becomes_high_is_told_then(db):
+    number = incident(db, impact="MEDIUM")
+    assert tell(db) == {}
+    set_incident(db, number, impact="HIGH")
+    assert tell(db) == {"first": 1}
+
+
+def test_nobody_who_looks_after_something_else_is_told(db):
+    incident(db, category="Toys", region="North")
+    with db.transaction() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO recipient (address, product_category, region, impact_level, created_by) VALUES "
+            "('toys@shop.example', 'Toys', '', 'HIGH', 'ann'), ('south@shop.example', '', 'South', 'LOW', 'ann'), "
+            "('north@shop.example', '', 'North', 'LOW', 'ann'), ('books@shop.example', 'Books', 'North', 'LOW', 'ann')"
+        )
+    tell(db, ALERT_RECIPIENTS="")
+    assert sorted(row["recipient"] for row in messages(db)) == ["north@shop.example", "toys@shop.example"]
+
+
+def test_an_outage_of_a_region_concerns_every_category_in_it(db):
+    incident(db, category="", region="North", members=24)
+    with db.transaction() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO recipient (address, product_category, region, created_by) "
+            "VALUES ('toys@shop.example', 'Toys', '', 'ann'), ('south@shop.example', '', 'South', 'ann')"
+        )
+    tell(db, ALERT_RECIPIENTS="")
+    (row,) = messages(db)
+    assert row["recipient"] == "toys@shop.example"
+    assert "24 anomalies" in row["subject"]
+    assert "Region North" in row["subject"]
+
+
+def test_without_recipients_the_mail_can_still_be_read_and_says_what_is_missing(db):
+    incident(db)
+    assert tell(db, ALERT_RECIPIENTS="") == {"first": 1}
+    (row,) = messages(db)
+    assert (row["status"], row["last_error"]) == ("CANCELLED", "ALERT_RECIPIENTS is not set.")
+    assert "CRITICAL" in row["subject"]
+
+
+def test_above_the_budget_of_a_day_incidents_go_to_the_digest_and_none_is_lost(db):
+    for number in range(1, 4):
+        incident(db, number)
+        assert tell(db, NOW + dt.timedelta(hours=number), ALERT_BUDGET="3") == {"first": 1}
+    incident(db, 4)
+    with db.transaction() as connection:  # long enough ago to be no storm, and still the same day
+        connection.exec_driver_sql("UPDATE outbox SET created = %s", (NOW + dt.timedelta(hours=3),))
+    assert tell(db, NOW + dt.timedelta(hours=4), ALERT_BUDGET="3") == {"digest": 1}
+    alerts.digest(db, chosen(), NOW + dt.timedelta(hours=8), "")
+    assert "4 open incidents" in messages(db, reason="digest")[0]["subject"]
+
+
+def test_a_storm_is_one_mail(db):
+    for number in range(1, 9):
+        incident(db, number)
+    assert tell(db, ALERT_BUDGET="5") == {"storm": 8}
+    sent = messages(db)
+    assert len(sent) == 2  # one for each of the two people
+    assert sent[0]["subject"] == "CRITICAL: 8 incidents within 15 minutes"
+    assert tell(db, ALERT_BUDGET="5") == {}
+
+
+def test_what_nobody_looked_at_for_four_hours_is_told_once_more(db):
+    number = incident(db)
+    tell(db)
+    assert alerts.remind(db, chosen(), NOW + dt.timedelta(hours=3, minutes=59)) == {}
+    assert alerts.remind(db, chosen(), NOW + dt.timedelta(hours=4, minutes=1)) == {"reminder": 1}
+    assert alerts.remind(db, chosen(), NOW + dt.timedelta(hours=12)) == {}
+    acknowledged = incident(db, 2)
+    tell(db)
+    incidents.move(db, lambda: NOW, acknowledged, "acknowledge", who="ann")
+    assert alerts.remind(db, chosen(), NOW + dt.timedelta(hours=5)) == {}
+    # A day later the acknowledgement has lapsed.
+    assert alerts.remind(db, chosen(), NOW + dt.timedelta(hours=25)) == {"reminder": 1}
+    assert incidents.incident(db, acknowledged)["status"] == "NEW"
+    assert number != acknowledged
+
+
+def test_a_snoozed_incident_is_quiet_until_its_day(db):
+    number = incident(db)
+    set_incident(db, number, snoozed_until=NOW.date() + dt.timedelta(days=2))
+    assert tell(db) == {}
+    assert tell(db, NOW + dt.timedelta(days=2)) == {"first": 1}
+
+
+def test_of_a_past_that_was_read_at_once_nobody_is_told(db):
+    number = incident(db)
+    with db.transaction() as connection:
+        alerts.hush(db, connection, NOW)
+    assert tell(db) == {}
+    set_incident(db, number, members=2)
+    assert tell(db) == {"wider": 1}  # what happens to it from now on is news
+
+
+def test_the_watch_says_once_what_did_not_happen(db):
+    with db.transaction() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO load_batch (source, table_name, status, rows_new, last_day, committed_at) "
+            "VALUES ('x', 'sales_daily', 'merged', 10, %s, %s)",
+            (DAY, NOW),
+        )
+    assert alerts.watch(db, chosen(), NOW + dt.timedelta(minutes=59)) == []
+    said = alerts.watch(db, chosen(), NOW + dt.timedelta(minutes=61))
+    assert len(said) == 1
+    assert "have not been checked" in said[0]
+    alerts.watch(db, chosen(), NOW + dt.timedelta(minutes=90))
+    assert len(messages(db, subject="The detector has not run")) == 2  # two people, once each
+
+
+def test_of_data_that_ended_long_ago_nothing_is_late(db):
+    with db.transaction() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO load_batch (source, table_name, status, rows_new, last_day, committed_at) "
+            "VALUES ('x', 'sales_daily', 'merged', 10, '2016-06-19', %s)",
+            (NOW,),
+        )
+    assert alerts.watch(db, chosen(), NOW + dt.timedelta(days=3)) == []
+
+
+def test_a_self_test_says_what_the_server_answered(post_office, db):
+    box, route = post_office()
+    there = chosen(
+        SMTP_SERVER=route.server, SMTP_PORT=str(route.port), SMTP_CA_FILE=route.ca_file, EMAIL_USER=route.user,
+        EMAIL_PASSWORD=route.password,
+    )  # fmt: skip
+    assert alerts.self_test(db, there, NOW, "ann@shop.example")["code"] == 250
+    assert len(box.mails) == 1
+    with pytest.raises(NotConfigured, match="SMTP_SERVER"):
+        alerts.self_test(db, chosen(), NOW, "ann@shop.example")
