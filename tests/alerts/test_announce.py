@@ -185,7 +185,8 @@ def test_what_nobody_looked_at_for_four_hours_is_told_once_more(db):
     assert alerts.remind(db, chosen(), NOW + dt.timedelta(hours=5)) == {}
     # A day later the acknowledgement has lapsed.
     assert alerts.remind(db, chosen(), NOW + dt.timedelta(hours=25)) == {"reminder": 1}
-    assert incidents.incident(db, acknowledged)["status"] == "NEW"
+    shown = incidents.inbox(db).set_index("incident_id")["status"]
+    assert shown[acknowledged] == "NEW"
     assert number != acknowledged
 
 
