@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trendcast.ui import charts_inbox, inbox, incident
+from trendcast.ui import charts_inbox, inbox, incident, text
 
 HOSTILE = "<img src=x onerror=alert(1)> [link](http://evil.example) $x$ :red[danger]"
 
@@ -109,11 +109,13 @@ def test_ticked_lines_move_together(retailer, open_page):
 
 
 def test_a_snoozed_incident_leaves_the_open_list_until_its_day(retailer, open_page):
-    retailer.incident_rows[0]["snoozed_until"] = dt.date(2026, 10, 5)
-    retailer.incident_rows[1]["snoozed_until"] = dt.date(2026, 9, 28)  # today: it is back
+    today = dt.datetime.now(dt.UTC).date()
+    later = today + dt.timedelta(days=3)
+    retailer.incident_rows[0]["snoozed_until"] = later
+    retailer.incident_rows[1]["snoozed_until"] = today  # it is back
     assert len(open_page("anomaly-inbox").dataframe[0].value) == 2
     asleep = open_page("anomaly-inbox", state="snoozed").dataframe[0].value
-    assert asleep["State"].tolist() == ["New, until Mon 5 Oct"]
+    assert asleep["State"].tolist() == [f"New, until {text.day_short(later)}"]
 
 
 def test_two_hundred_incidents_are_one_list(retailer, open_page):
@@ -245,10 +247,11 @@ def test_resolving_carries_the_note(retailer, open_page):
 
 def test_snoozing_carries_the_day(retailer, open_page):
     app = open_page("anomaly-inbox", incident="1")
-    app.get_by_key("incident_1_1_until").set_value(dt.date(2026, 10, 12))
+    day = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=3)
+    app.get_by_key("incident_1_1_until").set_value(day)
     app.get_by_key("incident_1_1_snooze_do").click().run()
-    assert retailer.moved == [(1, "snooze", {"who": "local", "version": 1, "note": "", "until": dt.date(2026, 10, 12)})]
-    assert "until Mon 12 Oct" in words(app)
+    assert retailer.moved == [(1, "snooze", {"who": "local", "version": 1, "note": "", "until": day})]
+    assert f"until {text.day_short(day)}" in words(app)
 
 
 @pytest.mark.parametrize("verdict", ["confirmed", "expected", "new_normal", "false_alarm", "data_issue"])
@@ -367,25 +370,27 @@ def test_eight_weeks_are_on_view_and_all_of_a_longer_incident(first):
 
 
 def test_contributions_add_up_to_the_incident():
-    keys = {"level": "category_region", "region": "North", "store": ""}
-    day = dt.date(2026, 9, 26)
-    rows = [keys | {"product_category": f"C{i}", "day": day, "actual": 10.0, "expected": 20.0 + i} for i in range(20)]
-    node = {"level": "region", "product_category": "", "region": "North", "store": "", "day": day}
-    members = pd.DataFrame([*rows, node | {"actual": 300.0, "expected": 900.0}])
-    parts = charts_inbox.contributions(members, ["region", "", "North", ""])
-    assert parts["gap"].sum() == pytest.approx(300 - 900)
+    keys = {"level": "category_region", "region": "North", "store": "", "actual": 1.0, "expected": 2.0, "direction": -1}
+    rows = [keys | {"product_category": f"C{i}", "loss_units": 10.0 + i} for i in range(20)]
+    node = keys | {"level": "region", "product_category": "", "loss_units": 600.0}
+    parts = charts_inbox.contributions(pd.DataFrame([*rows, node]), ["region", "", "North", ""])
+    assert parts["gap"].sum() == pytest.approx(-600)
     assert parts["share"].sum() == pytest.approx(1)
     assert len(parts) == charts_inbox.MOST_BARS + 1
-    assert parts["gap"].iloc[0] == 10 - 39
+    assert parts["gap"].iloc[0] == -29
     figure, alt = charts_inbox.contributions_chart(parts, measure="Units", dark=True)
     assert sorted(figure.data[0].x) == sorted(parts["gap"])
     assert "−600" in alt
 
 
 def test_without_a_row_of_the_node_the_members_are_the_whole():
-    keys = {"level": "store", "product_category": "", "region": "North"}
-    members = pd.DataFrame([keys | {"store": f"S{i}", "actual": 0.0, "expected": 5.0} for i in range(3)])
-    parts = charts_inbox.contributions(members, ["region", "", "North", ""])
+    keys = {"level": "store", "product_category": "", "region": "North", "actual": 0.0, "expected": 5.0}
+    rows = [keys | {"store": f"S{i}", "direction": 0, "loss_units": 5.0} for i in range(3)]
+    parts = charts_inbox.contributions(pd.DataFrame(rows), ["region", "", "North", ""])
     assert parts["gap"].tolist() == [-5.0, -5.0, -5.0]
-    missing = members.assign(actual=np.nan)
-    assert charts_inbox.contributions(missing, ["region", "", "North", ""]).empty
+
+
+def test_an_incident_of_one_series_has_no_parts():
+    row = {"level": "total", "product_category": "", "region": "", "store": "", "actual": 0.0, "expected": 5.0}
+    members = pd.DataFrame([row | {"direction": -1, "loss_units": 5.0}])
+    assert charts_inbox.contributions(members, ["total", "", "", ""]).empty

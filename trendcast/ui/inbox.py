@@ -159,8 +159,7 @@ def rows(view: View, wanted: Asked) -> pd.DataFrame:
     )
     if snoozed is None or frame.empty:
         return frame
-    today = pd.Timestamp(view.last_day) + pd.Timedelta(1, "D")
-    asleep = pd.to_datetime(frame["snoozed_until"]) > today
+    asleep = pd.to_datetime(frame["snoozed_until"]) > pd.Timestamp(dt.datetime.now(dt.UTC).date())
     return frame[asleep if snoozed else ~asleep].reset_index(drop=True)
 
 

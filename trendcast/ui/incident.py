@@ -152,9 +152,18 @@ def window(first: Any, last: Any, last_day: dt.date) -> tuple[dt.date, dt.date]:
     return start.date(), end.date()
 
 
+def notable(found: dict[str, Any]) -> pd.DataFrame:
+    """The days that stood out, with the figures the rule used: day, actual, expected, low, high (the 95 % band),
+    impact."""
+    frame = pd.DataFrame(found["days"], columns=["day", "actual", "expected", "lo", "hi", "impact"])
+    return frame.rename(columns={"lo": "low", "hi": "high"}).astype(
+        dict.fromkeys(("actual", "expected", "low", "high"), "float64")
+    )
+
+
 def on_rule(days: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
     """The days with the figures the rule itself used on those that stood out, so that the chart and the sentence above
-    it agree. ``own``: the incident's rows of exactly this series: day, actual, expected, low, high."""
+    it agree. ``own``: of ``notable``."""
     days = days.copy().set_index("date")
     for row in own.itertuples():
         day = pd.Timestamp(row.day)
@@ -175,8 +184,7 @@ def _chart(view: View, found: dict[str, Any]) -> None:
     if first > view.last_day:
         st.caption("The run on view ends before this incident.")
         return
-    members = found["anomalies"]
-    own = members[(members[list(KEYS)] == [found[key] for key in KEYS]).all(axis=1)]
+    own = notable(found)
     days = on_rule(reads.expected_days(view.run_id, series_id, first, last), own)
     marks = own.assign(date=pd.to_datetime(own["day"]))[["date", "actual", "impact"]]
     figure, alt = charts_inbox.incident_chart(
@@ -205,7 +213,7 @@ def _parts(view: View, found: dict[str, Any]) -> None:
     st.plotly_chart(figure, key=f"parts_chart_{view.dark}", config=CONFIG, alt=alt)
     total = float(parts["gap"].sum())
     st.caption(
-        f"Actual less expected over the incident's days. The bars add up to {text.full(total)} "
+        f"Actual less expected on the days that stood out. The bars add up to {text.full(total)} "
         f"{text.measure_inline('units')}."
     )
 
