@@ -712,3 +712,19 @@ def _joined(spans: Sequence[tuple[date, date]]) -> list[tuple[date, date]]:
         else:
             result.append((first, last))
     return result
+
+
+def stock_words(scenario: Scenario, lead_days: float, today: date) -> str:
+    """What the change asks of stock: what must be there when, and by when to order it with that lead time."""
+    if scenario.first is None or abs(scenario.units) < 0.5:
+        return ""
+    many = wording.units(abs(scenario.units))
+    lead = wording.count(round(lead_days), "day")
+    if scenario.units < 0:
+        return f"{many} less to have in stock from {wording.short_day(scenario.first)} on: order that much less."
+    by = scenario.first - timedelta(days=round(lead_days))
+    start = f"{many} more to have in stock from {wording.short_day(scenario.first)} on"
+    if by < today:
+        arrives = wording.short_day(today + timedelta(days=round(lead_days)))
+        return f"{start}, but with a lead time of {lead} an order of today arrives on {arrives}."
+    return f"{start}: with a lead time of {lead}, order by {wording.short_day(by)}."

@@ -88,8 +88,10 @@ PAGES: tuple[tuple[str, str, str, bool], ...] = (
     # file, title, icon, needs a run; the first is home
     ("review.py", "Review", ":material/checklist:", True),
     ("forecasts.py", "Forecasts", ":material/trending_up:", True),
+    ("what-if.py", "What if", ":material/tune:", True),
     ("anomaly-inbox.py", "Anomalies", ":material/notifications:", True),
     ("inventory.py", "Inventory", ":material/inventory_2:", True),
+    ("accuracy.py", "Accuracy", ":material/target:", True),
     ("data.py", "Data", ":material/database:", False),
 )
 
