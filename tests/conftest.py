@@ -131,6 +131,19 @@ def demo_db(server: embedded.Server, template: str) -> Iterator[Database]:
     database.close()
 
 
+@pytest.fixture(scope="session")
+def checked_db(server: embedded.Server, demo_db: Database) -> Iterator[Database]:
+    """The published demo retailer after a check for anomalies. To read only, or to check again."""
+    from trendcast.services.detect import detect
+
+    demo_db.close()  # a database in use cannot be cloned; it opens again by itself
+    _administer(server, "CREATE DATABASE tc_checked TEMPLATE tc_demo STRATEGY FILE_COPY")
+    database = Database(server.database_url("tc_checked"), role="worker")
+    detect(database, lambda: datetime.now(UTC), lambda *_, **__: None, None)
+    yield database
+    database.close()
+
+
 class Rest:
     """``rest.get("/health")``: one request to the REST service with its guard, answered in this process."""
 

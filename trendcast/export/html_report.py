@@ -143,18 +143,21 @@ def _anomalies(one: Mapping[str, Any]) -> list[str]:
         ("What happened", ""),
     )  # fmt: skip
     made = []
+    said = ""
     for row in rows[:MOST_ANOMALIES]:
-        impact = row["impact_level"]
+        impact, headline = row["impact_level"], row["headline"] or ""
         cells = (
-            (_day(row["detected_date"]), ""),
+            (_day(row["detected_date"]), "d"),
             (escape(row["store"] or row["region"] or "everywhere"), ""),
             (f'<span class="{escape(impact, quote=True)}">{escape(impact)}</span>', ""),
             (escape(wording.full(row["actual_value"])), "n"),
             (escape(wording.full(row["expected_value"])), "n"),
             (wording.fixed(row["anomaly_score"], 1), "n"),
             (escape(row["status"].capitalize()), ""),
-            (escape(row["headline"] or ""), ""),
+            # Members of one incident happened together: it is told once.
+            ("" if headline == said else escape(headline), ""),
         )
+        said = headline
         made.append(_row(cells))
     left = len(rows) - MOST_ANOMALIES
     more = [f'<p class="note">And {left} more, in the inbox of the dashboard.</p>'] if left > 0 else []
