@@ -156,7 +156,8 @@ def _sentence(row: Mapping[str, Any]) -> str:
         side, end = ("high", "low") if value > 0 else ("low", "high")
         return (
             f"{name}: the last {BIAS_WEEKS} weeks were each forecast more than {wording.percent(BIAS_LIMIT)} too "
-            f"{side}, together {wording.percent(abs(value))}. Look for what changed; until then take the {end} end of the band."
+            f"{side}, together {wording.percent(abs(value))}. Look for what changed; until then take the {end} end of "
+            "the band."
         )
     if row["kind"] == "tracking":
         side = "high" if value > 0 else "low"
@@ -244,8 +245,12 @@ def staircase(measured: Mapping[str, Any]) -> list[Step]:
 def coverage(db: Database, run: RunInfo, level: str | None = None) -> pd.DataFrame:
     """How often the bands held in the run's backtest, bands learnt before each starting point: level, of (days, weeks),
     horizon_week (0: all), nominal (0.8, 0.95), share, n (points)."""
-    figures = forecast.accuracy(db, run.id, level)
-    figures = figures[figures["model"] == forecast.COMBINATION]
+    return held_bands(forecast.accuracy(db, run.id, level))
+
+
+def held_bands(figures: pd.DataFrame) -> pd.DataFrame:
+    """``coverage`` from services.forecast.accuracy."""
+    figures = figures[figures["model"] == forecast.COMBINATION] if len(figures) else figures
     frames = []
     for of, suffix, points in (("days", "", "quantile_n"), ("weeks", "_weekly", "quantile_weeks")):
         for nominal in (0.8, 0.95):
