@@ -215,7 +215,7 @@ def history_daily(db: Database, run: RunInfo, series_ids: Sequence[int]) -> pd.D
     first = total["units"].notna().idxmax()
     total = total.loc[first:].reset_index(drop=True)
     events = _events(db, run, series_ids)
-    total["events"] = total["date_id"].map(events).fillna("")
+    total["events"] = events.reindex(total["date_id"]).fillna("").to_numpy()
     return total
 
 
