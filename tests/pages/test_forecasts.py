@@ -121,7 +121,7 @@ def test_a_wrong_url_gets_a_sentence_and_the_nearest_view(retailer, open_page, p
 def test_the_table_shows_measures_by_week_and_equals_the_service(retailer, open_page):
     app = open_page(level="category", category="Electronics")
     table = app.dataframe[0].value.set_index("Measure")
-    assert list(table.index[:3]) == ["Actual", "Last year", "Forecast P50"]
+    assert list(table.index[:4]) == ["Actual", "Demand without stockouts", "Last year", "Forecast P50"]
     series = retailer.index.query("level == 'category' and product_category == 'Electronics'")["series_id"].iloc[0]
     weekly = retailer.forecast_weekly(7, [int(series)]).set_index("week")
     week = pd.Timestamp("2026-10-05")

@@ -6,6 +6,7 @@ anomalies, advice and decisions. Pages, REST and mail show this one object; ``fi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -15,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from trendcast import wording
-from trendcast.services import findings, recommend, review_figures
+from trendcast.services import decisions, findings, incidents, recommend, review_figures
 from trendcast.services.accuracy import BIAS_LIMIT, BIAS_WEEKS, NEW_DAYS
 from trendcast.services.review_figures import NOMINAL, Figures, LagError, Line, Mover, Scope, Volume
 
@@ -178,9 +179,11 @@ def review(
     """
     found = known or figures(db, run, scope)
     scope = found.scope
-    advised = _advice(db, run.id, scope.categories)
-    open_incidents = _inbox(db, statuses=OPEN, categories=scope.categories, regions=scope.regions, stores=scope.stores)
-    decided = _log(db, categories=scope.categories, limit=MOST_DECISIONS)
+    advised = recommend.advice(db, run.id, scope.categories)
+    open_incidents = incidents.inbox(
+        db, statuses=OPEN, categories=scope.categories, regions=scope.regions, stores=scope.stores
+    )
+    decided = decisions.log(db, categories=scope.categories, limit=MOST_DECISIONS)
     with db.read() as connection:
         batches = db.rows("review_batches", connection=connection)[0]
         stock = db.frame(
@@ -190,7 +193,7 @@ def review(
             days=14 * STOCK_WEEKS,
             categories=list(scope.categories),
             named=advised["product_category"].tolist(),
-            costs=advised["unit_cost"].astype(float).tolist() if "unit_cost" in advised else [],
+            costs=advised["unit_cost"].astype(float).tolist(),
         )
     return assemble(
         run,
@@ -361,12 +364,13 @@ def _stock_kpis(stock: pd.DataFrame, advised: pd.DataFrame, scope: Scope) -> lis
         for part in (now, before)
     )
     rates = (by_week["stockouts"] / by_week["days"].where(by_week["days"] > 0))[::-1].dropna()
-    has_value = "stock_value" in advised and advised["stock_value"].notna().any()
+    has_value = bool(advised["stock_value"].notna().any())
     value = float(advised["stock_value"].sum()) if has_value else None
-    carrying = advised["carrying_cost_year"].sum(min_count=1) if "carrying_cost_year" in advised else np.nan
+    carrying = advised["carrying_cost_year"].sum(min_count=1)
     values = by_week["value"][::-1].dropna() if has_value else pd.Series(dtype=float)
     quarter_ago = by_week["value"].get(STOCK_WEEKS)
-    assumed = sorted({word for words in advised["assumed"] for word in words}) if "assumed" in advised else []
+    # "unit cost 11.2 (margin 35 %)" of one category and another figure of the next are one assumption.
+    assumed = sorted({re.split(r" [\d(]", words)[0] for listed in advised["assumed"] for words in listed})
     return [
         Kpi(
             "stockouts",
@@ -400,7 +404,7 @@ def _stock_kpis(stock: pd.DataFrame, advised: pd.DataFrame, scope: Scope) -> lis
 
 def _alerts(found: pd.DataFrame) -> Kpi:
     high = found[found["impact"] == "HIGH"]
-    lost = found["loss"].abs().sum(min_count=1) if "loss" in found else np.nan
+    lost = found["loss"].abs().sum(min_count=1)
     return Kpi(
         "alerts",
         "Open alerts",
@@ -494,24 +498,25 @@ _STOCK_KINDS = {"order_now": "stock-out", "order_soon": "stock-out", "excess": "
 def _stock_risk(row: dict[str, Any]) -> Risk:
     kind = _STOCK_KINDS[row["status"]]
     name, by = str(row["product_category"]), _date(row["order_by"])
-    quantity = _number(row["order_quantity"])
-    if kind == "stock-out":
-        chance = _number(row.get("p_stockout"))
-        headline = f"Order {wording.units(quantity)} of {name}" + (f" by {wording.day(by)}" if by else "")
-        if chance is not None:
-            headline += f": {wording.percent(chance)} chance of a stock-out without it"
-        units = _number(row.get("lost_units"))
-    else:
-        units = _number(row.get("excess_units"))
-        cover = _number(row.get("cover_days"))
-        headline = f"Order no more {name}: {wording.units(units)} more than needed" + (
-            f", enough for {wording.fixed(cover)} days" if cover is not None else ""
-        )
-        quantity = None
+    headline, why = _told(str(row["sentence"]))
+    short = kind == "stock-out"
     return Risk(
-        kind, name, headline, str(row["sentence"]), _number(row["money"]), units, by, quantity,
-        row["status"] == "order_now", Link("inventory", (("category", name),)),
+        kind, name, headline, why, _number(row["money"]), _number(row["lost_units" if short else "excess_units"]), by,
+        _number(row["order_quantity"]) if short else None, row["status"] == "order_now",
+        Link("inventory", (("category", name),)),
     )  # fmt: skip
+
+
+def _told(sentence: str) -> tuple[str, str]:
+    """(what to do, why) of a piece of advice: its first sentence without the tags before it, then what happens
+    otherwise and what drives it. The rest is for the Inventory page."""
+    parts = sentence.split(". ")
+    first = parts[0]
+    while ": " in first and first.split(": ")[0].replace(",", "").replace(" ", "").isupper():
+        first = first.partition(": ")[2]
+    rest = [part for i, part in enumerate(parts[1:]) if i == 0 or part.startswith("Main drivers")]
+    why = ". ".join(rest).rstrip(".")
+    return first.rstrip("."), why + "." if why else ""
 
 
 def _anomaly_risk(row: dict[str, Any]) -> Risk:
@@ -733,71 +738,3 @@ def _date(value: Any) -> date | None:
     if value is None or pd.isna(value):
         return None
     return value.date() if isinstance(value, datetime) else value
-
-
-# TEMPORARY while the other rooms are built
-def _advice(db, run_id, categories):
-    if hasattr(recommend, "advice"):
-        return recommend.advice(db, run_id, categories)
-    return pd.DataFrame(
-        columns=[
-            "product_category",
-            "status",
-            "rank",
-            "money",
-            "order_quantity",
-            "order_by",
-            "sentence",
-            "tags",
-            "assumed",
-            "unit_cost",
-            "stock_value",
-            "carrying_cost_year",
-        ]
-    )
-
-
-def _inbox(db, **how):
-    try:
-        from trendcast.services import incidents
-
-        return incidents.inbox(db, **how)
-    except (ImportError, AttributeError):
-        return pd.DataFrame(
-            columns=[
-                "incident_id",
-                "status",
-                "impact",
-                "level",
-                "product_category",
-                "region",
-                "store",
-                "headline",
-                "cause",
-                "loss",
-                "loss_units",
-            ]
-        )
-
-
-def _log(db, **how):
-    try:
-        from trendcast.services import decisions
-
-        return decisions.log(db, **how)
-    except (ImportError, AttributeError):
-        return pd.DataFrame(
-            columns=[
-                "id",
-                "decided_at",
-                "product_category",
-                "sentence",
-                "decision",
-                "value",
-                "reason",
-                "owner",
-                "status",
-                "outcome",
-                "outcome_money",
-            ]
-        )

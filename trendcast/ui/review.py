@@ -164,12 +164,12 @@ def risks(view: View, found: Review) -> None:
 
 
 def _risk(view: View, risk: Risk) -> None:
-    with st.container(horizontal=True, gap="small", vertical_alignment="top"):
-        st.markdown(
-            f"{ICONS[risk.kind]} **{text.sentence(_stake(risk))}** · {text.sentence(risk.headline)}"
-            + (f"  \n:gray[{text.sentence(risk.why)}]" if risk.why else ""),
-            width="stretch",
-        )
+    left, right = st.columns([0.88, 0.12], gap="small", vertical_alignment="top")
+    left.markdown(
+        f"{ICONS[risk.kind]} **{text.sentence(_stake(risk))}** · {text.sentence(risk.headline.rstrip('.'))}."
+        + (f"  \n:gray[{text.sentence(risk.why)}]" if risk.why else "")
+    )
+    with right:
         link(view, risk.link, "Open", icon=":material/arrow_forward:")
 
 

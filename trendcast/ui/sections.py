@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -12,8 +13,9 @@ import streamlit as st
 
 from trendcast.errors import TrendCastError
 from trendcast.export import tables
-from trendcast.ui import charts, filters, looks, measures, reads, scores, states, text
-from trendcast.ui.shell import View
+from trendcast.services.review import Link
+from trendcast.ui import charts, demo, filters, looks, measures, reads, scores, states, text
+from trendcast.ui.shell import View, link
 
 GRAINS = {"week": "Weeks", "day": "Days"}
 AROUND = {"week": (4, 13), "day": (7, 28)}  # how far the table "around now" looks back and ahead
@@ -116,26 +118,88 @@ def _both(a: Any, b: Any) -> bool:
 
 
 def chart(view: View) -> str:
-    """History and forecast; returns the grain chosen."""
+    """History and forecast, beside it what to do and what was unusual; returns the grain chosen."""
+    marks = reads.marks(view.run_id, view.choice)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.subheader("History and forecast", anchor=False)
         grain = filters.own("by", GRAINS, "week", "Show by")
-    figure, alt = reads.forecast_figure(*view.key, grain, view.first, view.last, view.dark)
-    st.plotly_chart(figure, key=f"chart_{view.dark}", config=charts.CONFIG, alt=alt)
-    rows = reads.on_view(*view.key, grain, view.first, view.last)
-    if rows["future"].any() and not rows["low80"].notna().any():
-        st.caption(
-            "Bands of a sum of several series are shown by week only: daily bands do not add up."
-            if grain == "day"
-            else "There are no bands for this sum of series."
+    left, right = st.columns([0.73, 0.27], gap="medium")
+    with left:
+        truth = demo.truth_on()
+        figure, alt = reads.forecast_figure(
+            *view.key, grain, view.first, view.last, view.dark, marks=marks, with_truth=truth
         )
+        st.plotly_chart(figure, key=f"chart_{view.dark}", config=charts.CONFIG, alt=alt)
+        rows = reads.on_view(*view.key, grain, view.first, view.last)
+        if rows["future"].any() and not rows["low80"].notna().any():
+            st.caption(
+                "Bands of a sum of several series are shown by week only: daily bands do not add up."
+                if grain == "day"
+                else "There are no bands for this sum of series."
+            )
+        if truth:
+            st.caption(
+                "The truth is what customers of the made-up retailer wanted, also where shelves were empty. No model "
+                + ("sees it." if view.unit == "units" else "sees it. It is known in units only.")
+            )
+    with right:
+        advice(view)
+        unusual(view, marks)
     return grain
 
 
-def alerts(view: View) -> None:
-    """The place of anomalies and recommendations of this selection: nothing is drawn while there are none."""
-    st.container(key="alerts")
-    st.container(key="recommendations")
+FEW = 3  # recommendations and anomalies beside the chart
+
+
+@calm
+def advice(view: View) -> None:
+    """What to do about the selection: stock and trend, most money first."""
+    found = reads.recommendations(view.run_id, view.choice)
+    with st.container(key="recommendations", gap="small"):
+        st.markdown("**What to do**")
+        if not found:
+            st.caption("Nothing: stock and trend ask for no change.")
+            return
+        for one in found[:FEW]:
+            sentence, tag = str(one["sentence"]), str(one["tag"])
+            if tag and sentence.startswith(tag):
+                sentence = sentence[len(tag) :].lstrip(": ")
+            money = "" if one["money"] is None else f" ({text.amount(one['money'], 'money')})"
+            st.markdown(
+                (f":blue-badge[{text.markdown(tag)}] " if tag else "") + text.sentence(sentence + money),
+                width="stretch",
+            )
+        stock = [one for one in found if one["kind"] == "stock"]
+        if stock:
+            names = tuple(("category", str(one["product_category"])) for one in stock[:40])
+            label = "Order in Inventory" if len(found) <= FEW else f"All {len(found)}: Inventory"
+            link(view, Link("inventory", names), label, icon=":material/arrow_forward:")
+        elif len(found) > FEW:
+            st.caption(f"And {text.count(len(found) - FEW, 'more')}.")
+
+
+def unusual(view: View, marks: tuple[measures.Mark, ...]) -> None:
+    """The newest anomalies on view, the open ones first; each leads to its incident."""
+    shown = {}
+    for mark in marks:
+        if view.first <= mark.day <= view.last + dt.timedelta(days=6):
+            shown.setdefault(mark.incident_id, mark)
+    ordered = sorted(shown.values(), key=lambda one: (one.status == "RESOLVED", measures.RANK[one.impact]))
+    with st.container(key="alerts", gap="small"):
+        st.markdown("**Unusual days**")
+        if not ordered:
+            st.caption("None on view.")
+            return
+        for mark in ordered[:FEW]:
+            st.caption(text.sentence(mark.headline))
+            link(
+                view,
+                Link("anomaly-inbox", (("incident", str(mark.incident_id)),)),
+                f"{mark.impact.capitalize()}, {text.day_short(mark.day)}",
+                icon=":material/diamond:" if mark.impact != "LOW" else ":material/change_history:",
+            )
+        if len(ordered) > FEW:
+            st.caption(f"{len(ordered) - FEW} more are marked in the chart.")
 
 
 def table(view: View, grain: str) -> None:
