@@ -14,8 +14,6 @@ from trendcast.services import frames, looks
 from trendcast.services.load import load_frames
 from trendcast.store.engine import Database
 
-prophets_own = pytest.mark.filterwarnings("ignore:The inplace keyword")
-
 
 def shop(days: int = 500, *, level: float = 100.0, noise: float = 0.03, start: str = "2024-01-01") -> pd.DataFrame:
     """A made-up series with a week, a promotion every fourth week and a slowly moving index."""
@@ -123,7 +121,6 @@ def test_a_frame_that_cannot_be_used_is_told_why(df: pd.DataFrame, target: str, 
 # --- prophet ---
 
 
-@prophets_own
 def test_promotions_ahead_are_planned_or_expected_and_no_index_is_made_up() -> None:
     df = shop()
     last = df.index[-1]
@@ -147,7 +144,6 @@ def test_promotions_ahead_are_planned_or_expected_and_no_index_is_made_up() -> N
     assert again["yhat_upper"].equals(forecast["yhat_upper"]), "the same frame gives the same interval"
 
 
-@prophets_own
 def test_a_weekday_that_is_always_closed_stays_closed() -> None:
     df = shop(200)
     df = df[df.index.day_of_week != 6]
@@ -158,7 +154,6 @@ def test_a_weekday_that_is_always_closed_stays_closed() -> None:
     assert (ahead.loc[~sundays, "yhat"] > 50).all()
 
 
-@prophets_own
 def test_events_go_on_by_their_rule_and_teach_what_they_did() -> None:
     df = shop(800, noise=0.01)
     summer = (df.index.month == 5) & (df.index.day == 1)
@@ -172,7 +167,6 @@ def test_events_go_on_by_their_rule_and_teach_what_they_did() -> None:
 # --- out of sample ---
 
 
-@prophets_own
 def test_an_error_is_of_models_that_had_not_seen_the_days_they_are_scored_on(monkeypatch: pytest.MonkeyPatch) -> None:
     df = shop(500)
     seen: list[tuple[pd.Timestamp, pd.Timestamp]] = []
