@@ -104,7 +104,7 @@ def test_without_running_at_once_it_waits_for_the_button(retailer, open_page):
 def test_unproven_drivers_stand_apart(retailer, open_page):
     app = open_page("what-if")
     labels = [expander.label for expander in app.expander]
-    assert labels == ["Not proven here (1)"]
+    assert labels == ["Circumstances (1)", "Not proven here (1)"]
     app = move(app, "economic_index", 102.0)
     assert "not proven on last year's sales" in shown(app)
 

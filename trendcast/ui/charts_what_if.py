@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,8 +27,9 @@ def scenario_chart(
     happens that week, ''); past: date, actual of the weeks before.
     """
     colours = palette(dark)
-    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.05, row_heights=[0.74, 0.26])
     changed = bool(weeks["changed"].any())
+    shape: dict[str, Any] = {"rows": 2, "row_heights": [0.74, 0.26]} if changed else {"rows": 1}
+    figure = make_subplots(cols=1, shared_xaxes=True, vertical_spacing=0.05, **shape)
     if len(past):
         figure.add_trace(
             go.Scatter(
@@ -51,19 +53,6 @@ def scenario_chart(
         colours.band95 if changed else colours.band80,
         f"As planned, 80{text.NARROW}%",
     )
-    figure.add_trace(
-        go.Scatter(
-            x=joined["date"],
-            y=joined["base"],
-            name="As planned",
-            mode="lines",
-            line={"color": colours.forecast, "width": 2.2, "dash": "dash"},
-            customdata=[text.full_amount(v, unit) for v in joined["base"]],
-            hovertemplate="As planned %{customdata}<extra></extra>",
-        ),
-        row=1,
-        col=1,
-    )
     if changed:
         _band(figure, weeks, "low", "high", TINT[dark], f"What if, 80{text.NARROW}%")
         figure.add_trace(
@@ -80,6 +69,29 @@ def scenario_chart(
             row=1,
             col=1,
         )
+    figure.add_trace(
+        go.Scatter(
+            x=joined["date"],
+            y=joined["base"],
+            name="As planned",
+            mode="lines",
+            line={"color": colours.forecast, "width": 2.2, "dash": "dash"},
+            customdata=[text.full_amount(v, unit) for v in joined["base"]],
+            hovertemplate="As planned %{customdata}<extra></extra>",
+        ),
+        row=1,
+        col=1,
+    )
+    layout(figure, colours, text.axis(unit, grain), 440 if changed else 360)
+    figure.update_layout(legend={"y": -0.1 if changed else -0.14})
+    if changed:
+        _differences(figure, weeks, unit, dark)
+    return figure, _describe(weeks, unit, changed, grain)
+
+
+def _differences(figure: go.Figure, weeks: pd.DataFrame, unit: str, dark: bool) -> None:
+    """A panel of bars below: what each week gains or loses."""
+    colours = palette(dark)
     difference = (weeks["scenario"] - weeks["base"]).to_numpy(float)
     figure.add_trace(
         go.Bar(
@@ -97,16 +109,13 @@ def scenario_chart(
         row=2,
         col=1,
     )
-    layout(figure, colours, text.axis(unit, grain), 440)
-    figure.update_layout(bargap=0.35, legend={"y": -0.1})
+    figure.update_layout(bargap=0.35)
     figure.update_yaxes(
         title={"text": "Difference", "font": {"size": 12, "color": colours.ink}, "standoff": 6},
-        rangemode="tozero",
         nticks=4,
         row=2,
         col=1,
     )
-    return figure, _describe(weeks, unit, changed, grain)
 
 
 def comparison_chart(scenarios: Sequence[tuple[str, pd.DataFrame]], *, unit: str, dark: bool) -> tuple[go.Figure, str]:

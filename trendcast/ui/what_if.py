@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,9 +144,10 @@ def _panel(view: View, base: Baseline, controls: list[Control], promotion: Drive
         persist_state="session",
         help="Every slider holds from the Monday of the first to the Sunday of the last week.",
     )
-    proven = [one for one in controls if one.driver.sure or one.driver.name == what_if.PRICE]
-    doubtful = [one for one in controls if one not in proven]
-    values = {one.driver.name: _slider(scope, one, start) for one in proven}
+    own = [one for one in controls if one.driver.name == what_if.PRICE]
+    around = [one for one in controls if one not in own and one.driver.sure]
+    doubtful = [one for one in controls if one not in own and not one.driver.sure]
+    values = {one.driver.name: _slider(scope, one, start) for one in own}
     wanted: list[dt.date] = []
     if promotion is not None:
         wanted = st.pills(
@@ -157,16 +157,24 @@ def _panel(view: View, base: Baseline, controls: list[Control], promotion: Drive
             default=start.get("promotions", _planned(base)),
             key=f"{scope}_promotions",
             format_func=lambda monday: f"{monday.day} {monday:%b}",
+            wrap=True,
             persist_state="session",
-            help=promotion.effect,
+            help=text.sentence(f"{_gain_words(promotion)} Untouched: {promotion.source}."),
         )
-        st.caption(text.sentence(_promotion_words(promotion)))
-    if doubtful:
-        with st.expander(f"Not proven here ({len(doubtful)})"):
-            st.caption(
-                "On last year's sales these did not show a clear effect: they widen the range rather than move it."
-            )
-            values |= {one.driver.name: _slider(scope, one, start) for one in doubtful}
+        st.caption(text.sentence(" ".join(words for words in (promotion.effect, promotion.note) if words)))
+    for title, words, some in (
+        ("Circumstances", "What you do not decide, but may have to live with.", around),
+        (
+            "Not proven here",
+            "On last year's sales these did not show a clear effect: they widen the range rather than move the number.",
+            doubtful,
+        ),
+    ):
+        if some:
+            moved = any(one.driver.name in start for one in some)
+            with st.expander(f"{title} ({len(some)})", expanded=moved):
+                st.caption(words)
+                values |= {one.driver.name: _slider(scope, one, start) for one in some}
     missing = what_if.absent(base)
     if missing:
         with st.expander(f"Not known ({len(missing)})"):
@@ -226,10 +234,6 @@ def _gain_words(driver: Driver) -> str:
     return "Knowing it did not make last year's forecast of this selection better."
 
 
-def _promotion_words(promotion: Driver) -> str:
-    return " ".join(words for words in (promotion.effect, promotion.note) if words)
-
-
 def _start(scope: str) -> dict[str, Any]:
     """Where the widgets of a scope stand at first, as an opened scenario had them; empty: as planned."""
     held, values = st.session_state.get(_START, ("", {}))
@@ -268,7 +272,6 @@ def _reset() -> None:
 
 
 def _outcome(view: View, base: Baseline, changes: Changes) -> None:
-    started = time.perf_counter()
     try:
         scenario = what_if.simulate_on(base, changes)
     except TrendCastError as error:
@@ -286,45 +289,54 @@ def _outcome(view: View, base: Baseline, changes: Changes) -> None:
     _chart(view, scenario, key="chart", grain=grain)
     if grain == "day" and not scenario.daily["base_low"].notna().any():
         st.caption("Bands of a sum of several series are shown by week only: daily bands do not add up.")
+    if scenario.first is None:
+        return
+    table = difference_table(scenario, view.unit)
+    config: dict[str, Any] = {"Measure": st.column_config.TextColumn("Measure", pinned=True, width=120)}
+    config |= {name: st.column_config.TextColumn(alignment="right", width=92) for name in table.columns[1:]}
     st.dataframe(
-        difference_table(scenario, view.unit),
+        table,
         hide_index=True,
         height="content",
         key="what_if_table",
         alt="Plan, scenario and difference by week.",
-        column_config={"Measure": st.column_config.TextColumn("Measure", pinned=True, width=130)},
+        column_config=config,
     )
     st.caption(
-        "The band widens by what is unsure about the effects; the noise of the days is the published forecast's. "
-        f"Worked out in {text.full(max(1, round(1000 * (time.perf_counter() - started))))}{text.NARROW}ms."
+        "The band of the scenario is as wide as the published one and, beyond that, as unsure as the effects are. "
+        "Low and high are its 80 % band."
     )
 
 
 def _tiles(scenario: Scenario) -> None:
-    with st.grid(3, min_column_width=140, key="what_if_tiles"):
+    with st.grid(2, min_column_width=200, key="what_if_tiles"):
+        shares = [text.percent(v, 0, sign=True) for v in (scenario.share_low, scenario.share_high)]
         st.metric(
             text.UNITS["units"],
             text.short(scenario.units, sign=True),
-            delta=text.change(scenario.share),
+            delta=f"{text.percent(scenario.share, 1, sign=True)} ({shares[0]} to {shares[1]})",
             delta_color="off",
+            delta_arrow="off",
             border=True,
-            help="More or less sold in all; the share is of what was expected on the days that change.",
-        )
-        st.metric(
-            f"80{text.NARROW}% range",
-            f"{text.short(scenario.units_low, sign=True)} to {text.short(scenario.units_high, sign=True)}",
-            border=True,
-            help="How far the effects themselves are known.",
+            help=f"More or less sold in all: {text.full(scenario.units)}. The share is of what was expected on the "
+            "days that change, with its 80 % range: how far the effects themselves are known.",
         )
         if np.isfinite(scenario.money):
+            ends = [_signed_money(v) for v in (scenario.money_low, scenario.money_high)]
             st.metric(
                 "Sales",
-                text.amount(scenario.money, "money")
-                if scenario.money < 0
-                else "+" + text.amount(scenario.money, "money"),
+                _signed_money(scenario.money),
+                delta=f"{ends[0]} to {ends[1]}",
+                delta_color="off",
+                delta_arrow="off",
                 border=True,
-                help="Units at the price of the day, lower or higher prices included. Costs are not.",
+                help="Units at the price of the day, with lower or higher prices and the price cuts of promotions. "
+                "What the goods cost is not taken off.",
             )
+
+
+def _signed_money(value: float) -> str:
+    return ("+" if value > 0 else "") + text.amount(value, "money")
 
 
 def _name(view: View) -> str:
@@ -389,8 +401,8 @@ def difference_table(scenario: Scenario, unit: str) -> pd.DataFrame:
             text.percent(b / a - 1, 1, sign=True) if a > 0 else text.NONE
             for a, b in zip(rows["base"], rows["scenario"], strict=True)
         ],
-        f"Low (80{text.NARROW}%)": [text.amount(v, unit) for v in rows["low"]],
-        f"High (80{text.NARROW}%)": [text.amount(v, unit) for v in rows["high"]],
+        "Low": [text.amount(v, unit) for v in rows["low"]],
+        "High": [text.amount(v, unit) for v in rows["high"]],
     }
     if rows["promotion"].notna().any():
         names["Promotion"] = [text.percent(v, 0) if v > 0.004 else text.NONE for v in rows["promotion"]]
