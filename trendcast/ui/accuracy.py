@@ -23,7 +23,8 @@ KINDS = {
     "new": "New",
     "ending": "Ending",
 }
-TRIANGLE_WEEKS = 13
+TRIANGLE_ROWS, TRIANGLE_AHEAD = 9, 2  # Mondays, and weeks ahead of them
+FIRST_EXCEPTIONS = 5
 SEGMENT_ROWS = 400
 
 
@@ -118,6 +119,20 @@ def exceptions(view: View) -> None:
     worst = found.iloc[0]
     counts = found["kind"].value_counts()
     st.caption(" · ".join(f"{KINDS[kind]}: {text.full(counts[kind])}" for kind in KINDS if kind in counts))
+    st.markdown("\n".join(f"- {text.sentence(words)}" for words in found["sentence"].head(FIRST_EXCEPTIONS)))
+    if len(found) > FIRST_EXCEPTIONS:
+        every = st.expander(f"All {text.full(len(found))}", on_change="rerun", key="exceptions_all")
+        if every.open:
+            with every:
+                _exception_table(found)
+    if worst["series_id"]:
+        names = {"category": worst["product_category"], "region": worst["region"], "store": worst["store"]}
+        query = tuple((name, str(value)) for name, value in names.items() if value)
+        query += (("level", str(worst["level"])),)
+        link(view, Link("forecasts", query), "Open the first of them", icon=":material/trending_up:")
+
+
+def _exception_table(found: pd.DataFrame) -> None:
     shown = pd.DataFrame(
         {
             "What": [KINDS.get(kind, kind) for kind in found["kind"]],
@@ -125,25 +140,20 @@ def exceptions(view: View) -> None:
             "What to do": [text.plain(words) for words in found["sentence"]],
             "Units per week": [text.short(value) for value in found["units"]],
         }
-    ).head(200)
+    ).head(500)
     st.dataframe(
         shown,
         hide_index=True,
         key="exceptions",
-        height="content" if len(shown) < 8 else 320,
+        height="content" if len(shown) < 12 else 420,
         column_config={
             "What": st.column_config.TextColumn(width=140),
             "Level": st.column_config.TextColumn(width=120),
-            "What to do": st.column_config.TextColumn(width=720),
+            "What to do": st.column_config.TextColumn(width=820),
             "Units per week": st.column_config.TextColumn(alignment="right", width=110),
         },
-        alt=f"{len(shown)} series or levels to look at, the most units first.",
+        alt=f"{len(shown)} series or levels to look at, the most units wrong first.",
     )
-    if worst["series_id"]:
-        names = {"category": worst["product_category"], "region": worst["region"], "store": worst["store"]}
-        query = tuple((name, str(value)) for name, value in names.items() if value)
-        query += (("level", str(worst["level"])),)
-        link(view, Link("forecasts", query), "Open the first of them", icon=":material/trending_up:")
 
 
 def _of_selection(found: pd.DataFrame, view: View) -> pd.DataFrame:
@@ -171,7 +181,6 @@ def leaderboard(view: View) -> None:
     board = service.board(found)
     shown = pd.DataFrame(
         {
-            "": [f"{rank}." for rank in board["rank"]],
             "Model": [text.member(model) + (" (naive)" if model in service.NAIVES else "") for model in board["model"]],
             "Weekly error": [text.percent(v) for v in board["wape"]],
             "Better than the best naive": [text.percent(v, 0, sign=True) for v in board["margin"]],
@@ -313,9 +322,9 @@ def triangle(view: View) -> None:
     if found.empty or found["actual"].notna().sum() == 0:
         st.caption(_triangle_from(found, view.last_day))
         return
-    first = made.nlargest(TRIANGLE_WEEKS).min()
+    first = made.nlargest(TRIANGLE_ROWS).min()
     shown = found[(found["made"] >= first) & (found["week"] >= first)]
-    weeks = sorted(shown["week"].unique())[: TRIANGLE_WEEKS + 4]
+    weeks = sorted(shown["week"].unique())[: TRIANGLE_ROWS + TRIANGLE_AHEAD]
     shown = shown[shown["week"].isin(weeks)]
     price = _prices(shown)
     actual = shown.groupby("week")["actual"].first() * (price if view.unit == "money" else 1.0)
@@ -323,7 +332,7 @@ def triangle(view: View) -> None:
     st.markdown(_triangle_finding(shown))
     frame, styled = _heat(cells, actual, view)
     heads = {
-        name: st.column_config.TextColumn(text.week_column(name), alignment="right", width=92, help=text.week(name))
+        name: st.column_config.TextColumn(text.week_column(name), alignment="right", width=82, help=text.week(name))
         for name in frame.columns[1:]
     }
     st.dataframe(
