@@ -26,7 +26,7 @@ class Simulated:
 
 
 def simulate(seed: int, categories: int = 6, regions: int = 3) -> Simulated:
-    """Clumpy demand with a week, promotions and a wandering level; stock runs out now and then, on its first day only partly."""
+    """Clumpy demand with a week, promotions and a wandering level; stock runs out now and then, first only partly."""
     rng = np.random.default_rng(seed)
     group = np.repeat(np.arange(categories), regions)
     week = 1 + 0.35 * np.sin(2 * np.pi * np.arange(DAYS) / 7)

@@ -218,13 +218,19 @@ def test_without_prices_there_is_no_money_and_everything_else() -> None:
 
 
 def test_unknown_stock_is_said_and_nothing_is_ordered() -> None:
-    never = advise(category(on_hand=None, last_stock_day=None))
-    old = advise(category(on_hand=None, last_stock_day=date(2026, 5, 3)))
+    never = advise(category(on_hand=None, last_stock_day=None, recent_daily=20.0))
+    old = advise(category(on_hand=None, last_stock_day=date(2026, 5, 3), recent_daily=20.0))
     for found in (never, old):
         assert (found.status, found.order_quantity, found.order_by, found.projection) == ("unknown", 0.0, None, None)
         assert found.figures["reorder_point"] > 0, "what would be needed is known all the same"
     assert "Nothing is known about the stock of Toys" in never.sentence
     assert "Sun 3 May 2026" in old.sentence
+
+
+def test_what_has_ended_needs_no_stock_data() -> None:
+    found = advise(category(on_hand=None, last_stock_day=date(2026, 5, 3), mean=np.zeros(91)))
+    assert (found.status, found.order_quantity) == ("ok", 0.0)
+    assert "it needs no order" in found.sentence
 
 
 def test_no_quantity_follows_from_a_tag() -> None:

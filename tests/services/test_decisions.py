@@ -185,6 +185,21 @@ def test_an_accepted_order_that_nobody_placed_has_proved_nothing(db: Database) -
     assert row["outcome_money"] == 0
 
 
+def test_an_order_is_the_doing_of_the_last_decision_before_it(db: Database) -> None:
+    """The order leaves on Tuesday 2 June: it is the Monday's, not the Monday's before."""
+    world(db, sold=10, out=0, ordered=True)
+    before = MONDAY - timedelta(days=7)
+    decisions.decide(
+        db, lambda: before, run_id=6, product_category="Toys", decision="accept", recommendation=advice(), who="Maria"
+    )
+    decide(db)
+    assert decisions.score_outcomes(db, clock, finished(date(2026, 6, 30))) == 2
+    newer, older = decisions.log(db).to_dict("records")
+    assert older["outcome"].startswith("No order followed before the next decision")
+    assert older["outcome_money"] == 0
+    assert newer["outcome_money"] == pytest.approx(400)
+
+
 def test_a_rejected_order_is_not_praised_for_what_others_ordered(db: Database) -> None:
     world(db, sold=10, out=0, ordered=True)
     decide(db, "reject", reason="enough")

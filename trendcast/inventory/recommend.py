@@ -493,6 +493,9 @@ def _projection(inputs: Inputs, receipts: np.ndarray, without: np.ndarray, with_
 
 def _unknown(inputs: Inputs, base: dict[str, Any], assumed: tuple[str, ...]) -> Advice:
     name = inputs.product_category
+    if inputs.recent_daily <= 0 and not base["demand_mean"] > 0:
+        said = f"{name} has sold nothing for four weeks and is not expected to: it needs no order."
+        return Advice(name, "ok", None, 0.0, None, said, inputs.tags, assumed, base, None)
     if inputs.last_stock_day is None:
         said = f"Nothing is known about the stock of {name}: load inventory_daily for it to see what to order."
     else:
