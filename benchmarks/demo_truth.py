@@ -127,8 +127,9 @@ def detection(db: Database, truth: Truth) -> None:
     forecast_from = passes["first_day"][0] - pd.Timedelta(days=6)
     entries = ask(
         db,
-        "SELECT coalesce((d ->> 'day')::date, detected_date) AS detected_day, product_category, region, kind, direction,"
-        " incident_id FROM anomaly_log LEFT JOIN LATERAL jsonb_array_elements(explanation -> 'days') d ON true",
+        "SELECT coalesce((d ->> 'day')::date, detected_date) AS detected_day, product_category, region, kind,"
+        " direction, incident_id"
+        " FROM anomaly_log LEFT JOIN LATERAL jsonb_array_elements(explanation -> 'days') d ON true",
     )  # a row per day of an entry
     incidents = ask(db, "SELECT id, kind, impact, episode_start FROM incident")
     labels = truth.labels[(truth.labels["last_day"] >= first) & (truth.labels["first_day"] <= last)]
