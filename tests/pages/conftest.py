@@ -480,7 +480,7 @@ class Weekly:
             figures,
             self.advice(run.id, scope.categories),
             found,
-            self.decisions(scope.categories, review.MOST_DECISIONS),
+            self.decisions(scope.categories, review.DECISIONS),
             stock.iloc[:0] if self.no_stock else stock,
             today=min(today, run.last_day + dt.timedelta(days=1)),
             unit=unit,

@@ -59,8 +59,8 @@ def test_the_finding_says_how_it_stands_and_what_to_do_first(retailer, open_page
     said = words(open_page("review"))
     assert "#### The next 12 weeks should bring sales of" in said
     assert "4\u202f% more than the same weeks last year" in said
-    assert "First: find out about HE: 412 sold" in said  # the incident holds most money
-    assert "21.0\u202fk at stake" in said
+    assert "First: order 420 units of Clothing by Tue 29 Sep 2026" in said  # before the anomaly, whose money is gone
+    assert "1,480 at stake" in said
 
 
 def test_tiles_have_level_lag_and_comparison(retailer, open_page):
@@ -194,7 +194,7 @@ def test_decisions_show_whether_they_paid(retailer, open_page):
         )
         retailer.decided[-1] |= {"outcome": outcome, "outcome_money": money}
     app = open_page("review")
-    assert "2\u202fdecisions with an outcome, 1 paid, 800 together" in words(app)
+    assert "2\u202fdecisions with an outcome, 1 paid; all together brought 800" in words(app)
     rows = table(app, "Outcome")
     assert list(rows["Outcome"]) == ["Not known yet", "It was not needed.", "The order came in time."]
 

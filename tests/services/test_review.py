@@ -224,7 +224,8 @@ def later(server, demo_db, sold) -> Iterator[tuple[Database, list[Published]]]:
         # The run before is the one of a week ago: its weeks lay one week further ahead.
         connection.exec_driver_sql(
             "INSERT INTO forecast_log (series_id, week, lag_weeks, run_id, level, product_category, region, store,"
-            " mean, money, q10, q90) SELECT f.series_id, f.week, 2 + (f.week - min(f.week) OVER ()) / 7, f.run_id, s.level,"
+            " mean, money, q10, q90)"
+            " SELECT f.series_id, f.week, 2 + (f.week - min(f.week) OVER ()) / 7, f.run_id, s.level,"
             " s.product_category, s.region, s.store, f.mean, f.money, f.q10, f.q90 FROM forecast_week f"
             " JOIN series s ON s.id = f.series_id WHERE f.run_id = %s",
             (before,),

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["Figures", "Line", "Mover", "Review", "Scope", "Volume", "figures", "finding", "review"]
 
 OPEN = ("NEW", "ACKNOWLEDGED")
-MOST_RISKS, MOST_MOVES, MOST_DECISIONS, MOST_LINKED = 20, 6, 8, 40
-STOCK_WEEKS = 13
+MOST_RISKS, MOST_MOVES, MOST_LINKED = 20, 6, 40
+DECISIONS, NEWEST, SCORED = 200, 4, 5  # read; shown of the newest; shown of those with an outcome
+STOCK_WEEKS, ALERT_WEEKS = 13, 8
 # The rules of the exceptions; their sentences below say them.
 WORSE, WORST_SHARE = 1.5, 0.15
 COVERAGE_OFF, COVERAGE_WEEKS = 0.15, 24
@@ -138,6 +139,15 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Outcomes:
+    """Of the decisions whose outcome is known: how many, how many paid, and the margin of all together."""
+
+    known: int
+    paid: int
+    money: float
+
+
+@dataclass(frozen=True)
 class Review:
     """See the module. ``standing`` has one entry per line of ``figures``, in its order; ``unit`` is what sales are
     ranked and said in; risks are ranked by money wherever there is any."""
@@ -153,7 +163,8 @@ class Review:
     risks: tuple[Risk, ...]
     more_risks: int
     standing: tuple[Standing, ...]
-    decisions: tuple[Decision, ...]
+    decisions: tuple[Decision, ...]  # the newest, and the newest with an outcome
+    outcomes: Outcomes
     change: str  # one sentence on what changed since last week
     movement: str  # one sentence on risers and fallers
 
@@ -183,7 +194,7 @@ def review(
     open_incidents = incidents.inbox(
         db, statuses=OPEN, categories=scope.categories, regions=scope.regions, stores=scope.stores
     )
-    decided = decisions.log(db, categories=scope.categories, limit=MOST_DECISIONS)
+    decided = decisions.log(db, categories=scope.categories, limit=DECISIONS)
     with db.read() as connection:
         batches = db.rows("review_batches", connection=connection)[0]
         stock = db.frame(
@@ -233,20 +244,22 @@ def assemble(
     risks = _risks(advised, open_incidents)
     risers, fallers = _moves(found, unit)
     breaches = _exceptions(found, header, advised, open_incidents)
+    every = _decisions(decided)
     stock_kpis = _stock_kpis(stock, advised, found.scope)
     return Review(
         figures=found,
         header=header,
         finding=_finding(found, header, unit, risks, breaches),
         unit=unit,
-        kpis=(*_forecast_kpis(found, unit), *stock_kpis, _alerts(open_incidents)),
+        kpis=(*_forecast_kpis(found, unit), *stock_kpis, _alerts(open_incidents, run.last_day)),
         risers=risers,
         fallers=fallers,
         exceptions=breaches,
         risks=tuple(risks[:MOST_RISKS]),
         more_risks=max(0, len(risks) - MOST_RISKS),
         standing=_standing(found, advised, open_incidents),
-        decisions=_decisions(decided),
+        decisions=_shown(every),
+        outcomes=_outcomes(every),
         change=_change(found),
         movement=_movement(found, risers, fallers, unit),
     )
@@ -313,7 +326,8 @@ def _forecast_kpis(found: Figures, unit: str) -> list[Kpi]:
             + ". Naive are last week's and last year's sales.",
             Link("accuracy"),
             better=1,
-            note="error gone of the best naive",
+            note="of the best naive's error is gone",
+            line=added.added_line if added else (),
         )
     )
     return kpis
@@ -402,19 +416,22 @@ def _stock_kpis(stock: pd.DataFrame, advised: pd.DataFrame, scope: Scope) -> lis
     ]
 
 
-def _alerts(found: pd.DataFrame) -> Kpi:
+def _alerts(found: pd.DataFrame, last_day: date) -> Kpi:
     high = found[found["impact"] == "HIGH"]
     lost = found["loss"].abs().sum(min_count=1)
+    ago = (pd.Timestamp(last_day) - pd.to_datetime(found["first_day"])).dt.days // 7
+    began = [float((ago == week).sum()) for week in range(ALERT_WEEKS - 1, -1, -1)]
     return Kpi(
         "alerts",
         "Open alerts",
         float(len(found)),
         "count",
         "Anomalies that are new or acknowledged, each with all it caused counted once. High: money at risk is large "
-        "for this retailer.",
+        f"for this retailer. The bars: when they began, the last {ALERT_WEEKS} weeks.",
         Link("anomaly-inbox"),
         better=-1,
         note=f"{len(high)} high" + (f", {wording.money(float(lost))} off" if np.isfinite(lost) and lost else ""),
+        line=tuple(began) if any(began) else (),
     )
 
 
@@ -474,7 +491,7 @@ def _standing(found: Figures, advised: pd.DataFrame, open_incidents: pd.DataFram
                 int(total.get(line.name, 0)),
                 int(high.get(line.name, 0)),
                 "" if row is None else str(row["status"]),
-                "" if row is None else str(row["sentence"]),
+                "" if row is None else _told(str(row["sentence"]))[0],
             )
         )
     return tuple(result)
@@ -521,7 +538,7 @@ def _told(sentence: str) -> tuple[str, str]:
 
 def _anomaly_risk(row: dict[str, Any]) -> Risk:
     place = findings.series_name(pd.DataFrame([row]))
-    why = str(row.get("cause") or "")
+    why = f"Likely cause: {row['cause']}." if row["cause"] else ""
     loss, units = _number(row.get("loss")), _number(row.get("loss_units"))
     return Risk(
         "anomaly", place, str(row["headline"]), why, None if loss is None else abs(loss),
@@ -659,12 +676,14 @@ def _finding(found: Figures, header: Header, unit: str, risks: Sequence[Risk], b
         )
         said.append(f"The next {review_figures.AHEAD_WEEKS} weeks should bring sales of {amount}{compared}.")
     late = next((breach for breach in breaches if breach.name == "late" and breach.high), None)
+    # An order still saves its money; an anomaly's is gone, and who looks at it finds out why.
+    first = next((risk for risk in risks if risk.urgent and risk.kind == "stock-out"), risks[0] if risks else None)
     if late:
         said.append(f"First load the missing sales: they are {late.count} days late.")
-    elif risks:
-        said.append("First: " + _do(risks[0]) + ".")
+    elif first:
+        said.append("First: " + _do(first) + ".")
     left = sum(1 for breach in breaches if breach.count and breach.name not in ("stockout", "anomalies"))
-    urgent = sum(1 for risk in risks[1:] if risk.urgent)
+    urgent = sum(1 for risk in risks if risk.urgent and risk is not first)
     rest = []
     if urgent:
         rest.append(f"{urgent} more urgent {'risk' if urgent == 1 else 'risks'}")
@@ -682,7 +701,7 @@ def _do(risk: Risk) -> str:
     if risk.money:
         stake = f" ({wording.money(risk.money)} at stake)"
     if risk.kind == "anomaly":
-        return f"find out about {risk.headline.rstrip('.')}{stake}"
+        return f"find out about {risk.headline.split(';')[0].rstrip('.')}{stake}"
     return risk.headline[:1].lower() + risk.headline[1:] + stake
 
 
@@ -724,6 +743,18 @@ def _decisions(rows: pd.DataFrame) -> tuple[Decision, ...]:
         )
         for row in rows.to_dict("records")
     )
+
+
+def _shown(every: Sequence[Decision]) -> tuple[Decision, ...]:
+    """The newest decisions and the newest with an outcome, newest first."""
+    ids = {one.id for one in every[:NEWEST]} | {one.id for one in [one for one in every if one.outcome][:SCORED]}
+    return tuple(one for one in every if one.id in ids)
+
+
+def _outcomes(every: Sequence[Decision]) -> Outcomes:
+    known = [one for one in every if one.outcome]
+    money = [one.outcome_money or 0.0 for one in known]
+    return Outcomes(len(known), sum(value > 0 for value in money), sum(money))
 
 
 def _text(value: Any) -> str:

@@ -100,9 +100,9 @@ def _bars(
         font={"color": colours.ink, "size": 12},
         hoverlabel={"align": "left"},
     )
-    # Room for the figures at both ends: a label is about a third of the plot on a narrow screen.
+    # Room for the figures at both ends: a label takes a third of the plot on a narrow screen.
     figure.update_xaxes(
-        range=[low - (0.42 * reach if low < 0 else 0), high + (0.42 * reach if high > 0 else 0)],
+        range=[low - (0.65 * reach if low < 0 else 0), high + (0.65 * reach if high > 0 else 0)],
         showgrid=False,
         showticklabels=False,
         zeroline=True,
