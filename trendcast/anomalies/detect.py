@@ -174,7 +174,7 @@ class _Judge:
         self.tests = 0
         eventful = np.isfinite(expected.examples)
         self.testable = np.isfinite(rest.z) & (expected.observed >= SHORTEST)
-        ordinary = self.testable & ~eventful & ~scene.masked & (expected.observed >= LEARNING)
+        ordinary = self.testable & ~eventful & ~scene.masked & ~scene.found & (expected.observed >= LEARNING)
         self.ordinary_z = np.where(ordinary, rest.z, np.nan)
         self.bucket = pvalues.volume(expected.units)
         self.alarm, self.start = cusum(np.where(self.testable, rest.z, np.nan), eventful | scene.masked)
@@ -200,6 +200,8 @@ class _Judge:
         p = np.where(longer, run_p, p)
         q = pvalues.benjamini_hochberg(p)
         self.tests += int(np.isfinite(p).sum())
+        # What was found is not what is usual: it leaves the reference of the days that follow.
+        self.ordinary_z[np.nan_to_num(q, nan=1.0) <= sizes.Q_MEDIUM, day] = np.nan
         nodes, covered = self._nodes(day, window)
         entries: list[Entry] = list(nodes)
         shifted = self.alarm[:, day] != 0
@@ -394,7 +396,7 @@ class _Judge:
                 if entry is not None:
                     found.append(entry)
                     covered.append((entry, float(nodes.factor[node, day])))
-            rest = rest - nodes.factor[nodes.code, day]
+            rest = rest - nodes.taken[:, day]
         return found, covered
 
     def _node(
@@ -514,7 +516,7 @@ class _Judge:
         for parent, factor in covered:
             if row not in parent.rows:
                 continue
-            with_it = np.sign(own) == parent.direction and abs(own) > max(abs(factor), 0.3)
+            with_it = np.sign(raw) == parent.direction and abs(raw) > 2 * abs(factor) and abs(own) > 0.3
             against = np.sign(raw) == -parent.direction and abs(self.rest.z_raw[row, day]) >= 4
             if not (with_it or against) or entry.cls == "LEVEL_SHIFT":
                 return True

@@ -42,8 +42,8 @@ def expect(scene: Scene) -> Expectation:
     seen = np.isfinite(x) & ~scene.closed
     usable = seen & ~scene.masked
     x = _accept(x, usable, scene)
-    special = scene.special
-    calm = np.where(usable & ~special, x, np.nan)
+    # Middles bear a single holiday, but not weeks of promotion.
+    calm = np.where(usable & ~scene.promoted, x, np.nan)
     level = lagged_median(calm, WEEKS, LEAST_WEEKS)
     short = np.isnan(level)
     if short.any():
@@ -91,33 +91,30 @@ def _effects(scene: Scene, rest: np.ndarray, usable: np.ndarray) -> tuple[np.nda
 
     own = (sum of own residuals + 2 x the mean of all) / (n + 2); the mean of all is shrunk by one occurrence.
     """
-    count = len(scene.events)
+    promotion, dip = len(scene.events), len(scene.events) + 1  # learnt beside the events, by the same rule
     effect = np.zeros(rest.shape)
     examples = np.full(rest.shape, np.inf)
-    own_sum, own_n = np.zeros((count + 1, len(rest))), np.zeros((count + 1, len(rest)))
-    all_sum, all_n = np.zeros(count + 1), np.zeros(count + 1)
-    promotion = count  # the code of a promotion, learnt beside the events
-    promoted = np.nan_to_num(scene.promotion) > 0.5
+    own_sum, own_n = np.zeros((dip + 1, len(rest))), np.zeros((dip + 1, len(rest)))
+    all_sum, all_n = np.zeros(dip + 1), np.zeros(dip + 1)
+    planned = np.where(scene.promoted, promotion, np.where(scene.after_promotion, dip, 0))
     series = np.arange(len(rest))
 
     def learnt(code: np.ndarray) -> np.ndarray:
         common = all_sum[code] / (all_n[code] + 1)
-        return (own_sum[code, series] + 2 * common) / (own_n[code, series] + 2)
+        return np.where(code > 0, (own_sum[code, series] + 2 * common) / (own_n[code, series] + 2), 0.0)
 
-    promo_code = np.full(len(rest), promotion)
-    for day in np.flatnonzero((scene.event > 0).any(axis=0) | promoted.any(axis=0)):
-        event, on = scene.event[:, day], promoted[:, day]
-        lift = np.where(on, learnt(promo_code), 0.0)
-        moved = np.where(event > 0, learnt(event), 0.0)
-        effect[:, day] = lift + moved
+    for day in np.flatnonzero((scene.event > 0).any(axis=0) | (planned > 0).any(axis=0)):
+        event, plan = scene.event[:, day], planned[:, day]
+        lift = learnt(plan)
+        effect[:, day] = lift + learnt(event)
         n = np.where(event > 0, all_n[event], np.inf)
-        examples[:, day] = np.where(on, np.minimum(n, own_n[promotion]), n)
+        examples[:, day] = np.where(plan > 0, np.minimum(n, own_n[plan, series]), n)
         left = rest[:, day]
         known = usable[:, day] & np.isfinite(left)
         # A day under an event teaches the event only: a promotion has plainer days to be learnt from.
         for code, mine, value in (
             (event, known & (event > 0), left - lift),
-            (promo_code, known & on & (event == 0), left),
+            (plan, known & (plan > 0) & (event == 0), left),
         ):
             if not mine.any():
                 continue

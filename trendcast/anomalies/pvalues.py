@@ -10,6 +10,8 @@ import numpy as np
 
 REFERENCE = 180  # days
 TOP = 0.03
+# The largest of all are what is looked for, not what is usual: the tail's slope is taken from below them.
+SPOILT = 0.005
 LEAST = 300  # points below which a volume bucket is judged with the others
 XI = (0.08, 0.35)
 VOLUMES = (20.0, 200.0)  # expected units a day that part the buckets
@@ -53,11 +55,14 @@ class _Tail:
     def __init__(self, sizes: np.ndarray) -> None:
         self.sizes = np.sort(sizes)
         n = len(self.sizes)
-        self.top = int(TOP * n)
+        self.top, spoilt = int(TOP * n), int(SPOILT * n)
         if self.top >= 5 and self.sizes[n - self.top] > 0:
             self.start = float(self.sizes[n - self.top])
-            above = np.log(self.sizes[n - self.top :] / self.start)
-            self.xi = float(np.clip(above.mean(), *XI))
+            if spoilt >= 5:
+                xi = np.log(self.sizes[n - spoilt] / self.start) / np.log(self.top / spoilt)
+            else:
+                xi = np.log(self.sizes[n - self.top :] / self.start).mean()
+            self.xi = float(np.clip(xi, *XI))
         else:
             self.start, self.xi = np.inf, XI[1]
 
