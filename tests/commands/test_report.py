@@ -48,7 +48,7 @@ def test_every_figure_is_that_of_the_published_run(checked_db: Database, run: Ru
         with checked_db.read() as connection:
             logged = connection.exec_driver_sql(
                 "SELECT impact_level, count(*) FROM anomaly_log WHERE product_category = %s AND kind <> 'DATA_QUALITY'"
-                " AND detected_date > date '2026-09-30' - 91 GROUP BY 1",
+                " AND detected_date > date '2026-09-30' - 56 GROUP BY 1",
                 (name,),
             ).fetchall()
         assert {level: one["anomalies"][level] for level, _ in logged} == dict(logged)
@@ -70,7 +70,7 @@ def test_people_read_counts_errors_and_an_executive_summary(checked_db: Database
     assert "Drawing the charts" in err
     summary = out.split("EXECUTIVE SUMMARY")[1]
     for name in CATEGORIES:
-        assert re.search(rf"^{name}: (\d+|no) anomal\w+ in the last 13 weeks.*, MAPE \d+\.\d\s%$", out, re.MULTILINE), (
+        assert re.search(rf"^{name}: (\d+|no) anomal\w+ in the last 8 weeks.*, MAPE \d+\.\d\s%$", out, re.MULTILINE), (
             name
         )
         assert re.search(rf"^{name} +\d+\.\d\s% +\d+ +\d+$", summary, re.MULTILINE), name

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 DAYS = 84
 CHARTS = 24  # pictures that are drawn unasked
-ANOMALY_WEEKS = 13
+ANOMALY_WEEKS = 8  # a first detection looks back this far
 HISTORY_WEEKS = 52
 TOGETHER = 100  # series read at once
 # Advice that asks for something to be done, and the tag it is read under.
