@@ -34,6 +34,12 @@ _UNFOUND = (
     ("expected", "Within what the promotion and the weather do; nothing to act on."),
     ("false_alarm", "Looked at shop by shop: nothing unusual."),
 )
+# By what an order was changed, and why.
+_CHANGED = (
+    (1.25, "A school holiday is near: a quarter more."),
+    (0.8, "The back room is full: a fifth less, and again next week."),
+    (1.1, "Rounded up to a full truck."),
+)
 _DEALT_WITH = "Dealt with: the suppliers and the shops are informed, sales are back."
 _EMPTY_SHELF = ("confirmed", "The shelf was empty: the order had come late.")
 
@@ -107,7 +113,8 @@ def _choice(turn: int, row: dict[str, Any]) -> tuple[str, float | None, str | No
     """(decision, changed quantity, code of the reason, reason)."""
     quantity = float(row["order_quantity"])
     if turn % 7 == 3:
-        return "modify", round(1.25 * quantity), "local_knowledge", "A school holiday is near: a quarter more."
+        factor, why = _CHANGED[turn // 7 % len(_CHANGED)]
+        return "modify", float(round(factor * quantity)), "local_knowledge", why
     if turn % 11 == 5:
         return "reject", None, "supplier", "The supplier delivers more on its own account this week."
     if turn % 13 == 6:
