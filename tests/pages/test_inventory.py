@@ -127,7 +127,7 @@ def test_without_stock_data_the_page_says_what_to_load_and_why(retailer, open_pa
     app = open_page("inventory")
     assert not app.exception
     assert not app.metric
-    assert "Nothing is known about the stock yet" in words(app)
+    assert "With the daily stock of each category" in words(app)
     assert "python -m trendcast load FOLDER" in app.code[0].value
     assert len(app.get("download_button")) == 3
 
@@ -149,7 +149,7 @@ def test_a_category_without_stock_has_a_card_that_says_so(retailer, open_page):
     retailer.no_stock = True
     app = open_page("inventory", item="Clothing")
     assert not app.exception
-    assert "Nothing is known about the stock yet" in words(app)
+    assert "With the daily stock of each category" in words(app)
     assert "card_accept" not in {button.key for button in app.button}
 
 

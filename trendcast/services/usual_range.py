@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 COLUMNS = ("expected", "low80", "high80", "low95", "high95")
 STORED = ("mean", "q10", "q90", "q025", "q975")
 WINDOW, LEAST = 112, 28  # days whose residuals tell how far the expectation is usually off
+LEARNT = 800  # days before the first one: two occurrences of each holiday
 MAD = 1.4826
 FLOOR = 0.02
 Z80, Z95 = 1.2816, 1.9600
@@ -31,6 +32,8 @@ def days(db: Database, run: RunInfo, series_id: int, first: date, last: date) ->
     """date, actual (units; NaN: nothing recorded), expected, low80, high80, low95, high95 (NaN: nothing was expected)
     of one series, day by day from ``first`` to ``last``, not beyond the run's last day."""
     history = history_daily(db, run, [series_id])
+    since = pd.Timestamp(first) - pd.Timedelta(LEARNT, "D")
+    history = history[history["date_id"] >= since].reset_index(drop=True)
     stored = db.frame("usual_range", series_id=series_id, first=first, last=last).set_index("date_id")
     return _range(history, stored, pd.Timestamp(first), min(pd.Timestamp(last), pd.Timestamp(run.last_day)))
 

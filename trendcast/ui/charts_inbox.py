@@ -232,7 +232,7 @@ def contributions_chart(parts: pd.DataFrame, *, measure: str, dark: bool) -> tup
 def _room(gaps: pd.Series) -> list[float]:
     """The axis around zero with room for the words beyond the bars."""
     low, high = min(0.0, float(gaps.min())), max(0.0, float(gaps.max()))
-    pad = 0.42 * max(high - low, 1e-9)
+    pad = 0.6 * max(high - low, 1e-9)
     return [low - pad * (low < 0), high + pad * (high > 0)]
 
 

@@ -32,6 +32,7 @@ IMPACTS = {"HIGH": "◆ High", "MEDIUM": "◈ Medium", "LOW": "◇ Low"}
 KINDS = {"DEMAND": "Demand", "SUPPLY": "Supply", "DATA_QUALITY": "Data quality"}
 CLASSES = {"zero_run": "No sales", "level_shift": "Level shift", "trend_change": "Trend change"}
 COLOURS: dict[str, tuple[str, str]] = {"HIGH": ("#DC2626", "#F87171"), "MEDIUM": ("#B45309", "#FBBF24")}
+ROW = 68  # pixels: above 64 Streamlit wraps the text of a cell
 NAMES = ("state", "impact", "kind", "since")
 _KEY = "inbox_{}".format
 _WRITTEN, _WALK = "inbox_written", "inbox_walk"
@@ -181,14 +182,19 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
             "At risk": [stake(row) for _, row in frame.iterrows()],
             "What happened": [text.plain(v) for v in frame["headline"]],
             "Where": [charts_inbox.place(*(str(v or "") for v in names)) for names in places],
-            "Likely cause": [text.plain(v) if v and v == v else text.NONE for v in frame["cause"]],
+            "Likely cause": [said(v) or text.NONE for v in frame["cause"]],
             "Day": [text.day_short(v) for v in frame["day"]],
             "Series": [int(v) for v in frame["members"]],
             "State": [state_words(row) for _, row in frame.iterrows()],
-            "Owner": [text.plain(v) if v and v == v else text.NONE for v in frame["owner"]],
+            "Owner": [said(v) or text.NONE for v in frame["owner"]],
             "Age": [age(v) for v in frame["age_days"]],
         }
     )
+
+
+def said(value: Any) -> str:
+    """A text of the database for a table: '' where there is none (a column without any text has NaN for it)."""
+    return text.plain(value) if isinstance(value, str) else ""
 
 
 def age(days: Any) -> str:
@@ -200,11 +206,9 @@ def state_words(row: Any) -> str:
     """The state of a row in words, with its verdict or the day it comes back."""
     words = STATUSES.get(row["status"], str(row["status"]))
     until, verdict = row["snoozed_until"], row["disposition"]
-    if row["status"] != "RESOLVED" and until is not None and until == until:
+    if row["status"] != "RESOLVED" and not pd.isna(until):
         return f"{words}, until {text.day_short(until)}"
-    if verdict and verdict == verdict:
-        return f"{words}: {str(verdict).replace('_', ' ')}"
-    return words
+    return f"{words}: {said(verdict).replace('_', ' ')}" if said(verdict) else words
 
 
 def kind_words(row: Any) -> str:
@@ -277,7 +281,7 @@ def listing(view: View, wanted: Asked) -> None:
         key=key,
         on_select="rerun",
         selection_mode=["multi-row", "single-cell"],
-        row_height=52,
+        row_height=ROW,
         height="content" if len(shown) < 12 else 640,
         column_config={
             "Severity": st.column_config.TextColumn(width=96),

@@ -85,7 +85,7 @@ def _head(found: dict[str, Any]) -> None:
         st.badge(text.markdown(inbox.state_words(found)), color=states.get(found["status"], "gray"))  # type: ignore[arg-type]
         st.caption(" · ".join(_facts(found)))
     st.markdown("#### " + text.sentence(found["headline"]))
-    if found.get("next_step"):
+    if inbox.said(found.get("next_step")):
         st.markdown(":material/arrow_forward: **" + text.sentence(found["next_step"]).rstrip() + "**")
 
 
@@ -96,10 +96,10 @@ def _facts(found: dict[str, Any]) -> list[str]:
     at_risk = inbox.stake(found)
     if at_risk != text.NONE:
         facts.append(f"{text.markdown(at_risk)} at risk")
-    if found.get("owner"):
+    if inbox.said(found.get("owner")):
         facts.append(f"owner {text.markdown(found['owner'])}")
-    if found.get("cause"):
-        facts.append(f"likely {text.markdown(found['cause'], 120)}")
+    if inbox.said(found.get("cause")):
+        facts.append(f"likely cause: {text.markdown(found['cause'], 120)}")
     return facts
 
 
@@ -248,9 +248,8 @@ def _similar(found: dict[str, Any]) -> None:
 
 
 def _ended(row: Any) -> str:
-    words = inbox.STATUSES.get(row["status"], str(row["status"]))
-    verdict = row["disposition"]
-    return f"{words}: {str(verdict).replace('_', ' ')}" if verdict and verdict == verdict else words
+    words, verdict = inbox.STATUSES.get(row["status"], str(row["status"])), inbox.said(row["disposition"])
+    return f"{words}: {verdict.replace('_', ' ')}" if verdict else words
 
 
 def _log(found: dict[str, Any]) -> None:
@@ -264,8 +263,8 @@ def _log(found: dict[str, Any]) -> None:
             "When": [text.moment(v) for v in frame["at"]],
             "Who": [text.plain(v) for v in frame["who"]],
             "What": [MOVES.get(str(v), text.plain(v).replace("_", " ").capitalize()) for v in frame["action"]],
-            "State": [inbox.STATUSES.get(v, text.NONE) if v and v == v else text.NONE for v in frame["to_status"]],
-            "Note": [text.plain(v) if v and v == v else "" for v in frame["note"]],
+            "State": [inbox.STATUSES.get(inbox.said(v), text.NONE) for v in frame["to_status"]],
+            "Note": [inbox.said(v) for v in frame["note"]],
         }
     )
     st.dataframe(shown, hide_index=True, height="content", key="incident_log", alt=f"{len(shown)} moves, who and when.")

@@ -12,7 +12,7 @@ import streamlit as st
 
 from trendcast import wording
 from trendcast.export import tables
-from trendcast.ui import reads, text
+from trendcast.ui import inbox, reads, text
 from trendcast.ui.shell import View
 
 # In the order of the list: what needs a decision comes first.
@@ -300,7 +300,7 @@ def listing(view: View, frame: pd.DataFrame, chosen: Sequence[str]) -> None:
         key=f"stock_rows_{st.session_state.get(_TURN, 0)}",
         on_select="rerun",
         selection_mode="single-cell",
-        row_height=52,
+        row_height=inbox.ROW,
         height="content" if len(shown) < 12 else 640,
         column_config={
             "Status": st.column_config.TextColumn(width=118),
@@ -409,7 +409,6 @@ def close() -> None:
 def nothing(view: View) -> None:
     """Without stock data: what to load, why, and a template of it."""
     with st.container(key="stock_empty"):
-        st.subheader("Nothing is known about the stock yet", anchor=False)
         st.write(
             "With the daily stock of each category TrendCast says what to order by when, what a stock-out would cost "
             "and where too much money lies on the shelf. Load it as `inventory_daily.csv`; stock is per category."

@@ -11,7 +11,7 @@ import streamlit as st
 
 from trendcast import wording
 from trendcast.errors import NotFound, TrendCastError
-from trendcast.ui import charts_stock, reads, stock, text
+from trendcast.ui import charts_stock, inbox, reads, stock, text
 from trendcast.ui.charts import CONFIG
 from trendcast.ui.shell import View, person
 
@@ -444,7 +444,7 @@ def _log(name: str) -> None:
         shown,
         hide_index=True,
         height="content" if len(shown) < 8 else 320,
-        row_height=52,
+        row_height=inbox.ROW,
         key="card_log",
         column_config={
             "When": st.column_config.TextColumn(width=150),
