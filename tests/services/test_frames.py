@@ -111,6 +111,7 @@ def test_parts_add_up_and_gaps_stay_gaps() -> None:
         (pd.concat([shop(60), shop(60)]), "sales_units", "same day more than once"),
         (shop(60), "sales_unit", "Did you mean sales_units"),
         (shop(60).assign(word="a"), "word", "no numbers"),
+        (shop(300)[["sales_units"]].resample("7D").sum(), "sales_units", "7 days apart"),
     ],
 )
 def test_a_frame_that_cannot_be_used_is_told_why(df: pd.DataFrame, target: str, said: str) -> None:
@@ -188,6 +189,17 @@ def test_an_error_is_of_models_that_had_not_seen_the_days_they_are_scored_on(mon
     worse = frames.out_of_sample(doubled, origins=1)
     assert worse["wape"] == pytest.approx(0.5, abs=0.1)
     assert frames.out_of_sample(df.iloc[:200])["wape"] is None, "too short to be measured"
+
+
+def test_days_that_nobody_knows_count_on_neither_side() -> None:
+    df = shop(400)
+    rng = np.random.default_rng(1)
+    holes = df.assign(sales_units=df["sales_units"].where(rng.random(400) > 0.3))
+    origins = df.index[-1] - pd.to_timedelta([84, 168], "D")
+    holes.loc[origins, "sales_units"] = np.nan  # the last day known may be earlier than the origin
+    measured = frames.out_of_sample(holes)
+    assert measured["weeks"] == 12 * len(measured["origins"]) > 0
+    assert measured["wape"] < 0.2
 
 
 # --- anomalies ---
