@@ -1002,6 +1002,7 @@ class FakeRetailer(Inbox, Stock, Weekly, Scored, Loaded):
             middle=stacked("q50"),
             high=stacked("q90"),
             money=stacked("money"),
+            daily=pd.DataFrame({"mean": stacked("mean").sum(0), "money": stacked("money").sum(0)}),
             weekly=self.forecast_weekly(run.id, series_ids),
             names=names,
             figures={key: np.tile(values, (count, 1))[:, : len(names)] for key, values in figures.items()},

@@ -149,6 +149,7 @@ class Baseline:
     middle: np.ndarray
     high: np.ndarray  # q90
     money: np.ndarray  # (N, H), NaN: not known
+    daily: pd.DataFrame  # mean and money of the sum, a row per day
     weekly: pd.DataFrame  # week, mean, quantiles, money of the sum
     names: tuple[str, ...]
     figures: dict[str, np.ndarray]  # effect, error, low, high, base, gain, sure, against: (N, K)
@@ -242,6 +243,7 @@ def baseline(db: Database, run: RunInfo, series_ids: Sequence[int]) -> Baseline:
         middle=stacked("q50"),
         high=stacked("q90"),
         money=stacked("money"),
+        daily=_summed(mean, stacked("money")),
         weekly=forecast.forecast_weekly(db, run.id, ids),
         names=names,
         figures=figures,
@@ -253,6 +255,13 @@ def baseline(db: Database, run: RunInfo, series_ids: Sequence[int]) -> Baseline:
         missing=dict(facts.get("missing", dict.fromkeys(LOAD, "this run knows no drivers"))),
         judged_from=date.fromisoformat(facts["judged_from"]) if facts.get("judged_from") else None,
     )
+
+
+def _summed(mean: np.ndarray, money: np.ndarray) -> pd.DataFrame:
+    """The sum of several series, added up as the published sums are: to the last digit."""
+    frame = pd.DataFrame({"mean": mean.ravel(), "money": money.ravel()})
+    grouped = frame.groupby(np.tile(np.arange(mean.shape[1]), len(mean)))
+    return pd.DataFrame({"mean": grouped["mean"].sum(), "money": grouped["money"].sum(min_count=1)})
 
 
 # --- what can be changed -------------------------------------------------------------------------------------------
@@ -566,20 +575,24 @@ def _daily(
     found = _widened(base.middle, ends, np.exp(moved), error) if single else {}
     known = base.has_money
 
-    def total(values: np.ndarray) -> np.ndarray:
-        return values[0] if single else values.sum(axis=0)
+    mean, coins = base.daily["mean"].to_numpy(), base.daily["money"].to_numpy()
+
+    def beyond(published: np.ndarray, after: np.ndarray, before: np.ndarray) -> np.ndarray:
+        """What is published plus what changes: where nothing does, what is published."""
+        added = np.where(after == before, 0.0, np.nan_to_num(after) - np.nan_to_num(before)).sum(axis=0)
+        return scenario[0] if single and after is scenario else published + added
 
     return pd.DataFrame(
         {
             "date_id": days,
-            "base": total(base.mean),
-            "scenario": total(scenario),
+            "base": mean,
+            "scenario": beyond(mean, scenario, base.mean),
             "low": found["q10"][0] if single else nothing,
             "high": found["q90"][0] if single else nothing,
             "base_low": base.low[0] if single else nothing,
             "base_high": base.high[0] if single else nothing,
-            "base_money": np.nansum(base.money, axis=0) if known else nothing,
-            "money": np.nansum(money, axis=0) if known else nothing,
+            "base_money": coins if known else nothing,
+            "money": beyond(coins, money, base.money) if known else nothing,
         }
     )
 
@@ -618,7 +631,8 @@ def _weekly(
     mean = weekly["mean"].to_numpy(float)
     after_all = mean * factors
     nothing = np.full(len(weekly), np.nan)
-    base_money, earned = np.array(base_coins, float), np.array(coins, float)
+    base_money = weekly["money"].to_numpy(float)
+    earned = base_money + np.array(coins, float) - np.array(base_coins, float)
     return pd.DataFrame(
         {
             "week": weekly["week"],
