@@ -18,6 +18,7 @@ import pandas as pd
 from trendcast import wording
 from trendcast.services import findings, forecast, pictures, report
 from trendcast.services.forecast import RunInfo, Selection
+from trendcast.services.report import Stored
 
 if TYPE_CHECKING:
     from trendcast.store.engine import Database
@@ -42,7 +43,7 @@ class Category:
     report: dict[str, Any]
     recommendations: list[dict[str, Any]]
     anomalies: pd.DataFrame
-    stored: report.Stored
+    stored: Stored
     expected: float
 
     @property
