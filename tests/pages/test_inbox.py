@@ -33,7 +33,7 @@ def test_the_finding_stands_above_the_counts_and_the_list(retailer, open_page):
     assert labels(app)["tile_high"].label == "High impact **2**"
     frame = app.dataframe[0].value
     assert frame["Severity"].tolist() == ["◆ High", "◆ High", "◈ Medium"]
-    assert frame["At risk"].tolist() == ["21.0\u202fk", "9,100", "900\u202funits"]
+    assert frame["At stake"].tolist() == ["21.0\u202fk", "9,100", "900\u202funits"]
     assert frame["State"].tolist() == ["New", "Acknowledged", "New"]
     assert "Last checked 28 Sep 2026, 06:15 UTC" in words(app)
 
@@ -124,13 +124,13 @@ def test_two_hundred_incidents_are_one_list(retailer, open_page):
     app = open_page("anomaly-inbox")
     assert not app.exception
     assert len(app.dataframe[0].value) == 200
-    assert app.dataframe[0].value["At risk"].iloc[0] == "1.00\u202fM"
+    assert app.dataframe[0].value["At stake"].iloc[0] == "1.00\u202fM"
 
 
 def test_without_prices_the_list_is_in_units(make_retailer, open_page):
     make_retailer(money=False)
     frame = open_page("anomaly-inbox").dataframe[0].value
-    assert all(value.endswith("units") for value in frame["At risk"])
+    assert all(value.endswith("units") for value in frame["At stake"])
 
 
 # --- nothing to show --------------------------------------------------------------------------------------------------
@@ -141,7 +141,7 @@ def test_a_calm_day_says_what_was_checked_and_when(retailer, open_page):
     app = open_page("anomaly-inbox")
     assert not app.exception
     assert "Nothing unusual is open" in words(app)
-    assert "Last checked 28 Sep 2026, 06:15 UTC: 28\u202fseries, 56\u202fdays" in words(app)
+    assert "Last checked 28 Sep 2026, 06:15 UTC: 28\u202fseries over 56\u202fdays" in words(app)
 
 
 def test_filters_that_hide_everything_offer_the_way_out(retailer, open_page):

@@ -30,7 +30,12 @@ STATES: dict[str, tuple[str, tuple[str, ...], bool | None]] = {
 STATUSES = {"NEW": "New", "ACKNOWLEDGED": "Acknowledged", "RESOLVED": "Resolved"}
 IMPACTS = {"HIGH": "◆ High", "MEDIUM": "◈ Medium", "LOW": "◇ Low"}
 KINDS = {"DEMAND": "Demand", "SUPPLY": "Supply", "DATA_QUALITY": "Data quality"}
-CLASSES = {"zero_run": "No sales", "level_shift": "Level shift", "trend_change": "Trend change"}
+CLASSES = {
+    "stock_out": "Stock-out",
+    "zero_run": "No sales",
+    "level_shift": "Level shift",
+    "trend_change": "Trend change",
+}
 COLOURS: dict[str, tuple[str, str]] = {"HIGH": ("#DC2626", "#F87171"), "MEDIUM": ("#B45309", "#FBBF24")}
 ROW = 68  # pixels: above 64 Streamlit wraps the text of a cell
 NAMES = ("state", "impact", "kind", "since")
@@ -165,7 +170,7 @@ def rows(view: View, wanted: Asked) -> pd.DataFrame:
 
 
 def stake(row: Any) -> str:
-    """The money at risk of a row, or units where there are no prices."""
+    """The money at stake in a row, or units where there are no prices."""
     loss = row["loss"]
     if not wording.missing(loss):
         return wording.money(abs(float(loss)))
@@ -179,7 +184,7 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "Severity": [IMPACTS.get(v, v) for v in frame["impact"]],
-            "At risk": [stake(row) for _, row in frame.iterrows()],
+            "At stake": [stake(row) for _, row in frame.iterrows()],
             "What happened": [text.plain(v) for v in frame["headline"]],
             "Where": [charts_inbox.place(*(str(v or "") for v in names)) for names in places],
             "Likely cause": [said(v) or text.NONE for v in frame["cause"]],
@@ -233,8 +238,8 @@ def checked(counts: Mapping[str, Any]) -> str:
         return "The sales have not been checked for anomalies yet."
     series, days = int(counts.get("series_checked") or 0), int(counts.get("days_checked") or 0)
     return (
-        f"Last checked {text.moment(counts['last_checked'])}: {text.count(series, 'series', 'series')}, "
-        f"{text.count(days, 'day')} so far."
+        f"Last checked {text.moment(counts['last_checked'])}: {text.count(series, 'series', 'series')} over "
+        f"{text.count(days, 'day')}."
     )
 
 
@@ -285,7 +290,7 @@ def listing(view: View, wanted: Asked) -> None:
         height="content" if len(shown) < 12 else 640,
         column_config={
             "Severity": st.column_config.TextColumn(width=96),
-            "At risk": st.column_config.TextColumn(width=96, alignment="right"),
+            "At stake": st.column_config.TextColumn(width=96, alignment="right"),
             "What happened": st.column_config.TextColumn(width=460),
             "Where": st.column_config.TextColumn(width=170),
             "Likely cause": st.column_config.TextColumn(width=180),

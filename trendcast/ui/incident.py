@@ -95,7 +95,7 @@ def _facts(found: dict[str, Any]) -> list[str]:
     facts = [text.day(last) if same else f"{text.day(first)} to {text.day(last)}"]
     at_risk = inbox.stake(found)
     if at_risk != text.NONE:
-        facts.append(f"{text.markdown(at_risk)} at risk")
+        facts.append(f"{text.markdown(at_risk)} at stake")
     if inbox.said(found.get("owner")):
         facts.append(f"owner {text.markdown(found['owner'])}")
     if inbox.said(found.get("cause")):
