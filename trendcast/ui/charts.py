@@ -7,6 +7,7 @@ Names reach a figure only through text.plotly, numbers only through text.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,24 @@ from trendcast import wording
 from trendcast.ui import text
 
 CONFIG = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
+
+
+class Ready(go.Figure):
+    """A finished figure that nobody changes any more: it is turned into what the browser gets once, not on each run of
+    a page."""
+
+    def to_dict(self) -> dict[str, Any]:
+        made: dict[str, Any] | None = getattr(self, "_made", None)
+        if made is None:
+            made = super().to_dict()
+            self._made = made
+        return made
+
+
+def ready(found: tuple[go.Figure, str]) -> tuple[go.Figure, str]:
+    """A chart as it goes into a cache."""
+    figure, alt = found
+    return Ready(figure), alt
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,11 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from trendcast.errors import DatabaseAway, InvalidInput, NoRun, NotFound
+from trendcast.services import findings
 from trendcast.services.review import Figures, Review, Scope
 from trendcast.services.scenarios import Saved
 from trendcast.services.what_if import Baseline
-from trendcast.ui import charts, measures, scores, text
+from trendcast.ui import charts, measures, numbers, scores, text
 from trendcast.ui.live import LiveProvider
 from trendcast.ui.provider import Choice, Provider
 
@@ -274,7 +275,7 @@ def forecast_figure(
     run = _holder().run(run_id)
     held = scores.held(series_accuracy(run_id, choice), grain)
     shown = measures.thin(on_view(run_id, choice, unit, grain, first, last))
-    return charts.forecast_chart(
+    found = charts.forecast_chart(
         shown,
         grain=grain,
         unit=unit,
@@ -285,6 +286,7 @@ def forecast_figure(
         marks=measures.marked(shown, marks, grain),
         truth=measures.true_demand(truth(run_id, choice), shown, grain) if with_truth and unit == "units" else None,
     )
+    return charts.ready(found)
 
 
 def marks(run_id: int, choice: Choice) -> tuple[measures.Mark, ...]:
@@ -311,10 +313,37 @@ def recommendations(run_id: int, choice: Choice) -> list[dict[str, Any]]:
     return provider.recommendations(_holder().run(run_id), series(run_id, choice))
 
 
+@st.cache_resource(ttl=DAY, max_entries=128, show_spinner=False)
 def on_view(run_id: int, choice: Choice, unit: str, grain: str, first: dt.date, last: dt.date) -> pd.DataFrame:
     """The rows of the selection's table between the weeks chosen, both included."""
     end = pd.Timestamp(last) + pd.Timedelta(6 if grain == "day" else 0, "D")
     return measures.window(table(run_id, choice, unit, grain), pd.Timestamp(first), end)
+
+
+@st.cache_resource(ttl=DAY, max_entries=64, show_spinner=False)
+def numbers_table(
+    run_id: int, choice: Choice, unit: str, grain: str, first: dt.date, last: dt.date, near: bool, dark: bool
+) -> numbers.Table:
+    """The table of measures as it is shown."""
+    rows = on_view(run_id, choice, unit, grain, first, last)
+    return numbers.build(rows, grain=grain, near=near, dark=dark)
+
+
+@st.cache_resource(ttl=DAY, max_entries=64, show_spinner=False)
+def accuracy_table(run_id: int, level: str) -> pd.DataFrame:
+    """The backtest's figures of a level, as they are shown."""
+    return scores.accuracy_table(accuracy(run_id, level))
+
+
+@st.cache_data(ttl=DAY, max_entries=128, show_spinner=False)
+def made_of(run_id: int, choice: Choice, unit: str) -> str:
+    """What moves the selection's number in the weeks ahead, a sentence."""
+    found = parts(run_id, choice, unit)
+    if found is None:
+        return ""
+    ahead = found[found["date"] > pd.Timestamp(_holder().run(run_id).last_day)].head(84)
+    sums = ahead.drop(columns="date").sum()
+    return findings.made_of({name: float(value) for name, value in sums.items()}, charts.COMPONENTS, unit)
 
 
 @st.cache_resource(ttl=DAY, max_entries=128, show_spinner=False)
@@ -353,8 +382,10 @@ def parts_figure(
     shown = measures.window(found, pd.Timestamp(first), pd.Timestamp(last) + pd.Timedelta(6, "D"))
     if grain == "week":
         shown = measures.by_week(shown)
-    return charts.decomposition_chart(
-        measures.thin(shown), unit=unit, dark=dark, last_day=pd.Timestamp(run.last_day), grain=grain
+    return charts.ready(
+        charts.decomposition_chart(
+            measures.thin(shown), unit=unit, dark=dark, last_day=pd.Timestamp(run.last_day), grain=grain
+        )
     )
 
 
@@ -410,12 +441,17 @@ def _look(run_id: int, series_id: int, kind: str) -> dict[str, Any]:
     return result
 
 
-def look(run_id: int, series_id: int, kind: str) -> dict[str, Any] | None:
-    """The stored look at one series by a reference model, or None when nobody has asked for it yet."""
+@st.cache_data(ttl=1.5, max_entries=256, show_spinner=False)
+def _look_now(run_id: int, series_id: int, kind: str) -> dict[str, Any] | None:
     try:
         return _look(run_id, series_id, kind)
     except NotFound:
         return None
+
+
+def look(run_id: int, series_id: int, kind: str) -> dict[str, Any] | None:
+    """The stored look at one series by a reference model, or None when nobody has asked for it yet."""
+    return _look_now(run_id, series_id, kind)
 
 
 @st.cache_data(ttl=5, max_entries=4, show_spinner=False)

@@ -18,7 +18,6 @@ from trendcast.ui import charts, demo, filters, looks, measures, reads, scores, 
 from trendcast.ui.shell import View, link
 
 GRAINS = {"week": "Weeks", "day": "Days"}
-AROUND = {"week": (4, 13), "day": (7, 28)}  # how far the table "around now" looks back and ahead
 
 
 def calm(section: Callable[..., None]) -> Callable[..., None]:
@@ -208,41 +207,16 @@ def table(view: View, grain: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.subheader("Numbers", anchor=False)
         shown = filters.own("span", {"near": "Around now", "all": "All weeks on view"}, "near", "Table shows")
-    near = rows
-    if shown == "near":
-        now = int(rows["future"].to_numpy().argmax()) if rows["future"].any() else len(rows)
-        back, ahead = AROUND[grain]
-        near = rows.iloc[max(0, now - back) : now + ahead].reset_index(drop=True)
-    frame = measures.pivot(near.iloc[-400:])
-    heads = list(frame.columns[1:])
-    future = near["future"].iloc[-400:].tolist()
-    config: dict[str, Any] = {"Measure": st.column_config.TextColumn("Measure", pinned=True, width=196)}
-    for head, later in zip(heads, future, strict=True):
-        label = text.week_column(head) if grain == "week" else text.day_column(head)
-        full = text.week(head) if grain == "week" else text.day(head)
-        config[head] = st.column_config.TextColumn(
-            label, alignment="right", width=92, help=f"{full}{', forecast' if later else ''}"
-        )
-    first = heads[future.index(True)] if True in future else None
+    found = reads.numbers_table(*view.key, grain, view.first, view.last, shown == "near", view.dark)
     st.dataframe(
-        _mark_future(frame, heads, future, view.dark),
+        found.styled,
         hide_index=True,
-        column_config=config,
+        column_config=found.config,
         height="content",
         key="measures",
-        alt=f"Measures by {grain}; forecasts from {first}." if first else f"Measures by {grain}.",
+        alt=f"Measures by {grain}; forecasts from {found.first}." if found.first else f"Measures by {grain}.",
     )
     _downloads(view, rows, grain)
-
-
-def _mark_future(frame: pd.DataFrame, heads: list[str], future: list[bool], dark: bool) -> Any:
-    """Tint what lies ahead, with a stronger first column: the line between past and future."""
-    tint, edge = ("rgba(96,165,250,0.10)", "rgba(96,165,250,0.24)") if dark else ("#F1F6FE", "#DCE9FD")
-    ahead = [head for head, later in zip(heads, future, strict=True) if later]
-    if not ahead:
-        return frame
-    styled = frame.style.set_properties(subset=ahead[1:], **{"background-color": tint}) if ahead[1:] else frame.style
-    return styled.set_properties(subset=ahead[:1], **{"background-color": edge})
 
 
 def _downloads(view: View, rows: pd.DataFrame, grain: str) -> None:
@@ -304,6 +278,7 @@ def decomposition(view: View, grain: str) -> None:
         st.caption(f"The parts are shown for up to {reads.MANY} series at once; choose fewer names.")
         return
     figure, alt = found
+    st.markdown(text.sentence(reads.made_of(*view.key)))
     st.plotly_chart(figure, key=f"parts_{view.dark}", config=charts.CONFIG, alt=alt)
     st.caption(
         "The parts add up to the actual (solid) and to the forecast (dotted). All effects share one scale; "
@@ -323,7 +298,7 @@ def accuracy(view: View) -> None:
         return
     st.markdown(scores.accuracy_sentence(found, level))
     st.dataframe(
-        scores.accuracy_table(found),
+        reads.accuracy_table(view.run_id, level),
         hide_index=True,
         key="accuracy",
         height="content",
