@@ -22,8 +22,10 @@ from trendcast.anomalies.scene import DIMENSIONS, Scene
 
 VERSION = "1"
 NODE_CUT, NODE_BREADTH, NODE_LEAST = 5.0, 0.5, 0.05
+MOST_OF_IT = 0.5  # of a node's gap that must be common to its children
 LEANING = 1.5  # deviations from which a child moves with its parent
 NOTABLE = 2.5
+RARE = 0.05  # of all days, up to which an event explains something
 REL_LEAST, UNITS_LEAST = 0.10, 2.0
 SLACK, ALARM, WINSOR = 0.75, 10.0, 3.0  # the CUSUM's
 RUN_P = 1e-4  # of a run of zeros
@@ -177,7 +179,9 @@ class _Judge:
         ordinary = self.testable & ~eventful & ~scene.masked & ~scene.found & (expected.observed >= LEARNING)
         self.ordinary_z = np.where(ordinary, rest.z, np.nan)
         self.bucket = pvalues.volume(expected.units)
-        self.alarm, self.start = cusum(np.where(self.testable, rest.z, np.nan), eventful | scene.masked)
+        # Against what was expected before the expectation followed: a shift must not be explained by itself.
+        lasting = rest.z + expected.followed / rest.sigma
+        self.alarm, self.start = cusum(np.where(self.testable, lasting, np.nan), eventful | scene.masked)
         quiet = np.isinf(expected.examples).all(axis=0)
         self.quiet = quiet
         self.node_alarm = [cusum(one.z, np.broadcast_to(~quiet, one.z.shape)) for one in rest.nodes]
@@ -250,7 +254,7 @@ class _Judge:
             shift, start, direction = 0, day, int(np.sign(z))  # a day against the shift is its own matter
         if shift:
             span = np.arange(start, day + 1)
-            sizes_since = self.rest.own[row, span]
+            sizes_since = self.rest.own[row, span] + self.expected.followed[row, span]
             if abs(float(np.nanmean(sizes_since))) < SHIFT_LEAST:
                 shift, start = 0, day
         if not shift and not found:
@@ -342,13 +346,10 @@ class _Judge:
     def _calendar(self, row: int, day: int, direction: int) -> str:
         """Event or promotion of the day; what differs from a week before."""
         code = int(self.scene.event[row, day])
-        if code:
+        if code and (self.scene.event[row] == code).mean() <= RARE:
             name, offset = self.scene.events[code]
-            return (
-                f"calendar: {name}"
-                if offset == 0
-                else f"calendar: the day {'after' if offset > 0 else 'before'} {name}"
-            )
+            side = "the day before " if offset < 0 else "the day after " if offset > 0 else ""
+            return f"calendar: {side}{name}"
         today = self.scene.promotion[row, day] > 0.5
         if today:
             return "promotion" if direction > 0 else "promotion without uplift"
@@ -455,8 +456,9 @@ class _Judge:
                 )
             )
         now = days[-1]
-        if np.sign(now.actual - now.expected) != direction and not shift:
-            return None
+        whole_gap = np.log1p(now.actual) - np.log1p(now.expected)
+        if not shift and (np.sign(whole_gap) != direction or abs(factor) < MOST_OF_IT * abs(whole_gap)):
+            return None  # the node is off because of some that are, not as a whole
         loss = abs(float(((self.scene.units[rows, day] - expected) * weight).sum()))
         whole_day = float(np.nansum(self.expected.units[:, day] * self.weight))
         rel = float(np.mean([one.loss_units for one in days])) / max(

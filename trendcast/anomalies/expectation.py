@@ -24,12 +24,14 @@ SHORTEST = 8  # and below which nothing is expected of it
 @dataclass(frozen=True, eq=False)
 class Expectation:
     """``log``: log(1 + expected units) (S, T), NaN where nothing can be expected. ``frozen``: the published forecast.
-    ``examples``: earlier occurrences of the day's event, inf on ordinary days. ``observed``: days seen before."""
+    ``examples``: earlier occurrences of the day's event, inf on ordinary days. ``observed``: days seen before.
+    ``followed``: how far the expectation has moved with the last week, in logarithms."""
 
     log: np.ndarray
     frozen: np.ndarray
     examples: np.ndarray
     observed: np.ndarray
+    followed: np.ndarray
 
     @property
     def units(self) -> np.ndarray:
@@ -51,13 +53,16 @@ def expect(scene: Scene) -> Expectation:
     observed = np.cumsum(seen, axis=1) - seen
     level = _young(level, np.where(usable, x, np.nan), observed)
     drift = lagged_median(calm - level, RECENT, LEAST_RECENT)
-    base = level + DRIFT * np.clip(np.nan_to_num(drift), -MOST_DRIFT, MOST_DRIFT)
+    drift = DRIFT * np.clip(np.nan_to_num(drift), -MOST_DRIFT, MOST_DRIFT)
+    base = level + drift
+    # The drift of a week ago has not followed a shift that has just begun.
+    followed = drift - np.pad(drift, ((0, 0), (7, 0)))[:, : drift.shape[1]]
     effect, examples = _effects(scene, x - base, usable)
     frozen = np.isfinite(scene.forecast)
     log = np.where(frozen, np.log1p(np.maximum(np.nan_to_num(scene.forecast), 0)), base + effect)
     known = scene.seen[scene.event] + examples
     examples = np.where(frozen & (scene.event > 0), known, examples)
-    return Expectation(log=log, frozen=frozen, examples=examples, observed=observed)
+    return Expectation(log, frozen, examples, observed, np.where(frozen, 0.0, np.nan_to_num(followed)))
 
 
 def _accept(x: np.ndarray, usable: np.ndarray, scene: Scene) -> np.ndarray:

@@ -155,7 +155,7 @@ def _level(
         code = grouped.ngroup().to_numpy()
         names = series[list(columns)].iloc[np.unique(code, return_index=True)[1]].reset_index(drop=True)
     children = np.bincount(code, minlength=len(names))
-    if children.max(initial=0) < 3:
+    if children.max(initial=0) < 3 or (columns and len(names) == 1):
         return None
     blank = {column: "" for column in ("product_category", "region", "store") if column not in columns}
     return code, names.assign(**blank), children
