@@ -14,7 +14,7 @@ from trendcast.errors import InvalidInput, NotFound
 from trendcast.forecasting.forecaster import Forecaster
 from trendcast.forecasting.members import MEMBERS
 from trendcast.panel import Panel
-from trendcast.services import forecast, recommend, report
+from trendcast.services import forecast, recommend, report, stock_inputs
 from trendcast.services.load import load_frames
 from trendcast.store.engine import Database
 
@@ -173,9 +173,9 @@ def test_parameters_of_the_retailer_count_and_are_no_longer_assumed(db: Database
 
 
 def test_categories_are_classed_by_revenue() -> None:
-    classes = recommend._classes(np.array([80.0, 500.0, 30.0, 1.0]), np.array([10.0, 1.0, 4.0, 1.0]))
+    classes = stock_inputs.classes(np.array([80.0, 500.0, 30.0, 1.0]), np.array([10.0, 1.0, 4.0, 1.0]))
     assert classes == ["A", "A", "B", "C"]
-    by_units = recommend._classes(np.array([80.0, 500.0]), np.array([10.0, np.nan]))
+    by_units = stock_inputs.classes(np.array([80.0, 500.0]), np.array([10.0, np.nan]))
     assert by_units == ["B", "A"]
 
 
