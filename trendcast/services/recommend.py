@@ -209,12 +209,12 @@ def stock_history(db: Database, run: RunInfo, product_category: str, days: int =
 def recalculate(db: Database, run: RunInfo, product_category: str, **parameters: Any) -> dict[str, Any]:
     """The advice for one category with changed parameters (names of inventory.recommend.Parameters): a row of `advice`
     as a dict, with ``projection`` (as `projection`) and ``parameters``. Nothing is stored. NotFound when the run has no
-    advice for it, InvalidInput for a parameter nobody can mean."""
+    advice for it, or no longer keeps what it came from; InvalidInput for a parameter nobody can mean."""
     from trendcast.store import runs
 
     rows = db.rows("stock_inputs", run_id=run.id, product_category=product_category)
     if not rows or rows[0]["inputs"] is None:
-        raise NotFound(f"There is no stock advice for '{product_category[:100]}' in this forecast.")
+        raise NotFound(f"There is no stock advice for '{product_category[:100]}' to calculate again in this forecast.")
     row = rows[0]
     given = Parameters(**row["parameters"]).changed(parameters)
     pool = runs.unpack_floats(row["pool"], row["days"]) if row["days"] else np.zeros((0, 0))
