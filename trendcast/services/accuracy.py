@@ -68,7 +68,7 @@ def by_lag(db: Database, run: RunInfo, level: str, series_ids: Sequence[int] = (
 
 
 def exceptions(db: Database, run: RunInfo) -> pd.DataFrame:
-    """What not to trust without a look, the most units first: kind (bias, tracking, coverage, new, ending), series_id
+    """What not to trust without a look, those who lean first: kind (bias, tracking, coverage, new, ending), series_id
     (0: a whole level), level, product_category, region, store, value (bias or points), units (weekly units at stake),
     sentence.
 
@@ -96,11 +96,12 @@ def exceptions(db: Database, run: RunInfo) -> pd.DataFrame:
     found = told.reindex(columns=["kind", "series_id", *KEY, "value", "units", "signal"])
     found = pd.concat([found, _coverage_off(db, run, index)], ignore_index=True)
     found["sentence"] = [_sentence(row) for row in found.to_dict("records")]
-    # A bias is worth what it is wrong by; the others come after those of their size.
-    wrong = np.where(found["kind"].isin(["bias", "tracking"]), found["value"].abs(), 0.02)
+    # A bias is worth what it is wrong by.
+    wrong = np.where(found["kind"].isin(["bias", "tracking"]), found["value"].abs(), 1.0)
     found["_size"] = found["units"].fillna(0.0) * wrong
-    found = found.sort_values("_size", ascending=False, kind="stable")
-    return found.drop(columns=["_size", "signal"]).reset_index(drop=True)
+    found["_place"] = found["kind"].map({"bias": 0, "tracking": 0, "coverage": 1, "new": 2, "ending": 3})
+    found = found.sort_values(["_place", "_size"], ascending=[True, False], kind="stable")
+    return found.drop(columns=["_place", "_size", "signal"]).reset_index(drop=True)
 
 
 def runs_of_bias(recent: pd.DataFrame) -> pd.DataFrame:
@@ -184,8 +185,8 @@ def _sentence(row: Mapping[str, Any]) -> str:
         side, end = ("high", "low") if value > 0 else ("low", "high")
         return (
             f"{name}: over {TRACKING_WEEKS} weeks forecasts were {wording.percent(abs(value))} too {side} (tracking "
-            f"signal {wording.fixed(float(row.get('signal') or 0), 1)}, limit {wording.fixed(TRACKING_LIMIT)}): lean to "
-            f"the {end} end of the band."
+            f"signal {wording.fixed(float(row.get('signal') or 0), 1)}, limit {wording.fixed(TRACKING_LIMIT)}): lean "
+            f"to the {end} end of the band."
         )
     if row["kind"] == "coverage":
         side = "too wide" if value > 0 else "too narrow"

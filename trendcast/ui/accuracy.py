@@ -13,6 +13,7 @@ from trendcast.services import accuracy as service
 from trendcast.services.forecast import COMBINATION
 from trendcast.services.review import Link
 from trendcast.ui import charts, charts_accuracy, reads, scores, text
+from trendcast.ui.provider import Choice
 from trendcast.ui.sections import calm
 from trendcast.ui.shell import View, link
 
@@ -28,18 +29,34 @@ FIRST_EXCEPTIONS = 5
 SEGMENT_ROWS = 400
 
 
+def _level(view: View) -> str:
+    """The level whose series are judged: the one chosen in the bar."""
+    return view.filters.level
+
+
+def _judged(view: View) -> Choice:
+    """The series of that level that the bar's names leave."""
+    level, chosen = _level(view), view.filters
+    return Choice(
+        level,
+        chosen.category if level.startswith("category") else (),
+        chosen.region if level != "total" and level != "category" else (),
+        chosen.store if level.endswith("store") else (),
+    )
+
+
 def headline(view: View) -> None:
     """What to trust, where not, and what to do, in one sentence."""
     st.header("Accuracy", anchor=False)
-    st.markdown("#### " + text.sentence(reads.accuracy_finding(view.run_id, view.choice.level)))
+    st.markdown("#### " + text.sentence(reads.accuracy_finding(view.run_id, _level(view))))
 
 
 @calm
 def tiles(view: View) -> None:
     """Error one and four weeks ahead, bias and bands: as published where weeks are over, else from the backtest."""
-    figures = reads.accuracy(view.run_id, view.choice.level)
-    published = reads.published_errors(view.run_id, view.choice).set_index("lag_weeks")
-    place = text.level_inline(view.choice.level)
+    figures = reads.accuracy(view.run_id, _level(view))
+    published = reads.published_errors(view.run_id, _judged(view)).set_index("lag_weeks")
+    place = text.level_inline(_level(view))
     ours = figures[figures["model"] == COMBINATION].drop_duplicates("horizon_week").set_index("horizon_week")
     error = service.error_column(figures) if len(figures) else "wape"
     with st.grid(4, min_column_width=150, key="tiles"):
@@ -51,7 +68,7 @@ def tiles(view: View) -> None:
             where = f"backtest of this run, {place} level"
             if known:
                 scored = f"{text.count(int(published['n'][lag]), 'forecast')} of {int(published['weeks'][lag])} weeks"
-                where = f"published {ahead} before, {scored}, your selection"
+                where = f"published {ahead} before, {scored}, {place} level"
             st.metric(
                 f"Error {ahead} ahead",
                 text.percent(live if known else back),
@@ -75,7 +92,7 @@ def tiles(view: View) -> None:
             border=True,
             height="stretch",
             help="Forecast minus actual as a share of sales"
-            + (", published one week before, your selection." if from_log else f", backtest, {place} level.")
+            + (f", published one week before, {place} level." if from_log else f", backtest, {place} level.")
             + " Zero is right; above zero too much was forecast.",
         )
         share = float(ours["coverage80"].get(0, float("nan"))) if "coverage80" in ours else float("nan")
@@ -171,7 +188,7 @@ def _of_selection(found: pd.DataFrame, view: View) -> pd.DataFrame:
 @calm
 def leaderboard(view: View) -> None:
     """Each model beside the naives, out of sample, and how many steps lie between them."""
-    level = view.choice.level
+    level = _level(view)
     found = reads.accuracy(view.run_id, level)
     st.subheader("Models", anchor=False)
     if found.empty:
@@ -217,21 +234,20 @@ def _cell(value: float) -> str:
 @calm
 def horizon(view: View) -> None:
     """How the error grows with the weeks ahead."""
-    found = reads.accuracy(view.run_id, view.choice.level)
+    found = reads.accuracy(view.run_id, _level(view))
     if found.empty or not (found["horizon_week"] > 0).any():
         return
     st.subheader("Error by weeks ahead", anchor=False)
-    published = reads.published_errors(view.run_id, view.choice)
+    published = reads.published_errors(view.run_id, _judged(view))
     error = service.error_column(found)
     st.markdown(_horizon_finding(found, error))
     figure, alt = charts_accuracy.horizon_chart(found, published, error=error, dark=view.dark)
     st.plotly_chart(figure, key=f"horizon_{view.dark}", config=charts.CONFIG, alt=alt)
-    lines = f"Lines: backtest at {text.level_inline(view.choice.level)} level."
+    lines = f"Lines: backtest at {text.level_inline(_level(view))} level."
     if len(published):
         first, last = published["first_week"].min(), published["last_week"].max()
         lines += (
-            f" Dots: what was published for your selection, weeks of {text.week(first)} to {text.week(last)}; few "
-            "weeks, so they jump."
+            f" Dots: what was published, weeks of {text.week(first)} to {text.week(last)}; few weeks, so they jump."
         )
     else:
         lines += " Dots of what was published come when the first forecast week is over."
@@ -263,7 +279,7 @@ def _horizon_finding(found: pd.DataFrame, error: str) -> str:
 def bands(view: View) -> None:
     """Bands as promised beside bands as they held."""
     st.subheader("Bands", anchor=False)
-    figures = reads.accuracy(view.run_id, view.choice.level)
+    figures = reads.accuracy(view.run_id, _level(view))
     held = service.held_bands(figures)
     if held.empty:
         st.caption("How often the bands held is not measured yet; it takes a year and a half of data.")
@@ -423,7 +439,7 @@ def _number(value: Any) -> str:
 def segments(view: View) -> None:
     """Each series of the selection: its error, which model was best there, and by how much it beats the naive."""
     st.subheader("By series", anchor=False)
-    found = reads.segments(view.run_id, view.choice)
+    found = reads.segments(view.run_id, _judged(view))
     if found.empty:
         st.caption("The backtest of this selection is still to come; it takes half a year of data.")
         return

@@ -28,6 +28,16 @@ FEATURES = {
     "social_media_mentions": "Mentions",
     "seasonal_events": "Events",
 }
+STAGES = (
+    "Reading the sales",
+    "Fitting the models",
+    "Combining and calibrating",
+    "Measuring the accuracy",
+    "Learning the drivers",
+    "Deciding on stock",
+    "Writing the forecasts",
+    "Thinning old runs",
+)
 # Title of a small chart -> its lines.
 PANELS = {
     "Units and their means of 7 and 30 days": ("sales_units", "rolling_avg_7d", "rolling_avg_30d"),
@@ -96,7 +106,9 @@ def features_chart(frame: pd.DataFrame, *, dark: bool) -> tuple[go.Figure, str]:
 def stages_chart(seconds: Mapping[str, float], *, dark: bool) -> tuple[go.Figure, str]:
     """How long each stage of a run took, in their order."""
     colours = palette(dark)
-    stages = {name: float(value) for name, value in seconds.items() if name != "total"}
+    # As a run goes through them; the store keeps no order.
+    order = [name for name in STAGES if name in seconds] + [n for n in seconds if n not in STAGES and n != "total"]
+    stages = {name: float(seconds[name]) for name in order}
     figure = go.Figure(
         go.Bar(
             y=[text.plotly(name[:1].upper() + name[1:]) for name in stages],

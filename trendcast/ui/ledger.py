@@ -296,7 +296,8 @@ def quality(view: View | None) -> None:
             ).head(500),
             "issues",
             (),
-            {"What to do": 760, "What": 130, "Table": 110, "": 80},
+            {"What to do": 640, "What": 120, "Table": 100, "": 60},
+            tall=True,
         )
     st.subheader("By table", anchor=False)
     every = found.tables
@@ -474,15 +475,15 @@ def settings() -> None:
                 "Setting": list(frame["name"]),
                 "Value": [text.plain(v) for v in frame["value"]],
                 "Default": [text.plain(v) for v in frame["default"]],
-                "Changed": ["yes" if v else "" for v in frame["changed"]],
-                "Changes": [text.plain(v) for v in frame["changes"]],
                 "What it is": [text.plain(v) for v in frame["help"]],
+                "Changes": [text.plain(v) for v in frame["changes"]],
             }
         ),
         "settings",
         (),
-        {"What it is": 520, "Changes": 220},
+        {"Value": 140, "Default": 140, "What it is": 380, "Changes": 180},
         first="Setting",
+        tall=True,
     )
 
 
@@ -492,8 +493,10 @@ def _table(
     numbers: tuple[str, ...],
     widths: dict[str, int] | None = None,
     first: str | None = None,
+    tall: bool = False,
 ) -> None:
-    """A table to read; ``numbers``: columns to the right, ``widths`` in pixels, ``first``: the column that stays."""
+    """A table to read; ``numbers``: columns to the right, ``widths`` in pixels, ``first``: the column that stays,
+    ``tall``: rows of two lines, for sentences."""
     config: dict[str, Any] = {name: st.column_config.TextColumn(alignment="right") for name in numbers if name in frame}
     config |= {name: st.column_config.TextColumn(width=width) for name, width in (widths or {}).items()}
     if first:
@@ -504,5 +507,6 @@ def _table(
         key=f"table_{key}",
         column_config=config,
         height="content" if len(frame) < 12 else 420,
+        row_height=58 if tall else None,
         alt=f"{key.replace('_', ' ').capitalize()}, {len(frame)} rows.",
     )

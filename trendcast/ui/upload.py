@@ -55,6 +55,10 @@ def section(*, away: bool) -> None:
         "Bring your own sales: a CSV file or an Excel workbook with a row (or a column) per **day**. TrendCast finds "
         "out what the columns are; you look, and load."
     )
+    st.caption(
+        "Needed: the day and what was sold. Helpful: category, region or store, revenue or price, promotions. Weekly "
+        "or monthly sums cannot be used."
+    )
     file = st.file_uploader(
         "Your sales",
         type=TYPES,
@@ -301,9 +305,10 @@ def _run(cells: Cells, sha256: str, reading: Reading, parsed: Parsed, *, accept:
         bar.progress(states.share(done, total), text=words)
 
     try:
+        before = _newest_refresh()
         summary = reads.upload_load(cells, reading, parsed, accept=accept, who=person(), on_progress=tell)
         table = summary.table("sales_daily")
-        slot = reads.enqueue("refresh", {}) if table.status == "merged" and summary.brought_data else None
+        slot = _refresh(before) if table.status == "merged" and summary.brought_data else None
     except TrendCastError as error:
         bar.empty()
         st.error(text.sentence(error) + " Nothing is lost: try again.", icon=":material/error:")
@@ -317,6 +322,18 @@ def _run(cells: Cells, sha256: str, reading: Reading, parsed: Parsed, *, accept:
         "again": (cells.sheet, reading),
     }
     st.rerun()
+
+
+def _newest_refresh() -> int:
+    reads.slots.clear()
+    latest = states.latest_refresh()
+    return int(latest["id"]) if latest else 0
+
+
+def _refresh(before: int) -> int:
+    """The refresh that will see what was loaded: one the worker has begun since, or else a new one."""
+    newest = _newest_refresh()
+    return newest if newest > before else reads.enqueue("refresh", {})
 
 
 def _done(outcome: dict[str, Any]) -> None:
@@ -339,10 +356,14 @@ def _done(outcome: dict[str, Any]) -> None:
             _again()
             return
         lead = "The demo retailer was removed. " if outcome["replaced_demo"] else ""
+        others = [
+            f"{text.full(rows)} {what}"
+            for rows, what in ((table.changed, "corrected"), (table.unchanged, "known before"))
+            if rows
+        ]
         st.success(
-            f"{lead}{text.count(table.new, 'new row')}, {text.full(table.changed)} changed, "
-            f"{text.full(table.unchanged)} unchanged from {name}, {text.day(table.first_day)} to "
-            f"{text.day(table.last_day)}.",
+            f"{lead}{', '.join([text.count(table.new, 'new row'), *others])} from {name}, {text.day(table.first_day)} "
+            f"to {text.day(table.last_day)}.",
             icon=":material/check_circle:",
         )
         if table.refused:
