@@ -200,7 +200,7 @@ def test_s3_the_example_runs_the_flow_and_ends_in_an_executive_summary(demo_db: 
         env={**os.environ, "DATABASE_URL": demo_db.url, "TRENDCAST_HOME": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr
