@@ -46,22 +46,25 @@ def tiles(view: View) -> None:
     what = "units" if view.unit == "units" else "money"
     with st.grid(4, min_column_width=150, key="tiles"):
         weeks = text.count(figures.weeks, "week")
+        ahead, before, earlier = (
+            text.full_amount(value, view.unit) for value in (figures.ahead, figures.before, figures.last_year)
+        )
         _tile(
             f"Next {weeks}",
-            text.short(figures.ahead),
+            text.amount(figures.ahead, view.unit),
             figures.ahead,
             figures.last_year,
             "vs last year",
             f"Expected {what} of the {weeks} from {text.week(figures.first_week) if figures.weeks else text.NONE}: "
-            f"{text.full(figures.ahead)}. The same weeks last year: {text.full(figures.last_year)}.",
+            f"{ahead}. The same weeks last year: {earlier}.",
         )
         _tile(
             f"Previous {weeks}",
-            text.short(figures.before),
+            text.amount(figures.before, view.unit),
             figures.ahead,
             figures.before,
             "ahead",
-            f"Actual of the last {weeks}: {text.full(figures.before)}. The arrow compares the {weeks} ahead with them.",
+            f"Actual of the last {weeks}: {before}. The arrow compares the {weeks} ahead with them.",
         )
         error, skill = measured.get("wape", {}).get(scores.OURS), measured.get("skill")
         reach = len(measured.get("by_week", ())) or 13
