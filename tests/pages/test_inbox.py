@@ -204,6 +204,13 @@ def test_a_link_opens_the_incident_with_everything_about_it(retailer, open_page)
     assert app.dataframe[1].value["What"].tolist() == ["Opened by the check"]
 
 
+def test_an_incident_of_one_series_shows_the_rule_alone(retailer, open_page):
+    app = open_page("anomaly-inbox", incident="2")
+    assert not app.exception
+    assert [element.value for element in app.subheader][0] == "The rule, with its figures"
+    assert len(app.get("plotly_chart")) == 1
+
+
 def test_an_incident_nobody_has_is_said_with_the_way_back(retailer, open_page):
     app = open_page("anomaly-inbox", incident="99")
     assert not app.exception
@@ -348,7 +355,7 @@ def test_the_chart_holds_the_days_both_bands_and_the_window():
     assert list(by_name["Actual"].y) == days["actual"].tolist()
     assert list(by_name["Expected"].y) == days["expected"].tolist()
     assert list(by_name["Usual range 95\u202f%"].y) == days["high95"].tolist()
-    assert [len(by_name[f"Unusual, {name}"].x) for name in ("high", "low")] == [1, 1]
+    assert [len(by_name[f"Unusual, {name} impact"].x) for name in ("high", "low")] == [1, 1]
     window = figure.layout.shapes[0]
     assert pd.Timestamp(window.x0) < days["date"].iloc[-3] < days["date"].iloc[-2] < pd.Timestamp(window.x1)
     assert "expected 100" in alt

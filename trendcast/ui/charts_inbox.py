@@ -128,7 +128,7 @@ def incident_chart(
                     x=rows["date"],
                     y=rows["actual"],
                     mode="markers",
-                    name=f"Unusual, {impact.lower()}",
+                    name=f"Unusual, {impact.lower()} impact",
                     marker={
                         "symbol": symbol,
                         "size": size,

@@ -46,10 +46,14 @@ def show(view: View, number: int) -> None:
     triage.said()
     _moves(view, found)
     _chart(view, found)
-    left, right = st.columns([3, 2], gap="large")
-    with left:
-        _parts(view, found)
-    with right:
+    parts = charts_inbox.contributions(found["anomalies"], [str(found[key] or "") for key in KEYS])
+    if len(parts) > 1:
+        left, right = st.columns([3, 2], gap="large")
+        with left:
+            _parts(view, parts)
+        with right:
+            _rule(found)
+    else:
         _rule(found)
     _similar(found)
     _log(found)
@@ -203,12 +207,8 @@ def _chart(view: View, found: dict[str, Any]) -> None:
 # --- what it is made of ----------------------------------------------------------------------------------------------
 
 
-def _parts(view: View, found: dict[str, Any]) -> None:
+def _parts(view: View, parts: pd.DataFrame) -> None:
     st.subheader("What it is made of", anchor=False)
-    parts = charts_inbox.contributions(found["anomalies"], [str(found[key] or "") for key in KEYS])
-    if len(parts) < 2:
-        st.caption("One series alone: it has no parts.")
-        return
     figure, alt = charts_inbox.contributions_chart(parts, measure=text.plotly(text.UNITS["units"]), dark=view.dark)
     st.plotly_chart(figure, key=f"parts_chart_{view.dark}", config=CONFIG, alt=alt)
     total = float(parts["gap"].sum())
