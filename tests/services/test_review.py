@@ -164,7 +164,7 @@ def test_advice_is_told_by_what_to_do_and_why():
     said = "GROWTH, HIGH UNCERTAINTY: Order 420 units (35 cases) of A: B by Thu 12 Mar. Without it: 34 % chance. " + (
         "Extra carrying cost 38 a month. Main drivers: promotion (+31 %). Right in 94 % of 26 weeks."
     )
-    assert review._told(said) == (
+    assert review.told(said) == (
         "Order 420 units (35 cases) of A: B by Thu 12 Mar",
         "Without it: 34 % chance. Main drivers: promotion (+31 %).",
     )

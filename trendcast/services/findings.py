@@ -69,13 +69,14 @@ def made_of(sums: Mapping[str, float], labels: Mapping[str, str], unit: str = "u
     if not notable:
         return f"The next {WEEKS} weeks rest on the level alone: watch whether it holds."
     said = []
-    for verb, best in (
-        ("raises", max(notable, key=notable.__getitem__)),
-        ("lowers", min(notable, key=notable.__getitem__)),
+    for words, best in (
+        ("lift", max(notable, key=notable.__getitem__)),
+        ("drag", min(notable, key=notable.__getitem__)),
     ):
         value = notable[best]
-        if (value > 0) == (verb == "raises"):
-            said.append(f"{labels.get(best, best)} {verb} them most, by {amount(abs(value), unit)}")
+        if (value > 0) == (words == "lift"):
+            sign = "+" if value > 0 else ""
+            said.append(f"the biggest {words} is {labels.get(best, best).lower()} ({sign}{amount(value, unit)})")
     todo = (
         "keep the promotion plan up to date, the forecast follows it"
         if "promotions" in notable
@@ -83,7 +84,7 @@ def made_of(sums: Mapping[str, float], labels: Mapping[str, str], unit: str = "u
             "check that the calendar of events is complete" if "holidays" in notable else "plan supply with the season"
         )
     )
-    return f"Over the next {WEEKS} weeks: " + "; ".join(said) + f". To do: {todo}."
+    return f"Over the next {WEEKS} weeks {', '.join(said)}: {todo}."
 
 
 def compared(change: float, words: str) -> str:

@@ -293,7 +293,7 @@ def _forecast_kpis(found: Figures, unit: str) -> list[Kpi]:
             + f", against {_reference_words(volume)}. The line: units of the last 13 weeks, then the forecast.",
             Link("forecasts"),
             volume.reference,
-            "vs last year" if volume.last_year else "vs the last 12",
+            "vs last year" if volume.last_year else "vs the last 12 weeks",
             0,
             line=found.weeks,
         )
@@ -336,7 +336,7 @@ def _forecast_kpis(found: Figures, unit: str) -> list[Kpi]:
 def _error_kpi(error: LagError, level: str) -> Kpi:
     return Kpi(
         f"wape_{error.lag}",
-        f"Error, {_weeks(error.lag)} ahead",
+        f"Error at {_weeks(error.lag)}",
         error.wape,
         "share",
         f"WAPE, {level}, {_weeks(error.lag)} ahead, {_period(error)}: distance between forecast and actual as a share "
@@ -395,7 +395,7 @@ def _stock_kpis(stock: pd.DataFrame, advised: pd.DataFrame, scope: Scope) -> lis
             f"against the {STOCK_WEEKS} before. The line: week by week.",
             Link("inventory"),
             earlier,
-            "vs before",
+            f"vs the {STOCK_WEEKS} weeks before",
             -1,
             line=tuple(rates.tolist()),
         ),
@@ -491,7 +491,7 @@ def _standing(found: Figures, advised: pd.DataFrame, open_incidents: pd.DataFram
                 int(total.get(line.name, 0)),
                 int(high.get(line.name, 0)),
                 "" if row is None else str(row["status"]),
-                "" if row is None else _told(str(row["sentence"]))[0],
+                "" if row is None else told(str(row["sentence"]))[0],
             )
         )
     return tuple(result)
@@ -515,7 +515,7 @@ _STOCK_KINDS = {"order_now": "stock-out", "order_soon": "stock-out", "excess": "
 def _stock_risk(row: dict[str, Any]) -> Risk:
     kind = _STOCK_KINDS[row["status"]]
     name, by = str(row["product_category"]), _date(row["order_by"])
-    headline, why = _told(str(row["sentence"]))
+    headline, why = told(str(row["sentence"]))
     short = kind == "stock-out"
     return Risk(
         kind, name, headline, why, _number(row["money"]), _number(row["lost_units" if short else "excess_units"]), by,
@@ -524,7 +524,7 @@ def _stock_risk(row: dict[str, Any]) -> Risk:
     )  # fmt: skip
 
 
-def _told(sentence: str) -> tuple[str, str]:
+def told(sentence: str) -> tuple[str, str]:
     """(what to do, why) of a piece of advice: its first sentence without the tags before it, then what happens
     otherwise and what drives it. The rest is for the Inventory page."""
     parts = sentence.split(". ")
@@ -639,7 +639,7 @@ def _exceptions(
         ),
         of(
             "revised",
-            f"have a forecast revised by over {wording.percent(REVISED)}",
+            f"were revised by over {wording.percent(REVISED)}",
             "This week's forecast against the one published a week ago, for the same weeks.",
             "forecasts",
             revised,

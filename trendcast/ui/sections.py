@@ -13,7 +13,7 @@ import streamlit as st
 
 from trendcast.errors import TrendCastError
 from trendcast.export import tables
-from trendcast.services.review import Link
+from trendcast.services.review import Link, told
 from trendcast.ui import charts, demo, filters, looks, measures, reads, scores, states, text
 from trendcast.ui.shell import View, link
 
@@ -163,13 +163,11 @@ def advice(view: View) -> None:
             st.caption("Nothing: stock and trend ask for no change.")
             return
         for one in found[:FEW]:
-            sentence, tag = str(one["sentence"]), str(one["tag"])
-            if tag and sentence.startswith(tag):
-                sentence = sentence[len(tag) :].lstrip(": ")
-            money = "" if one["money"] is None else f" ({text.amount(one['money'], 'money')})"
+            headline, why = told(str(one["sentence"]))
+            money = "" if one["money"] is None else f" ({text.amount(one['money'], 'money')} at stake)"
             st.markdown(
-                (f":blue-badge[{text.markdown(tag)}] " if tag else "") + text.sentence(sentence + money),
-                width="stretch",
+                (f":blue-badge[{text.markdown(one['tag'])}] " if one["tag"] else "")
+                + text.sentence(f"{headline[:1].upper()}{headline[1:]}{money}. {why}")
             )
         stock = [one for one in found if one["kind"] == "stock"]
         if stock:
@@ -193,7 +191,7 @@ def unusual(view: View, marks: tuple[measures.Mark, ...]) -> None:
             st.caption("None on view.")
             return
         for mark in ordered[:FEW]:
-            st.caption(text.sentence(mark.headline))
+            st.caption(text.sentence(mark.headline.split(";")[0].rstrip(".") + "."))
             link(
                 view,
                 Link("anomaly-inbox", (("incident", str(mark.incident_id)),)),
