@@ -77,7 +77,7 @@ def test_what_cannot_be_loaded_is_a_sentence_and_1(run: Callable[..., tuple[int,
 def test_the_demo_comes_first_lives_on_and_goes_for_ones_own(
     run: Callable[..., tuple[int, str, str]], tmp_path: Path
 ) -> None:
-    small = ("demo", "--categories", "2", "--regions", "1", "--years", "1", "--end", "2024-02-29", "--no-history")
+    small = ("demo", "--categories", "1", "--regions", "1", "--years", "1", "--end", "2024-02-29", "--no-history")
     code, out, err = run(*small)
     assert code == 0
     assert out.splitlines()[0].startswith("The demo retailer is there: ")

@@ -26,7 +26,7 @@ from trendcast.store.engine import Database
 ROOT = Path(__file__).resolve().parents[2]
 END = date(2026, 11, 18)  # a Wednesday
 NOW = datetime(2026, 11, 19, 8, tzinfo=UTC)
-SMALL = {"categories": 4, "regions": 2, "years": 2, "end": str(END), "weeks": 6}
+SMALL = {"categories": 4, "regions": 2, "years": 2, "end": str(END), "weeks": 5}
 
 
 def clock() -> datetime:
@@ -45,7 +45,7 @@ def doing(database: Database, name: str, work: Callable[[str], dict[str, Any]]) 
 
 @pytest.fixture(scope="module")
 def lived(server: Any, template: str) -> Iterator[tuple[Database, dict[str, Any], list[str]]]:
-    """A small demo with a past of six Mondays: the database, the job's result, the stages it told."""
+    """A small demo with a past of five Mondays: the database, the job's result, the stages it told."""
     from tests.conftest import _administer
 
     _administer(server, f"CREATE DATABASE tc_lived TEMPLATE {template} STRATEGY FILE_COPY")
@@ -73,14 +73,14 @@ def one(database: Database, query: str) -> Any:
 def test_its_last_mondays_were_runs_of_the_product(lived: Any) -> None:
     database, result, _ = lived
     runs = rows(database, "SELECT last_day, published_at, summary -> 'members' FROM run ORDER BY id")
-    sundays = [date(2026, 10, 11) + timedelta(weeks=week) for week in range(6)]
+    sundays = [date(2026, 10, 18) + timedelta(weeks=week) for week in range(5)]
     assert [last for last, _, _ in runs] == [*sundays, END]
     for last, published, members in runs[:-1]:
         assert published.date() == last + timedelta(days=1), "it looks as old as its data"
         assert members == ["structural"]
     assert len(runs[-1][2]) > 1, "everybody speaks in the run that is shown"
     current = forecast.current_run(database)
-    assert (current.id, current.last_day, result["weeks"]) == (result["run_id"], END, 6)
+    assert (current.id, current.last_day, result["weeks"]) == (result["run_id"], END, 5)
 
 
 def test_forecasts_were_logged_and_scored_week_by_week(lived: Any) -> None:
@@ -91,7 +91,7 @@ def test_forecasts_were_logged_and_scored_week_by_week(lived: Any) -> None:
         " bool_and(scored_at IS NULL OR scored_at >= week + 7) FROM forecast_log GROUP BY 1 ORDER BY 1",
     )
     assert [lag for lag, *_ in triangle] == list(range(1, 14))
-    assert [scored for _, _, scored, _ in triangle][:6] == [5, 4, 3, 2, 1, 0]
+    assert [scored for _, _, scored, _ in triangle][:5] == [4, 3, 2, 1, 0]
     assert all(in_time for *_, in_time in triangle)
 
 
@@ -108,7 +108,7 @@ def test_the_inbox_has_incidents_in_each_state_that_are_as_old_as_what_they_tell
     )
     assert late == [(0,)]
     assert one(database, "SELECT max(at)::date FROM anomaly_event WHERE who LIKE '% %'") <= date(2026, 11, 16)
-    assert one(database, "SELECT min(created_at)::date FROM incident") < date(2026, 10, 27)
+    assert one(database, "SELECT min(created_at)::date FROM incident") < date(2026, 11, 3)
 
 
 def test_people_decided_and_what_came_of_it_is_known(lived: Any) -> None:
@@ -121,7 +121,7 @@ def test_people_decided_and_what_came_of_it_is_known(lived: Any) -> None:
 
 def test_each_stage_is_told_once_and_timed(lived: Any) -> None:
     _, result, stages = lived
-    assert stages[:3] == ["Making the demo retailer", "Loading its past", "Living through its last 6 Mondays"]
+    assert stages[:3] == ["Making the demo retailer", "Loading its past", "Living through its last 5 Mondays"]
     assert set(stages) <= set(result["seconds"]) | {"Fitting the models"}
 
 
@@ -163,7 +163,7 @@ def test_the_next_day_is_exactly_one_day(lived: Any) -> None:
 
 def test_refreshes_that_share_their_memory_say_the_same() -> None:
     """Past origins are computed once for all Mondays; nothing published may depend on it."""
-    whole = made_up.Demo(3, 2, 0, 2, END)
+    whole = made_up.Demo(2, 1, 0, 2, END)
     quick = [member for member in MEMBERS if member.name == "structural"]
     memory: dict[str, Any] = {}
     for until in (END - timedelta(weeks=3), END):
