@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from trendcast.errors import InvalidInput
 from trendcast.inventory import demand
-from trendcast.inventory.recommend import Inputs, Parameters, _latest, _replay, recommend_one
+from trendcast.inventory.inputs import Inputs, Parameters
+from trendcast.inventory.recommend import _latest, _replay, recommend_one
 
 TODAY = date(2026, 10, 1)  # a Thursday
 RNG = np.random.default_rng(42)
@@ -76,6 +77,14 @@ def test_risk_with_and_without_the_order_is_what_day_by_day_counting_gives() -> 
         assert found.figures[lost] == pytest.approx(short.mean(), rel=1e-4)
     assert found.figures["p_stockout_with_order"] < found.figures["p_stockout"]
     assert found.figures["lost_money"] == pytest.approx(found.figures["lost_units"] * 3.5)
+
+
+def test_small_lots_are_judged_with_those_that_follow() -> None:
+    """Delivered every two days: one lot cannot last a week, so without its followers every order would look useless."""
+    found = advise(category(on_hand=280.0, lead_times=np.array([7.0])), lot=40.0, target_service=0.95)
+    assert found.order_quantity < 7 * 20
+    assert found.figures["p_stockout"] > 0.3
+    assert found.figures["p_stockout_with_order"] < 0.5 * found.figures["p_stockout"]
 
 
 @pytest.mark.parametrize("on_hand", [80.0, 190.0, 260.0, 400.0, 900.0])

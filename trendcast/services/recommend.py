@@ -17,7 +17,9 @@ import pandas as pd
 from trendcast import wording
 from trendcast.errors import NotFound
 from trendcast.inventory import receipts
-from trendcast.inventory.recommend import MARGIN, QUANTILE_NAMES, Advice, Inputs, Parameters, recommend_one
+from trendcast.inventory.inputs import Inputs, Parameters
+from trendcast.inventory.recommend import MARGIN, QUANTILE_NAMES, recommend_one
+from trendcast.inventory.sentences import Advice
 from trendcast.services import forecast, stock_facts, stock_inputs
 from trendcast.services import report as reports
 from trendcast.services.listing import Page
@@ -207,7 +209,7 @@ def stock_history(db: Database, run: RunInfo, product_category: str, days: int =
 
 
 def recalculate(db: Database, run: RunInfo, product_category: str, **parameters: Any) -> dict[str, Any]:
-    """The advice for one category with changed parameters (names of inventory.recommend.Parameters): a row of `advice`
+    """The advice for one category with changed parameters (names of inventory.inputs.Parameters): a row of `advice`
     as a dict, with ``projection`` (as `projection`) and ``parameters``. Nothing is stored. NotFound when the run has no
     advice for it, or no longer keeps what it came from; InvalidInput for a parameter nobody can mean."""
     from trendcast.store import runs

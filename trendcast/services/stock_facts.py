@@ -11,7 +11,8 @@ import numpy as np
 
 from trendcast import wording
 from trendcast.inventory import receipts
-from trendcast.inventory.recommend import DEFAULT_LEAD_DAYS, Parameters
+from trendcast.inventory.inputs import Parameters
+from trendcast.inventory.recommend import DEFAULT_LEAD_DAYS
 
 if TYPE_CHECKING:
     import pyarrow as pa

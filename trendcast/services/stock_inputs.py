@@ -12,7 +12,7 @@ import pandas as pd
 from trendcast import wording
 from trendcast.inventory import demand
 from trendcast.inventory import lost_sales as lost
-from trendcast.inventory.recommend import Inputs
+from trendcast.inventory.inputs import Inputs
 from trendcast.services import money, stock_facts
 from trendcast.services import report as reports
 
