@@ -207,7 +207,7 @@ def test_a_link_opens_the_incident_with_everything_about_it(retailer, open_page)
 def test_an_incident_of_one_series_shows_the_rule_alone(retailer, open_page):
     app = open_page("anomaly-inbox", incident="2")
     assert not app.exception
-    assert [element.value for element in app.subheader][0] == "The rule, with its figures"
+    assert app.subheader[0].value == "The rule, with its figures"
     assert len(app.get("plotly_chart")) == 1
 
 
@@ -295,7 +295,7 @@ def test_the_plain_rule_stands_beside_ours(retailer, open_page):
     app.session_state["incident_plain"] = True
     app.run()
     assert not app.exception
-    assert "the plain rule flags 3\u202fdays of this series, TrendCast 2\u202fdays; 1 of them" in words(app)
+    assert "the plain rule flags 3\u202fdays of this series, TrendCast 2\u202fdays, 1 of them in common" in words(app)
     assert len(app.get("plotly_chart")) == 3
 
 
@@ -364,8 +364,9 @@ def test_the_chart_holds_the_days_both_bands_and_the_window():
 def test_the_rules_own_figures_win_over_those_of_the_chart():
     days = some_days()
     own = pd.DataFrame([{"day": days["date"].iloc[-1], "actual": 1.0, "expected": 90.0, "low": 60.0, "high": np.nan}])
-    last = incident.on_rule(days, own).iloc[-1]
-    assert (last["expected"], last["low95"], last["high95"]) == (90.0, 60.0, 130.0)
+    last = incident.on_rule(days, own.assign(high=105.0)).iloc[-1]
+    assert (last["expected"], last["low95"], last["high95"]) == (90.0, 60.0, 105.0)
+    assert (last["low80"], last["high80"]) == (85.0, 105.0)  # never wider than the 95 % range
 
 
 @pytest.mark.parametrize("first", [dt.date(2026, 9, 26), dt.date(2026, 6, 1)])

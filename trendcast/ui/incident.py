@@ -176,6 +176,7 @@ def on_rule(days: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
         for column, value in (("expected", row.expected), ("low95", row.low), ("high95", row.high)):
             if value is not None and np.isfinite(value):
                 days.loc[day, column] = value
+    days["low80"], days["high80"] = days[["low80", "low95"]].max(axis=1), days[["high80", "high95"]].min(axis=1)
     return days.reset_index()
 
 
@@ -298,7 +299,7 @@ def _plain(view: View, found: dict[str, Any]) -> None:
         both = len(set(ours) & set(flagged))
         st.markdown(
             f"In the last {DAYS} days the plain rule flags {text.count(len(flagged), 'day')} of this series, TrendCast "
-            f"{text.count(len(ours), 'day')}; {both} of them are the same."
+            f"{text.count(len(ours), 'day')}, {both} of them in common."
         )
         st.plotly_chart(figure, key=f"plain_chart_{view.dark}", config=CONFIG, alt=alt)
         st.caption(

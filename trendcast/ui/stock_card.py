@@ -400,7 +400,8 @@ def effects(row: dict[str, Any], other: dict[str, Any]) -> pd.DataFrame:
 
 
 def _effect(row: dict[str, Any], other: dict[str, Any]) -> None:
-    st.markdown("**" + text.sentence(other["sentence"]) + "**")
+    said = stock.parts(other["sentence"], other["tags"])
+    st.markdown("**" + text.sentence(said[0]) + "** " + text.sentence(" ".join(said[1:])))
     shown = effects(row, other)
     st.dataframe(
         shown,
@@ -450,15 +451,15 @@ def _log(name: str) -> None:
         shown,
         hide_index=True,
         height="content" if len(shown) < 8 else 320,
-        row_height=inbox.ROW,
+        row_height=inbox.ROW + 16,
         key="card_log",
         column_config={
             "When": st.column_config.TextColumn(width=110),
             "Decision": st.column_config.TextColumn(width=90),
             "Quantity": st.column_config.TextColumn(width=86, alignment="right"),
-            "Advised": st.column_config.TextColumn(width=200),
-            "Reason": st.column_config.TextColumn(width=170),
-            "What came of it": st.column_config.TextColumn(width=300),
+            "Advised": st.column_config.TextColumn(width=180),
+            "Reason": st.column_config.TextColumn(width=150),
+            "What came of it": st.column_config.TextColumn(width=340),
             "By": st.column_config.TextColumn(width=110),
         },
         alt=f"{len(shown)} decisions, the newest first.",
