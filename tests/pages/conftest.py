@@ -534,12 +534,6 @@ class Scored:
         facts |= {name: row[name] for name in accuracy.KEY}
         return pd.DataFrame([{**facts, "sentence": accuracy._sentence(facts)}])
 
-    def accuracy_finding(self, run: RunInfo, level: str) -> str:
-        from trendcast.services import accuracy
-
-        figures = self.accuracy(run.id, level)  # type: ignore[attr-defined]
-        return accuracy.words(figures, accuracy.held_bands(figures), self.accuracy_exceptions(run), level)
-
     def segments(self, run: RunInfo, series_ids: list[int]) -> pd.DataFrame:
         from trendcast.services import accuracy
 

@@ -48,7 +48,9 @@ def _judged(view: View) -> Choice:
 def headline(view: View) -> None:
     """What to trust, where not, and what to do, in one sentence."""
     st.header("Accuracy", anchor=False)
-    st.markdown("#### " + text.sentence(reads.accuracy_finding(view.run_id, _level(view))))
+    figures = reads.accuracy(view.run_id, _level(view))
+    off = _of_selection(reads.accuracy_exceptions(view.run_id), view)
+    st.markdown("#### " + text.sentence(service.words(figures, service.held_bands(figures), off, _level(view))))
 
 
 @calm

@@ -24,6 +24,7 @@ PARTS = {
     "settings": "Settings",
 }
 MOST_QUARANTINED = 100_000
+FIRST_ISSUES = 6
 
 TABLES = {
     "sales_daily": "Sales",
@@ -285,20 +286,17 @@ def quality(view: View | None) -> None:
     if issues.empty:
         st.caption("Nothing: no gaps, no late feed, no refused rows, and stock adds up where it can be checked.")
     else:
-        _table(
-            pd.DataFrame(
-                {
-                    "": [SEVERITIES[severity] for severity in issues["severity"]],
-                    "What": list(issues["what"]),
-                    "Table": [TABLES.get(n, n) for n in issues["table_name"]],
-                    "What to do": [text.plain(v) for v in issues["sentence"]],
-                }
-            ).head(500),
-            "issues",
-            (),
-            {"What to do": 640, "What": 120, "Table": 100, "": 60},
-            tall=True,
+        st.markdown(
+            "\n".join(
+                f"- **{SEVERITIES[row.severity]}** · {text.sentence(row.sentence)}"
+                for row in issues.head(FIRST_ISSUES).itertuples()
+            )
         )
+        if len(issues) > FIRST_ISSUES:
+            every = st.expander(f"All {text.full(len(issues))}", on_change="rerun", key="issues_all")
+            if every.open:
+                with every:
+                    _issues(issues)
     st.subheader("By table", anchor=False)
     every = found.tables
     _table(
@@ -350,6 +348,22 @@ def quality(view: View | None) -> None:
         on_click="ignore",
         icon=":material/download:",
         key="quality_csv",
+    )
+
+
+def _issues(issues: pd.DataFrame) -> None:
+    _table(
+        pd.DataFrame(
+            {
+                "": [SEVERITIES[severity] for severity in issues["severity"]],
+                "What": list(issues["what"]),
+                "Table": [TABLES.get(n, n) for n in issues["table_name"]],
+                "What to do": [text.plain(v) for v in issues["sentence"]],
+            }
+        ).head(500),
+        "issues",
+        (),
+        {"What to do": 900, "What": 130, "Table": 110, "": 60},
     )
 
 
@@ -469,22 +483,23 @@ def settings() -> None:
         f"{text.count(changed, 'setting')} of {len(frame)} differ from their default. Settings are environment "
         "variables, read when the process starts."
     )
-    _table(
+    st.table(
         pd.DataFrame(
             {
-                "Setting": list(frame["name"]),
-                "Value": [text.plain(v) for v in frame["value"]],
-                "Default": [text.plain(v) for v in frame["default"]],
-                "What it is": [text.plain(v) for v in frame["help"]],
-                "Changes": [text.plain(v) for v in frame["changes"]],
-            }
-        ),
-        "settings",
-        (),
-        {"Value": 140, "Default": 140, "What it is": 380, "Changes": 180},
-        first="Setting",
-        tall=True,
+                "Value": [_value(row.value, row.default, changed=row.changed) for row in frame.itertuples()],
+                "What it is": [row.help for row in frame.itertuples()],
+                "Changes": [row.changes for row in frame.itertuples()],
+            },
+            index=pd.Index([text.markdown(name) for name in frame["name"]], name="Setting"),
+        )
     )
+
+
+def _value(value: str, default: str, *, changed: bool) -> str:
+    """A setting's value for a table of markdown; beside a changed one its default."""
+    if not changed:
+        return text.markdown(value, 60) if value else text.NONE
+    return f"**{text.markdown(value, 60)}** (default {text.markdown(default, 60) if default else 'empty'})"
 
 
 def _table(
@@ -493,10 +508,8 @@ def _table(
     numbers: tuple[str, ...],
     widths: dict[str, int] | None = None,
     first: str | None = None,
-    tall: bool = False,
 ) -> None:
-    """A table to read; ``numbers``: columns to the right, ``widths`` in pixels, ``first``: the column that stays,
-    ``tall``: rows of two lines, for sentences."""
+    """A table to read; ``numbers``: columns to the right, ``widths`` in pixels, ``first``: the column that stays."""
     config: dict[str, Any] = {name: st.column_config.TextColumn(alignment="right") for name in numbers if name in frame}
     config |= {name: st.column_config.TextColumn(width=width) for name, width in (widths or {}).items()}
     if first:
@@ -507,6 +520,5 @@ def _table(
         key=f"table_{key}",
         column_config=config,
         height="content" if len(frame) < 12 else 420,
-        row_height=58 if tall else None,
         alt=f"{key.replace('_', ' ').capitalize()}, {len(frame)} rows.",
     )

@@ -299,11 +299,6 @@ class LiveProvider:
 
         scenarios.archive(self.db, scenario_id)
 
-    def accuracy_finding(self, run: Any, level: str) -> str:
-        from trendcast.services import accuracy
-
-        return accuracy.finding(self.db, run, level)
-
     def accuracy_exceptions(self, run: Any) -> pd.DataFrame:
         from trendcast.services import accuracy
 

@@ -714,11 +714,6 @@ def accuracy_all(run_id: int) -> pd.DataFrame:
     return provider.accuracy(run_id, None)
 
 
-@st.cache_data(ttl=DAY, max_entries=64, show_spinner=False)
-def accuracy_finding(run_id: int, level: str) -> str:
-    return provider.accuracy_finding(_holder().run(run_id), level)
-
-
 @st.cache_resource(ttl=DAY, max_entries=16, show_spinner=False)
 def accuracy_exceptions(run_id: int) -> pd.DataFrame:
     """services.accuracy.exceptions."""
