@@ -297,6 +297,13 @@ def test_stored_inputs_give_the_same_advice_within_a_tenth_of_a_second() -> None
     assert min(took) < 0.1
 
 
+def test_service_and_fill_rate_are_not_the_same() -> None:
+    """Half of the cycles without a stock-out still serve nearly all demand: what is short of a cycle is little."""
+    half = advise(target_service=0.5).figures
+    assert 0.8 < half["fill_rate"] < 0.99
+    assert half["fill_rate"] < advise(target_service=0.95).figures["fill_rate"] < 1
+
+
 def test_a_longer_lead_time_orders_earlier_and_more() -> None:
     near, far = advise(category(on_hand=600.0)), advise(category(on_hand=600.0), lead_time_factor=1.5)
     assert near.order_by > far.order_by

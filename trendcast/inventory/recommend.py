@@ -92,29 +92,30 @@ def recommend_one(inputs: Inputs, pool: np.ndarray, pool_weight: np.ndarray, par
         "business_date": inputs.business_date.isoformat(),
     }
     level = demand.quantile(protection, service)
-    base |= {"reorder_point": _whole(level, inputs.whole), "safety_stock": level - float(protection.mean())}
+    base |= {
+        "reorder_point": _whole(level, inputs.whole),
+        "safety_stock": level - float(protection.mean()),
+        # Not the same as service: the share of demand served, when what is short is lost.
+        "fill_rate": policy.fill_rate_lost_sales(protection, level, lot) if lot > 0 else None,
+    }
     if inputs.on_hand is None:
         return _unknown(inputs, base, tuple(assumed))
-    return _advise(inputs, parameters, costs, service, path, running, lead, protection, lot, lot_days, base, assumed)
+    return _advise(inputs, parameters, costs, running, lead, base, tuple(assumed))
 
 
 def _advise(
     inputs: Inputs,
     parameters: Parameters,
     costs: Costs,
-    service: float,
-    path: np.ndarray,
     running: np.ndarray,
     lead: np.ndarray,
-    protection: np.ndarray,
-    lot: float,
-    lot_days: float,
     base: dict[str, Any],
-    assumed: list[str],
+    assumed: tuple[str, ...],
 ) -> Advice:
+    """``running`` (M, D): sampled demand since the business date; ``lead`` (M,): sampled lead times."""
     assert inputs.on_hand is not None
     count, days = running.shape
-    review = parameters.review_days
+    review, service, lot, lot_days = parameters.review_days, base["target_service"], base["lot"], base["lot_days"]
     receipts = np.zeros(days)
     due = np.nan_to_num(inputs.receipts)[:days]
     receipts[: len(due)] = due
@@ -217,7 +218,7 @@ def _advise(
         order_by=order_by,
         sentence="",
         tags=inputs.tags,
-        assumed=tuple(assumed),
+        assumed=assumed,
         figures=figures,
         projection=_projection(inputs, receipts, without, with_order),
     )
