@@ -147,23 +147,30 @@ def learn(
     lead = _lead_of(nodes, sold, weight, group, panel.dates[:history], first)
     lead_then = _lead_of(nodes, sold, weight, group, panel.dates[:cut_at], first)
     nodes, nodes_then = _led(nodes, lead), _led(nodes, lead_then)
-    names = nodes.names
-    if not names:
+    if not nodes.names:
         return _nothing(panel, horizon, missing)
-    prior = np.array([_prior(name, nodes.shared.get(name)) for name in names])
-    signs = np.array([SIGNS.get(name, 0) for name in names])
-    rows = np.arange(first, panel.n_series)
-    scale = seen[first:]
+    rows, scale = np.arange(first, panel.n_series), seen[first:]
 
-    def estimate(columns: _Columns, stop: int) -> _Pooled:
+    def estimate(columns: _Columns, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Effects, errors and contradictions of all nodes as the days before ``stop`` teach them."""
+        prior = np.array([_prior(name, columns.shared.get(name)) for name in columns.names])
+        signs = np.array([SIGNS.get(name, 0) for name in columns.names])
         normal = _normal(sold[rows], weight[rows], columns, rows, panel.dates, 0, stop)
-        return _pooled(normal, scale, group, prior)
+        pooled = _pooled(normal, scale, group, prior)
+        return _aggregated(pooled.effect, pooled, hierarchy, group, volume, signs)
 
-    told = estimate(nodes, history)
-    before = estimate(nodes_then, cut_at)
-    effect, error, against = _aggregated(told.effect, told, hierarchy, group, volume, signs)
-    then, _, _ = _aggregated(before.effect, before, hierarchy, group, volume, signs)
-    gain, overall = _gain(sold, weight, nodes_then, panel.dates, cut_at, history, then * seen[:, None], first)
+    def judge(columns: _Columns) -> tuple[np.ndarray, np.ndarray]:
+        """What the effects learnt before the last year took off its errors: of each node, and of all series."""
+        then = estimate(columns, cut_at)[0] * seen[:, None]
+        return _gain(sold, weight, columns, panel.dates, cut_at, history, then, first)
+
+    gain, overall = judge(nodes_then)
+    if AFTER in nodes.names and overall[nodes.names.index(AFTER)] <= 0:
+        # Nobody moves this one by hand: where it does not prove itself, promotions are better told without it.
+        nodes, nodes_then = _without(nodes, AFTER), _without(nodes_then, AFTER)
+        gain, overall = judge(nodes_then)
+    names = nodes.names
+    effect, error, against = estimate(nodes, history)
     low, high, base = _ranges(nodes, outside, hierarchy, volume, moves, panel.n_series, names)
     places = _places(panel, hierarchy, bottom, outside, volume)
     usual = usual_weather(outside.weather, panel.first_day, horizon)
@@ -577,6 +584,10 @@ def _gain(
 
     _in_pairs(work, range(0, len(sold), CHUNK))
     return result, 1 - 1 / ratio[first:].mean(axis=0)
+
+
+def _without(columns: _Columns, name: str) -> _Columns:
+    return replace(columns, own={key: values for key, values in columns.own.items() if key != name})
 
 
 def _lead_of(
