@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -438,13 +439,17 @@ def nothing(view: View) -> None:
             for name in TEMPLATES:
                 st.download_button(
                     f"Template {name}.csv",
-                    lambda name=name: tables.csv(template(name, view)),
+                    functools.partial(_template_file, name, view),
                     file_name=f"{name}.csv",
                     mime="text/csv",
                     on_click="ignore",
                     icon=":material/download:",
                     key=f"template_{name}",
                 )
+
+
+def _template_file(name: str, view: View) -> bytes:
+    return tables.csv(template(name, view))
 
 
 def template(name: str, view: View) -> pd.DataFrame:
