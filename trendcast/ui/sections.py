@@ -111,7 +111,13 @@ def _drift(cover: float | None, level: str) -> str:
 def _tile(label: str, value: str, ahead: float | None, other: float | None, words: str, explain: str) -> None:
     change = (ahead - other) / other if _both(ahead, other) and other else None  # type: ignore[operator]
     st.metric(
-        label, value, delta=text.change(change, words), delta_color="off", help=explain, border=True, height="stretch"
+        label,
+        value,
+        delta=text.change(change, words),
+        delta_color="off",
+        help=text.sentence(explain),
+        border=True,
+        height="stretch",
     )
 
 
@@ -180,7 +186,7 @@ def advice(view: View) -> None:
 
 def unusual(view: View, marks: tuple[measures.Mark, ...]) -> None:
     """The newest anomalies on view, the open ones first; each leads to its incident."""
-    shown = {}
+    shown: dict[int, measures.Mark] = {}
     for mark in marks:
         if view.first <= mark.day <= view.last + dt.timedelta(days=6):
             shown.setdefault(mark.incident_id, mark)
