@@ -153,3 +153,17 @@ def test_a_held_file_says_why_and_is_taken_when_accepted(retailer, open_page, mo
 def test_a_link_opens_a_part(open_page):
     app = open_page("data", part="settings")
     assert settings_of(app)["TRENDCAST_NUMBER_FORMAT"] == "1,234.5"
+
+
+def test_headers_and_names_of_a_hostile_file_stay_letters(retailer, open_page):
+    retailer.held = "own"
+    header = "date,<img src=x onerror=alert(1)>,[units](http://evil.example),$x$"
+    rows = "\n".join(f"2026-06-{day:02d},:red[A]{day % 2},{day},5" for day in range(1, 29))
+    app = send(open_page("data"), f"{header}\n{rows}\n", "[x](http://evil.example):smile:.csv")
+    assert not app.exception
+    said = "\n".join(str(element.value) for kind in ("markdown", "caption", "error") for element in app.get(kind))
+    for mark in ("<img", "](http", ":red[", ":smile:"):
+        assert mark not in said
+    app.get_by_key("upload_load").click().run()
+    assert not app.exception
+    assert "](http" not in str(app.success[0].value)
