@@ -177,7 +177,7 @@ def test_one_category_and_no_stock_and_no_past_forecasts(make_retailer, open_pag
     assert not app.exception
     assert not app.error
     said = words(app)
-    assert "Nothing is broken." in said
+    assert "Nothing stands out. Checked: late data, held batches, high anomalies, new series." in said
     assert "Nothing needs a decision this week." in said
     assert "No stock-out, overstock or open anomaly is known here." in said
     assert "No forecast was published a week ago" in said

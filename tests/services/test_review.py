@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import DEMO_LAST_DAY, _administer
 from trendcast.demo import generate
 from trendcast.errors import NotFound
-from trendcast.services import forecast, recommend, review, review_figures
+from trendcast.services import findings, forecast, recommend, review, review_figures
 from trendcast.services.review_figures import Scope
 from trendcast.store.engine import Database
 
@@ -314,3 +314,13 @@ def test_what_changed_since_last_week_adds_up(later):
     assert sum(value for _, value in found.whole.causes) == pytest.approx(found.whole.now - found.whole.published)
     sizes = [abs(mover.now - mover.published) for mover in found.movers]
     assert sizes == sorted(sizes, reverse=True)
+
+
+def test_the_parts_of_a_number_are_told_by_what_lifts_and_what_drags():
+    labels = {"promotions": "Promotions", "yearly": "Time of the year", "holidays": "Holidays"}
+    told = findings.made_of({"trend": 900.0, "promotions": 120.0, "yearly": -80.0, "rest": 60.0}, labels)
+    assert "the biggest lift is promotions (+120" in told
+    assert "the biggest drag is time of the year (\u221280" in told
+    assert "keep the promotion plan up to date" in told
+    calm = findings.made_of({"trend": 900.0, "promotions": 1.0, "rest": 99.0}, labels)
+    assert "rest on the level alone" in calm

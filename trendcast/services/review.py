@@ -35,6 +35,7 @@ WORSE, WORST_SHARE = 1.5, 0.15
 COVERAGE_OFF, COVERAGE_WEEKS = 0.15, 24
 REVISED = 0.20
 LATE_DAYS = 1
+NO_STOCK = "no stock is loaded (inventory_daily)"
 
 
 @dataclass(frozen=True)
@@ -345,7 +346,8 @@ def _error_kpi(error: LagError, level: str) -> Kpi:
         error.wape_before,
         "vs a week ago",
         -1,
-        note="" if error.naive is None else f"best naive {wording.percent(error.naive, 1)}",
+        note=("" if error.published else "by the back-test; ")
+        + ("no naive to compare" if error.naive is None else f"best naive {wording.percent(error.naive, 1)}"),
         line=error.line,
     )
 
@@ -397,6 +399,7 @@ def _stock_kpis(stock: pd.DataFrame, advised: pd.DataFrame, scope: Scope) -> lis
             earlier,
             f"vs the {STOCK_WEEKS} weeks before",
             -1,
+            note="" if share is not None else NO_STOCK,
             line=tuple(rates.tolist()),
         ),
         Kpi(
@@ -410,7 +413,11 @@ def _stock_kpis(stock: pd.DataFrame, advised: pd.DataFrame, scope: Scope) -> lis
             float(quarter_ago) if value is not None and quarter_ago is not None and quarter_ago > 0 else None,
             "vs 13 weeks ago",
             0,
-            note="" if not np.isfinite(carrying) else f"carrying it costs {wording.money(float(carrying))} a year",
+            note=NO_STOCK
+            if advised.empty
+            else ""
+            if not np.isfinite(carrying)
+            else f"carrying it costs {wording.money(float(carrying))} a year",
             line=tuple(values.tolist()),
         ),
     ]
@@ -550,7 +557,7 @@ def _anomaly_risk(row: dict[str, Any]) -> Risk:
 def _exceptions(
     found: Figures, header: Header, advised: pd.DataFrame, open_incidents: pd.DataFrame
 ) -> tuple[Breach, ...]:
-    """Every rule with how often it is broken, the broken ones first."""
+    """Every rule that can be checked with how often it is broken, the broken ones first."""
     many = {"category": "categories", "region": "regions", "store": "stores"}[found.dimension]
 
     def of(name: str, words: str, rule: str, page: str, lines: Sequence[Line]) -> Breach:
@@ -652,7 +659,15 @@ def _exceptions(
             fresh,
         ),
     ]
-    return tuple(sorted(found_all, key=lambda breach: breach.count == 0))
+    known = {
+        "stockout": bool(len(advised)) and bool((advised["status"] != "unknown").any()),
+        "accuracy": any(line.earlier_error is not None for line in lines),
+        "bias": any(line.error is not None for line in lines),
+        "coverage": any(line.covered_weeks >= COVERAGE_WEEKS for line in lines),
+        "revised": any(line.units.revision is not None for line in lines),
+    }
+    checked = [breach for breach in found_all if known.get(breach.name, True)]
+    return tuple(sorted(checked, key=lambda breach: breach.count == 0))
 
 
 def _one(words: str) -> str:

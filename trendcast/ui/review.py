@@ -126,7 +126,7 @@ def exceptions(view: View, found: Review) -> None:
     fine = [rules[breach.name] for breach in found.exceptions if not breach.count]
     if fine:
         st.caption(
-            ("Checked, and nothing found: " if broken else "Nothing is broken. Checked: ") + ", ".join(fine) + "."
+            ("Checked, and nothing found: " if broken else "Nothing stands out. Checked: ") + ", ".join(fine) + "."
         )
 
 
