@@ -145,7 +145,13 @@ def detection(db: Database, truth: Truth) -> None:
             entries["detected_day"] <= label.last_day + SLACK
         )
         hits = near & related(entries, label)
-        explained |= hits
+        # An expectation may take eight weeks to follow a lasting shift: until then it goes on explaining.
+        until = label.first_day + pd.Timedelta(days=56) if label.kind == "level_shift" else label.last_day + SLACK
+        explained |= (
+            related(entries, label)
+            & (entries["detected_day"] >= label.first_day - SLACK)
+            & (entries["detected_day"] <= until)
+        )
         sign = DIRECTION.get(label.kind, int(np.sign(label.size)))
         right = hits if label.kind in ("missing_feed", "doubled_feed") else hits & (entries["direction"] == sign)
         out = truth.stockouts
