@@ -27,7 +27,7 @@ def layout(figure: go.Figure, colours: Palette, title: str, height: int) -> None
         hovermode="x unified",
         bargap=0.25,
         dragmode=False,
-        legend={"orientation": "h", "y": -0.16, "x": 0, "xanchor": "left", "yanchor": "top", "title": None},
+        legend={"orientation": "h", "y": -0.2, "x": 0, "xanchor": "left", "yanchor": "top", "title": None},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"color": colours.ink, "size": 13},

@@ -226,7 +226,7 @@ def _gauge(view: View, row: dict[str, Any]) -> None:
         dark=view.dark,
     )
     st.plotly_chart(figure, key=f"gauge_{view.dark}", config=CONFIG, alt=alt)
-    st.caption("The lower of the two arrows counts: below the safety stock an order is due.")
+    st.caption("The lower of the two arrows counts: in the hatched part the stock is thinner than it should be.")
 
 
 FIGURES = (
