@@ -27,7 +27,7 @@ class Shop:
         self.keys = [(category, region) for category in CATEGORIES for region in REGIONS]
         level = 400 * np.exp(rng.normal(0, 0.3, (len(self.keys), 1)))
         # Noise without a tail: what is found is what a test put there.
-        noise = np.exp(rng.uniform(-0.08, 0.08, (len(self.keys), days)))
+        noise = np.exp(rng.uniform(-0.05, 0.05, (len(self.keys), days)))
         self.units = np.round(level * WEEK[np.arange(days) % 7] * noise)
         self.days = days
         self.loaded = 0

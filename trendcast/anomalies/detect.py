@@ -244,7 +244,7 @@ class _Judge:
     def _series(
         self, row: int, day: int, p: float, q: float, reference: pvalues.Reference, zero_run: bool, run: int
     ) -> Entry | None:
-        name = self.scene.series.iloc[row]
+        level_name, category, region, store = self.scene.keys[row]
         shift = int(self.alarm[row, day])
         z = float(self.rest.z[row, day])
         direction = -1 if zero_run else shift or int(np.sign(z))
@@ -268,7 +268,6 @@ class _Judge:
         rel = gap / base if base > 0 else 1.0
         if rel < REL_LEAST or gap < UNITS_LEAST:
             return None
-        category = str(name["product_category"])
         cover = self._covered(category, day)
         size = Size(
             p=p,
@@ -285,10 +284,10 @@ class _Judge:
         strongest = max((one.z for one in days), key=abs)
         return Entry(
             day=day,
-            level=str(name["level"]),
+            level=level_name,
             product_category=category,
-            region=str(name["region"]),
-            store=str(name["store"]),
+            region=region,
+            store=store,
             kind="DEMAND",
             cls=cls,
             direction=direction,
@@ -536,8 +535,8 @@ class _Judge:
                 if int(row) in taken or np.sign(z) != parent.direction or abs(z) < NOTABLE:
                     continue
                 taken.add(int(row))
-                name = self.scene.series.iloc[int(row)]
-                if (str(name["level"]), *(str(name[column]) for column in DIMENSIONS)) in own:
+                level_name, category, region, store = self.scene.keys[int(row)]
+                if (level_name, category, region, store) in own:
                     continue
                 figures = self._figures(int(row), day, parent.now.p, parent.now.q, reference)
                 gap = figures.loss_units
@@ -545,15 +544,15 @@ class _Judge:
                 size = Size(
                     p=parent.now.p, q=parent.now.q, rel=rel, loss=gap * self.weight[row], up=parent.direction > 0
                 )
-                level = impact(size, self.limit(str(name["product_category"])))
+                level = impact(size, self.limit(category))
                 whole = parent.now.actual - parent.now.expected
                 members.append(
                     Entry(
                         day=day,
-                        level=str(name["level"]),
-                        product_category=str(name["product_category"]),
-                        region=str(name["region"]),
-                        store=str(name["store"]),
+                        level=level_name,
+                        product_category=category,
+                        region=region,
+                        store=store,
                         kind=parent.kind,
                         cls="SPIKE" if parent.direction > 0 else "DROP",
                         direction=parent.direction,

@@ -5,6 +5,7 @@ eight weeks, their drift, and what events and promotions did before (all series 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -18,6 +19,7 @@ LEAST_RECENT = 5
 DRIFT = 0.8
 MOST_DRIFT = 0.7
 LEARNING = 28  # days of history below which a series is still being learnt
+TEACHERS = 500  # series that are enough to know the weekdays of all
 SHORTEST = 8  # and below which nothing is expected of it
 
 
@@ -33,7 +35,7 @@ class Expectation:
     observed: np.ndarray
     followed: np.ndarray
 
-    @property
+    @cached_property
     def units(self) -> np.ndarray:
         return np.maximum(np.expm1(self.log), 0.0)
 
@@ -48,8 +50,10 @@ def expect(scene: Scene) -> Expectation:
     calm = np.where(usable & ~scene.promoted, x, np.nan)
     level = lagged_median(calm, WEEKS, LEAST_WEEKS)
     short = np.isnan(level)
-    if short.any():
-        level = np.where(short, lagged_median(np.where(usable, x, np.nan), WEEKS, LEAST_WEEKS), level)
+    rows = np.flatnonzero(short[:, WEEKS[-1] :].any(axis=1))
+    if len(rows):
+        every = lagged_median(np.where(usable[rows], x[rows], np.nan), WEEKS, LEAST_WEEKS)
+        level[rows] = np.where(short[rows], every, level[rows])
     observed = np.cumsum(seen, axis=1) - seen
     level = _young(level, np.where(usable, x, np.nan), observed)
     drift = lagged_median(calm - level, RECENT, LEAST_RECENT)
@@ -83,11 +87,16 @@ def _accept(x: np.ndarray, usable: np.ndarray, scene: Scene) -> np.ndarray:
 def _young(level: np.ndarray, x: np.ndarray, observed: np.ndarray) -> np.ndarray:
     """A series without three like weekdays: the middle of its last two weeks, with the weekdays of all the others."""
     young = np.isnan(level) & (observed >= SHORTEST) & (observed < LEARNING)
-    if not young.any():
+    if level.shape[1] > 2 * LEARNING:
+        young[:, :LEARNING] = False  # the window begins there, not the series
+    rows = np.flatnonzero(young.any(axis=1))
+    if not len(rows):
         return level
-    recent = lagged_median(x, RECENT, LEAST_RECENT)
-    weekday = median((level - recent).T, 1)
-    return np.where(young, recent + np.nan_to_num(weekday), level)
+    others = np.flatnonzero(~young.any(axis=1))[:TEACHERS]
+    recent = lagged_median(x[rows], RECENT, LEAST_RECENT)
+    weekday = median((level[others] - lagged_median(x[others], RECENT, LEAST_RECENT)).T, 1) if len(others) else 0.0
+    level[rows] = np.where(young[rows], recent + np.nan_to_num(weekday), level[rows])
+    return level
 
 
 def _effects(scene: Scene, rest: np.ndarray, usable: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

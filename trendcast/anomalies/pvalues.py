@@ -29,6 +29,7 @@ class Reference:
         known = np.isfinite(z)
         z, bucket = z[known], bucket[known]
         self._tails: dict[tuple[int, int], _Tail] = {}
+        self._sizes: dict[tuple[float, int], np.ndarray] = {}
         for sign in (-1, 1):
             side = z * sign > 0
             every = _Tail(np.abs(z[side]))
@@ -47,8 +48,9 @@ class Reference:
 
     def size(self, p: float, sign: int, bucket: np.ndarray) -> np.ndarray:
         """The deviation whose p-value is ``p`` in a tail, per bucket given."""
-        by_bucket = np.array([self._tails[sign, one].size(p) for one in range(len(VOLUMES) + 1)])
-        return by_bucket[bucket]
+        if (p, sign) not in self._sizes:
+            self._sizes[p, sign] = np.array([self._tails[sign, one].size(p) for one in range(len(VOLUMES) + 1)])
+        return self._sizes[p, sign][bucket]
 
 
 class _Tail:
@@ -81,13 +83,11 @@ class _Tail:
         return np.maximum(told, normal)
 
     def size(self, p: float) -> float:
-        n = len(self.sizes)
         from scipy.special import erfcinv
 
+        n = len(self.sizes)
         normal = float(np.sqrt(2) * erfcinv(p))
-        if n < 20:
-            return normal
-        return max(float(np.quantile(self.sizes, 1 - p)), normal)
+        return normal if n < 20 else max(float(self.sizes[min(n - 1, int((1 - p) * n))]), normal)
 
 
 def low_count(units: np.ndarray, mean: np.ndarray, alpha: np.ndarray) -> np.ndarray:

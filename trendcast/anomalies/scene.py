@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -57,6 +58,11 @@ class Scene:
     accepted: np.ndarray
     found: np.ndarray
 
+    @cached_property
+    def keys(self) -> list[tuple[str, str, str, str]]:
+        """Level, category, region and store of each series."""
+        return list(self.series[["level", *DIMENSIONS]].astype(str).itertuples(index=False, name=None))
+
     @property
     def days(self) -> int:
         return self.units.shape[1]
@@ -69,16 +75,16 @@ class Scene:
         """The index of a day written as YYYY-MM-DD; it may lie outside."""
         return int(np.datetime64(day, "D").astype(int) - self.first_day.astype("datetime64[D]").astype(int))
 
-    @property
+    @cached_property
     def special(self) -> np.ndarray:
         """bool (S, T): the day stands under an event or a promotion, or in the dip after one."""
         return (self.event > 0) | self.promoted | self.after_promotion
 
-    @property
+    @cached_property
     def promoted(self) -> np.ndarray:
         return np.nan_to_num(self.promotion) > 0.5
 
-    @property
+    @cached_property
     def after_promotion(self) -> np.ndarray:
         """bool (S, T): one of the first days after a promotion, when the shelves at home are full."""
         on = self.promoted

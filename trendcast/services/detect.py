@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -237,7 +238,7 @@ class _Window:
         self.episodes = [_episode(entry) for entry in state["entries"]]
         masked, accepted, noted = self._verdicts(scene, stock)
         closed = (shut & ~(units > 0)) | _closed(scene)
-        self.scene = Scene(**{**vars(scene), "closed": closed, "masked": masked, "accepted": accepted, "found": noted})
+        self.scene = replace(scene, closed=closed, masked=masked, accepted=accepted, found=noted)
         self.limits = {category: float(value) for category, value in state["limits"]}
 
     def _forecast(self, db: Database, connection: Any, series: pd.DataFrame, last: np.datetime64) -> np.ndarray:
