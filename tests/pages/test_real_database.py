@@ -25,7 +25,7 @@ def on(monkeypatch: pytest.MonkeyPatch, make_retailer) -> Iterator[Callable[[str
     runtime.process.close()
 
 
-@pytest.mark.parametrize("page", ["forecasts", "data"])
+@pytest.mark.parametrize("page", ["review", "forecasts", "data"])
 def test_an_empty_database_says_how_to_load(db, on, open_page, page):
     on(db.url)
     app = open_page(page)
@@ -104,3 +104,19 @@ def test_the_data_page_lists_what_was_loaded(demo_db, on, open_page):
     assert not app.exception
     assert not app.error
     assert "Sales" in set(app.dataframe[0].value["Table"])
+
+
+def test_the_review_shows_the_figures_of_the_service(demo_db, on, open_page):
+    from trendcast.services import forecast, review
+
+    on(demo_db.url)
+    app = open_page("review")
+    assert not app.exception
+    assert not app.error
+    run = forecast.current_run(demo_db)
+    found = review.review(demo_db, run, today=run.last_day)
+    tiles = {metric.label: metric.value for metric in app.metric}
+    assert set(tiles) == {kpi.label for kpi in found.kpis}
+    rows = next(frame.value for frame in app.dataframe if "Next 12 weeks" in frame.value).set_index("Category")
+    for line in found.figures.lines:
+        assert rows.loc[line.name, "Next 12 weeks"] == pytest.approx(line.units.ahead)
