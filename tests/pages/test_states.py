@@ -8,7 +8,7 @@ from trendcast.errors import DatabaseAway
 from trendcast.services.forecast import RunInfo
 from trendcast.services.runtime import Startup
 
-PAGES = ("forecasts", "anomaly-inbox", "inventory", "accuracy", "data")
+PAGES = ("review", "forecasts", "anomaly-inbox", "inventory", "accuracy", "data")
 
 
 def text_of(app) -> str:
