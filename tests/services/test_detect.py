@@ -258,9 +258,35 @@ def test_a_load_wakes_detection_once(shop: Shop) -> None:
     assert slots() == 2
 
 
-def test_the_frozen_forecast_of_the_evening_before_is_the_expectation(demo_db: Database) -> None:
-    """On the demo retailer's database, whose run ends with its data: no day has a forecast, so each is expected from
-    its past; and a dry run changes nothing there."""
+def test_the_newest_forecast_from_before_the_day_is_the_expectation(shop: Shop) -> None:
+    """Of a run that ends before the day, one that is older, and one that has seen the day."""
+    from sqlalchemy import text
+
+    shop.units[5, 159] = 3
+    shop.load(160)
+    with shop.db.transaction() as connection:
+        parts = {"categories": [key[0] for key in shop.keys], "regions": [key[1] for key in shop.keys]}
+        shop.db.execute("series_add", connection=connection, levels=["category_region"] * 40, stores=[""] * 40, **parts)
+        for last, mean in ((150, 300.0), (158, 500.0), (159, 900.0)):
+            connection.execute(
+                text("""
+                WITH made AS (INSERT INTO run (status, first_day, last_day, horizon, data_batch_hi, code_version,
+                    params_hash, lease_token) VALUES ('ready', :first, :last, 91, 1, '', '', gen_random_uuid())
+                    RETURNING id)
+                INSERT INTO forecast (run_id, series_id, date_id, mean, q025, q05, q10, q25, q50, q75, q90, q95, q975)
+                SELECT made.id, s.id, d::date, :mean, 0, 0, 0, 0, 0, 0, 0, 0, 0
+                FROM made, series s, generate_series(CAST(:last AS date) + 1, CAST(:last AS date) + 20, '1 day') AS d
+                """),
+                {"first": shop.day(0), "last": shop.day(last), "mean": mean},
+            )
+    shop.detect()
+    entry = next(row for row in shop.rows("anomaly_log") if row["detected_date"] == shop.day(159))
+    assert entry["expected_value"] == pytest.approx(500)
+    assert entry["forecast_run"] == shop.rows("run")[1]["id"]
+    assert entry["explanation"]["facts"]["frozen"]
+
+
+def test_a_dry_run_on_a_database_others_read_changes_nothing(demo_db: Database) -> None:
     result = service.detect(demo_db, lambda: None, lambda *_, **__: None, None, dry_run=True)  # type: ignore[arg-type, return-value]
     assert result["n_series"] == 6
     assert demo_db.rows("detect_last", scope="") == []
