@@ -489,16 +489,23 @@ def _standing(found: Figures, advised: pd.DataFrame, open_incidents: pd.DataFram
     counted = open_incidents.groupby(column)["impact"] if len(open_incidents) else None
     total = counted.size() if counted is not None else {}
     high = counted.agg(lambda impacts: int((impacts == "HIGH").sum())) if counted is not None else {}
-    stock = advised.set_index("product_category") if found.dimension == "category" and len(advised) else None
+    stock: dict[str, tuple[str, str]] = {}
+    if found.dimension == "category":
+        stock = {
+            str(name): (str(status), told(str(sentence))[0])
+            for name, status, sentence in zip(
+                advised["product_category"], advised["status"], advised["sentence"], strict=True
+            )
+        }
     result = []
     for line in found.lines:
-        row = stock.loc[line.name] if stock is not None and line.name in stock.index else None
+        status, recommendation = stock.get(line.name, ("", ""))
         result.append(
             Standing(
                 int(total.get(line.name, 0)),
                 int(high.get(line.name, 0)),
-                "" if row is None else str(row["status"]),
-                "" if row is None else told(str(row["sentence"]))[0],
+                status,
+                recommendation,
             )
         )
     return tuple(result)
@@ -509,13 +516,17 @@ def _standing(found: Figures, advised: pd.DataFrame, open_incidents: pd.DataFram
 
 def _risks(advised: pd.DataFrame, open_incidents: pd.DataFrame) -> list[Risk]:
     """Stock-outs, overstock and open anomalies, most money first; what has no price comes after."""
-    risks = [_stock_risk(row) for row in advised.to_dict("records") if row["status"] in _STOCK_KINDS]
+    due = advised.loc[advised["status"].isin(list(_STOCK_KINDS)), _STOCK_COLUMNS]
+    risks = [_stock_risk(row) for row in due.to_dict("records")]
     risks += [_anomaly_risk(row) for row in open_incidents.to_dict("records")]
     return sorted(
         risks, key=lambda risk: (risk.money is None, -(risk.money or 0.0), not risk.urgent, -(risk.units or 0.0))
     )
 
 
+_STOCK_COLUMNS = [
+    "product_category", "status", "sentence", "money", "lost_units", "excess_units", "order_by", "order_quantity"
+]  # fmt: skip
 _STOCK_KINDS = {"order_now": "stock-out", "order_soon": "stock-out", "excess": "overstock"}
 
 
