@@ -1,13 +1,31 @@
-"""Data: what is loaded, what was turned away, and the runs made from it."""
+"""Data: bring sales in, see what was loaded or turned away, how good it is, and the runs made from it."""
 
 import streamlit as st
 
-from trendcast.ui import ledger, shell
+from trendcast.ui import filters, ledger, reads, shell, upload
 
 view = shell.view()
+away = bool(view and view.away)
+dark = st.context.theme.type == "dark"
 st.header("Data", anchor=False)
-ledger.refresh(away=bool(view and view.away))
-ledger.loaded()
-ledger.runs()
-ledger.batches()
-ledger.quarantine()
+first = "upload" if reads.loaded_tables().empty else "loads"
+part = filters.own("part", ledger.PARTS, first, "Part")
+if part == "upload":
+    upload.section(away=away)
+    if first == "upload":
+        ledger.no_data()
+elif part == "quality":
+    ledger.quality(view)
+elif part == "quarantine":
+    ledger.quarantine()
+elif part == "features":
+    ledger.features(view, dark)
+elif part == "runs":
+    ledger.refresh(away=away)
+    ledger.runs(dark)
+elif part == "settings":
+    ledger.settings()
+else:
+    ledger.refresh(away=away)
+    ledger.loaded()
+    ledger.batches()

@@ -11,7 +11,6 @@ if view is None:
 sections.headline(view)
 sections.tiles(view)
 grain = sections.chart(view)
-sections.alerts(view)
 sections.table(view, grain)
 sections.decomposition(view, grain)
 sections.accuracy(view)

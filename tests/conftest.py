@@ -131,6 +131,20 @@ def demo_db(server: embedded.Server, template: str) -> Iterator[Database]:
     database.close()
 
 
+@pytest.fixture(scope="session")
+def checked_db(server: embedded.Server, demo_db: Database) -> Iterator[Database]:
+    """The published demo retailer after a check for anomalies. To read only, or to check again."""
+    from trendcast.services.detect import detect
+
+    # A database in use cannot be cloned; whoever used it connects again by itself.
+    _administer(server, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'tc_demo'")
+    _administer(server, "CREATE DATABASE tc_checked TEMPLATE tc_demo STRATEGY FILE_COPY")
+    database = Database(server.database_url("tc_checked"), role="worker")
+    detect(database, lambda: datetime.now(UTC), lambda *_, **__: None, None)
+    yield database
+    database.close()
+
+
 class Rest:
     """``rest.get("/health")``: one request to the REST service with its guard, answered in this process."""
 

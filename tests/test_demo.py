@@ -50,10 +50,10 @@ def test_equal_arguments_give_equal_bytes() -> None:
     pd.testing.assert_frame_equal(anomalies(3, 2, 0, 1, END), anomalies(3, 2, 0, 1, END))
 
 
-@pytest.mark.parametrize("more", [1, 9, 40])
+@pytest.mark.parametrize("more", [1, 40])
 def test_more_days_change_nothing_that_was_before_them(more: int) -> None:
-    short = Demo(14, 3, 2, 2, END)
-    long = Demo(14, 3, 2, 2, END + timedelta(days=more), first=short.first_day)
+    short = Demo(14, 2, 2, 1, END)
+    long = Demo(14, 2, 2, 1, END + timedelta(days=more), first=short.first_day)
     assert digest(long.frames(until=END)) == digest(short.frames())
     before = long.truth()
     pd.testing.assert_frame_equal(before[before["date_id"] <= pd.Timestamp(END)].reset_index(drop=True), short.truth())

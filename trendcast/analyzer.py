@@ -170,8 +170,9 @@ class RealTimeAnomalyDetector(_OnDatabase):
         return f"RealTimeAnomalyDetector({self._db!r})"
 
     def run_daily_anomaly_check(self) -> list[dict[str, Any]]:
-        """What the days not checked before hold: a dict per anomaly with date, product_category, region, actual_sales,
-        expected_sales, anomaly_score and impact; an empty list when all is usual or nothing is new."""
+        """What the days that are new or changed hold: a dict per anomaly with date, product_category, region,
+        actual_sales, expected_sales, anomaly_score and impact. The same data are judged once: a second call gives what
+        the first one found."""
         return daily_check.check(self._db, runtime.clock)
 
     @property

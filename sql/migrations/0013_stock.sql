@@ -11,8 +11,8 @@ CREATE TABLE stock_advice (
     tags             jsonb NOT NULL DEFAULT '[]',   -- texts
     assumed          jsonb NOT NULL DEFAULT '[]',   -- texts: inputs nobody gave, named
     figures          jsonb NOT NULL,            -- everything the sentence stands on, by the names of inventory.recommend
-    parameters       jsonb NOT NULL,            -- what was given for the category (inventory.recommend.Parameters)
-    inputs           bytea,                     -- what the advice is calculated from (inventory.recommend.Inputs)
+    parameters       jsonb NOT NULL,            -- what was given for the category (inventory.inputs.Parameters)
+    inputs           bytea,                     -- what the advice is calculated from (inventory.inputs.Inputs)
     PRIMARY KEY (run_id, product_category)
 );
 

@@ -26,8 +26,8 @@ def category(shop) -> str:
 def test_choose_see_download_and_send_the_link(visit, shop, site, category):
     monday = visit()
     page = monday.open()
-    page.wait_for_url("**/forecasts")  # the root leads there
-    monday.settle()
+    page.wait_for_url("**/review")  # the root leads there
+    page = monday.open("forecasts")
     assert page.locator('[data-testid="stPlotlyChart"]').count() == 2
     monday.choose("level", "Category × region")
     monday.choose("category", category)

@@ -74,17 +74,26 @@ def test_what_cannot_be_loaded_is_a_sentence_and_1(run: Callable[..., tuple[int,
     assert err.splitlines()[-1] == "No row of sales_daily.csv can be used: sales_units is not a number."
 
 
-def test_the_demo_comes_first_and_goes_for_ones_own(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
-    small = ("demo", "--categories", "2", "--regions", "2", "--years", "1", "--end", "2024-02-29")
-    assert run(*small)[0] == 0
-    code, out, _ = run(*small, "--json")
+def test_the_demo_comes_first_lives_on_and_goes_for_ones_own(
+    run: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    small = ("demo", "--categories", "1", "--regions", "1", "--years", "1", "--end", "2024-02-29", "--no-history")
+    code, out, err = run(*small)
     assert code == 0
-    assert json.loads(out)["tables"][-1]["new"] == 2 * 2 * 365
+    assert out.splitlines()[0].startswith("The demo retailer is there: ")
+    assert out.splitlines()[0].endswith(" 2023-03-02 to 2024-02-29.")
+    assert err.splitlines()[:2] == ["Making the demo retailer ...", "Loading its past ..."]
+    code, out, _ = run("demo", "--next-day", "--json")
+    assert code == 0
+    assert json.loads(out)["day"] == "2024-03-01"
     (tmp_path / "sales_daily.csv").write_text(days(3))
     assert run("load", str(tmp_path))[1].startswith("The demo retailer's data was replaced by yours.\n")
     code, _, err = run(*small)
     assert code == 1
     assert err.splitlines()[-1].startswith("The database holds data of your own")
+    code, _, err = run("demo", "--next-day")
+    assert code == 1
+    assert err.splitlines()[-1].startswith("The database does not hold the demo retailer")
 
 
 def test_sync_without_tables_says_which_setting(run: Callable[..., tuple[int, str, str]]) -> None:

@@ -135,19 +135,20 @@ class Inbox:
         self._ask()
         row = self._incident(incident_id)
         own = {key: row[key] for key in ("level", "product_category", "region", "store", "impact", "class")}
-        own |= {"score": 4.2, "share": 1.0, "low": row["low"], "high": row["high"]}
-        members = []
-        for day in (row["first_day"], row["day"]):
-            members.append(own | {"day": day, "actual": row["actual"], "expected": row["expected"]})
-            if row["level"] == "region" and row["kind"] == "DEMAND":
-                for category, share in (("Clothing", 0.5), ("Electronics", 0.3)):
-                    part = {key: share * row[key] for key in ("actual", "expected", "low", "high")}
-                    members.append(
-                        own
-                        | part
-                        | {"day": day, "level": "category_region", "product_category": category, "share": share}
-                    )
+        own |= {"score": 4.2, "share": 1.0, "day": row["day"], "direction": row["direction"]}
+        figures = {key: row[key] for key in ("actual", "expected", "low", "high")}
+        members = [own | figures | {"loss_units": 2 * row["loss_units"]}]
+        if row["level"] == "region" and row["kind"] == "DEMAND":
+            for category, share in (("Clothing", 0.5), ("Electronics", 0.3)):
+                part = {key: share * value for key, value in members[0].items() if key in (*figures, "loss_units")}
+                members.append(own | part | {"level": "category_region", "product_category": category, "share": share})
+        days = [
+            {"day": f"{day}", "lo": row["low"], "hi": row["high"]}
+            | {key: row[key] for key in ("actual", "expected", "impact")}
+            for day in (row["first_day"], row["day"])
+        ]
         return row | {
+            "days": days,
             "anomalies": pd.DataFrame(members),
             "events": pd.DataFrame(
                 [(row["created_at"], "detector", "opened", None, "NEW", None), *row.get("log", [])],
@@ -278,6 +279,23 @@ class Stock:
             )
         frame = pd.DataFrame(rows)
         return frame[frame["product_category"].isin(categories)] if categories else frame
+
+    def recommendations(self, run: RunInfo, index_rows: pd.DataFrame) -> list[dict[str, Any]]:
+        self._ask()
+        names = tuple(sorted(set(index_rows["product_category"]) - {""}))
+        due = self.advice(run.id, names).query("status in ('order_now', 'excess', 'order_soon')")
+        found = [
+            {
+                "tag": row.tags[0] if row.tags else "",
+                "sentence": row.sentence,
+                "money": None if np.isnan(row.money) else row.money,
+                "kind": "stock",
+                "product_category": row.product_category,
+            }
+            for row in due.itertuples()
+        ]
+        trend = {"tag": "GROWTH", "sentence": "GROWTH: the trend rises by 12 % over the next 12 weeks.", "money": None}
+        return [*found, trend | {"kind": "trend", "product_category": ""}]
 
     def stock_summary(self, run_id: int) -> dict[str, Any]:
         counts = self.advice(run_id, ())["status"].value_counts()
@@ -462,7 +480,7 @@ class Weekly:
             figures,
             self.advice(run.id, scope.categories),
             found,
-            self.decisions(scope.categories, review.MOST_DECISIONS),
+            self.decisions(scope.categories, review.DECISIONS),
             stock.iloc[:0] if self.no_stock else stock,
             today=min(today, run.last_day + dt.timedelta(days=1)),
             unit=unit,
@@ -470,7 +488,126 @@ class Weekly:
         )
 
 
-class FakeRetailer(Inbox, Stock, Weekly):
+class Scored:
+    """What was published and how it went: a little too high one week before, one series that leans to one side."""
+
+    run_info: RunInfo
+    index: pd.DataFrame
+    published_weeks = 13
+
+    def _mean(self, series_ids: list[int], dates: pd.DatetimeIndex) -> np.ndarray:
+        raise NotImplementedError
+
+    def triangle(self, run: RunInfo, series_ids: list[int]) -> pd.DataFrame:
+        first = pd.Timestamp(run.last_day) + pd.Timedelta(1, "D")
+        rows = []
+        for back in range(self.published_weeks, -1, -1):
+            made = first - pd.Timedelta(7 * back, "D")
+            for lag in range(1, 14):
+                week = made + pd.Timedelta(7 * (lag - 1), "D")
+                units = float(self._mean(series_ids, pd.date_range(week, periods=7)).sum())
+                over = week + pd.Timedelta(6, "D") <= pd.Timestamp(run.last_day)
+                mean = units * (1 + 0.01 * lag)
+                rows.append((week, lag, made, mean, mean * 2.5, units if over else np.nan))
+        return pd.DataFrame(rows, columns=["week", "lag_weeks", "made", "mean", "money", "actual"])
+
+    def published_errors(self, run: RunInfo, level: str, series_ids: list[int]) -> pd.DataFrame:
+        lags = np.arange(1, self.published_weeks + 1)
+        return pd.DataFrame(
+            {
+                "lag_weeks": lags,
+                "n": len(series_ids) * (self.published_weeks + 1 - lags),
+                "weeks": self.published_weeks + 1 - lags,
+                "first_week": dt.date(2026, 6, 29),
+                "last_week": dt.date(2026, 9, 21),
+                "wape": 0.06 + 0.01 * lags,
+                "bias": 0.01 * lags,
+                "coverage80": 0.8,
+            }
+        )
+
+    def accuracy_exceptions(self, run: RunInfo) -> pd.DataFrame:
+        from trendcast.services import accuracy
+
+        row = self.index[self.index["level"] == "category_region"].iloc[0]
+        facts = {"kind": "bias", "series_id": int(row["series_id"]), "value": 0.14, "units": 7 * row["recent_units"]}
+        facts |= {name: row[name] for name in accuracy.KEY}
+        return pd.DataFrame([{**facts, "sentence": accuracy._sentence(facts)}])
+
+    def segments(self, run: RunInfo, series_ids: list[int]) -> pd.DataFrame:
+        from trendcast.services import accuracy
+
+        rows = self.index[self.index["series_id"].isin(series_ids)]
+        return rows[["series_id", *accuracy.KEY]].assign(
+            wape=0.081,
+            bias=-0.004,
+            winner="structural",
+            winner_wape=0.08,
+            naive="naive364",
+            naive_wape=0.119,
+            margin=1 - 0.08 / 0.119,
+            weekly_units=7 * rows["recent_units"],
+        )
+
+
+class Loaded:
+    """What is loaded, how good it is, and uploads that go nowhere."""
+
+    index: pd.DataFrame
+    held = "demo"  # whose data: none, demo or own
+
+    def quality(self) -> Any:
+        from trendcast.services import quality
+
+        bottom = self.index[self.index["level"] == "category_store"]
+        days = (LAST - FIRST).days + 1
+        weekdays = [(days + 6 - d) // 7 for d in range(7)]
+        raw = bottom[["product_category", "region", "store"]].assign(
+            first_day=FIRST, last_day=LAST, n_rows=days, zeros=0, closed=3, priced=days, sold=days, units=100.0 * days
+        )
+        raw["weekdays"] = [weekdays] * len(raw)
+        raw = raw.reset_index(drop=True)
+        raw.loc[0, "last_day"] = LAST - dt.timedelta(days=9)
+        raw.loc[0, "n_rows"] = days - 9
+        series = quality.of_series(raw)
+        refused = pd.DataFrame(
+            [("sales_daily", "sales_units is negative", 3)], columns=["table_name", "reason", "n_rows"]
+        )
+        others = pd.DataFrame(columns=["table_name", "first_day", "last_day", "n_rows", "days"])
+        tables = quality._tables(series, others, refused)
+        found = quality.issues(series, tables, refused, pd.DataFrame())
+        return quality.Quality(tables, series, found, quality.finding(series, found))
+
+    def feature_rows(self, categories: tuple[str, ...], regions: tuple[str, ...]) -> pd.DataFrame:
+        from trendcast.ui.charts_data import FEATURES
+
+        dates = pd.date_range(LAST - dt.timedelta(days=199), LAST)
+        frame = pd.DataFrame({"date_id": dates, "product_category": categories[0], "region": regions[0]})
+        wave = 100 + 10 * np.sin(np.arange(200) / 7)
+        return frame.assign(**{name: wave for name in FEATURES if name != "seasonal_events"}, seasonal_events=None)
+
+    def settings_table(self) -> pd.DataFrame:
+        from trendcast.services import overview
+
+        return overview.settings_table()
+
+    def holdings(self) -> str:
+        return self.held
+
+    def upload_recall(self, cells: Any) -> Any:
+        return None
+
+    def upload_load(self, cells: Any, reading: Any, parsed: Any, **how: Any) -> Any:
+        from trendcast.services.load import LoadSummary, TableSummary
+
+        table = TableSummary("sales_daily", "sales_daily", rows=len(parsed.frame), new=len(parsed.frame))
+        table.first_day, table.last_day = parsed.first_day, parsed.last_day
+        summary = LoadSummary([table], replaced_demo=self.held == "demo")
+        self.held = "own"
+        return summary
+
+
+class FakeRetailer(Inbox, Stock, Weekly, Scored, Loaded):
     """Answers every question of ui.provider.Provider. Switches: ``away``, ``empty``, ``loaded``, ``slot_rows``."""
 
     def __init__(
@@ -487,6 +624,7 @@ class FakeRetailer(Inbox, Stock, Weekly):
         self.slot_rows: list[dict[str, Any]] = []
         self.working = True
         self.look_results: dict[tuple[int, int, str], dict[str, Any]] = {}
+        self.kept: list[Any] = []
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.reads = 0
         self.incident_rows = self._made_up_incidents(money)
@@ -618,6 +756,8 @@ class FakeRetailer(Inbox, Stock, Weekly):
                 "promotion": promotion,
                 "open": np.where(christmas, 0.0, 1.0),
                 "stockout": (dates >= "2026-06-02") & (dates <= "2026-06-11"),
+                "lost": np.where((dates >= "2026-06-02") & (dates <= "2026-06-11"), 40.0, 0.0),
+                "lost_revenue": np.where((dates >= "2026-06-02") & (dates <= "2026-06-11"), 100.0, 0.0),
                 "events": np.where(
                     christmas, "Christmas", np.where((dates.month == 5) & (dates.day == 1), "Labour Day", "")
                 ),
@@ -820,6 +960,91 @@ class FakeRetailer(Inbox, Stock, Weekly):
             True,
         ]
         return pd.DataFrame([] if self.empty else [row], columns=columns)
+
+    # --- what if: promotion, price and rain are known; ``no_drivers`` makes it a retailer of units alone
+
+    no_drivers = False
+
+    def what_if_baseline(self, run: RunInfo, series_ids: list[int]) -> Any:
+        from trendcast.services.what_if import LOAD, Baseline
+
+        self._ask()
+        daily = [self.forecast_daily(run.id, [i]) for i in series_ids]
+        count = len(daily)
+
+        def stacked(name: str) -> np.ndarray:
+            return np.stack([frame[name].to_numpy(float) for frame in daily])
+
+        names = () if self.no_drivers else ("promotion", "price", "weather:rain", "economic_index")
+        figures = {
+            "effect": (0.25, -1.2, -0.04, 0.1),
+            "error": (0.02, 0.2, 0.01, 0.5),
+            "low": (0.0, -0.15, 0.05, 95.0),
+            "high": (1.0, 0.1, 0.5, 105.0),
+            "base": (0.1, 0.0, 0.2, 100.0),
+            "gain": (0.12, 0.02, 0.004, -0.001),
+            "sure": (1.0, 1.0, 1.0, 0.0),
+            "against": (0.0, 0.0, 0.0, 0.0),
+        }
+        planned = np.zeros((count, HORIZON + 7))
+        planned[:, 7 + 7 : 7 + 14] = 1.0
+        return Baseline(
+            run_id=run.id,
+            first=run.last_day + dt.timedelta(days=1),
+            mean=stacked("mean"),
+            low=stacked("q10"),
+            middle=stacked("q50"),
+            high=stacked("q90"),
+            money=stacked("money"),
+            daily=pd.DataFrame({"mean": stacked("mean").sum(0), "money": stacked("money").sum(0)}),
+            weekly=self.forecast_weekly(run.id, series_ids),
+            names=names,
+            figures={key: np.tile(values, (count, 1))[:, : len(names)] for key, values in figures.items()},
+            paths={"promotion": planned, "weather:rain": np.full((count, HORIZON), 0.2)} if names else {},
+            cut=np.full(count, np.log(0.9)),
+            logarithmic=frozenset({"price", "economic_index"}),
+            lead=0,
+            clear="clear",
+            missing=dict.fromkeys(LOAD, "nothing is loaded about it") if self.no_drivers else {},
+            judged_from=None,
+        )
+
+    def scenarios(self) -> list[Any]:
+        self._ask()
+        return list(self.kept)
+
+    def scenario(self, scenario_id: int) -> Any:
+        found = [one for one in self.kept if one.id == scenario_id]
+        if not found:
+            raise NotFound(f"There is no scenario with the number {scenario_id}.")
+        return found[0]
+
+    def save_scenario(self, **what: Any) -> int:
+        from trendcast.services.scenarios import FIGURES, Saved
+
+        scenario, choice = what["scenario"], what["choice"]
+        self.kept.insert(
+            0,
+            Saved(
+                id=len(self.kept) + 1,
+                name=what["name"],
+                note=what["note"],
+                author=what["who"],
+                created_at=dt.datetime(2026, 9, 28, 7, 0, tzinfo=dt.UTC),
+                run_id=what["base"].run_id,
+                last_day=self.run_info.last_day,
+                selection=Selection(choice.level, choice.categories, choice.regions, choice.stores),
+                selected=what["selected"],
+                changes=scenario.changes,
+                finding=what["finding"],
+                figures={key: float(getattr(scenario, key)) for key in FIGURES},
+                weekly=scenario.weekly,
+            ),
+        )
+        return self.kept[0].id
+
+    def archive_scenario(self, scenario_id: int) -> None:
+        self.kept = [one for one in self.kept if one.id != scenario_id]
 
 
 def _forget() -> None:

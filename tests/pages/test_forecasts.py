@@ -121,7 +121,7 @@ def test_a_wrong_url_gets_a_sentence_and_the_nearest_view(retailer, open_page, p
 def test_the_table_shows_measures_by_week_and_equals_the_service(retailer, open_page):
     app = open_page(level="category", category="Electronics")
     table = app.dataframe[0].value.set_index("Measure")
-    assert list(table.index[:3]) == ["Actual", "Last year", "Forecast P50"]
+    assert list(table.index[:4]) == ["Actual", "Demand without stockouts", "Last year", "Forecast P50"]
     series = retailer.index.query("level == 'category' and product_category == 'Electronics'")["series_id"].iloc[0]
     weekly = retailer.forecast_weekly(7, [int(series)]).set_index("week")
     week = pd.Timestamp("2026-10-05")
@@ -231,3 +231,73 @@ def test_export_holds_the_rows_on_view_in_full_numbers(retailer, open_page):
     weekly = retailer.forecast_weekly(7, [1]).head(12)
     assert out["Forecast, mean (units)"].tolist() == pytest.approx(weekly["mean"].tolist())
     assert out["Week (Monday)"].tolist() == weekly["week"].tolist()
+
+
+def test_anomalies_are_diamonds_on_the_history_and_lead_to_their_incident(retailer, open_page):
+    app = open_page(level="region", region="HE", by="day")
+    traces = {trace.get("name"): trace for trace in figure(app)["data"]}
+    assert traces["High anomaly"]["marker"]["symbol"] == "diamond"
+    assert traces["Low anomaly"]["marker"]["symbol"] == "diamond-open"
+    assert traces["High anomaly"]["marker"]["size"] > traces["Low anomaly"]["marker"]["size"]
+    assert traces["High anomaly"]["x"][0].startswith("2026-09-26")
+    assert "412 sold" in traces["High anomaly"]["customdata"][0]
+    assert "2 days marked as unusual, 1 of high impact" in app.get("plotly_chart")[0].proto.alt.replace("\u202f", " ")
+    incident = next(link.proto for link in app.get("page_link") if link.proto.label.startswith("High"))
+    assert incident.page == "anomaly-inbox"
+    assert "incident=1" in incident.query_string
+
+
+def test_a_week_is_marked_by_its_gravest_day():
+    marks = [
+        measures.Mark(pd.Timestamp("2026-09-22").date(), "LOW", "A little.", 1, "NEW"),
+        measures.Mark(pd.Timestamp("2026-09-25").date(), "HIGH", "A lot.", 2, "NEW"),
+        measures.Mark(pd.Timestamp("2020-01-01").date(), "HIGH", "Not on view.", 3, "NEW"),
+    ]
+    table = pd.DataFrame({"date": [pd.Timestamp("2026-09-21")], "actual": [7.0], "last_year": [8.0]})
+    marked = measures.marked(table, marks, "week")
+    assert marked["impact"].tolist() == ["HIGH"]
+    assert marked["actual"].tolist() == [7.0]
+    assert marked["headline"].tolist() == ["A lot. A little."]
+
+
+def test_what_stock_outs_turned_away_is_hatched_and_a_row_of_its_own(retailer, open_page):
+    app = open_page(level="category", category="Electronics", span="all")
+    traces = {trace.get("name"): trace for trace in figure(app)["data"]}
+    assert traces["Lost to stock-outs"]["marker"]["pattern"]["shape"] == "x"
+    assert traces["Demand without stockouts"]["line"]["dash"] == "dot"
+    rows = app.dataframe[0].value.set_index("Measure")
+    actual = float(rows.loc["Actual", "2026-06-01"].replace(",", ""))
+    demand = float(rows.loc["Demand without stockouts", "2026-06-01"].replace(",", ""))
+    assert demand - actual == pytest.approx(6 * 40, abs=1)  # six days of that week
+
+
+def test_nothing_lost_draws_and_lists_nothing(retailer, open_page):
+    plain = retailer.history_daily
+    retailer.history_daily = lambda run, ids: plain(run, ids).assign(lost=0.0, lost_revenue=0.0)
+    app = open_page()
+    assert "Lost to stock-outs" not in {trace.get("name") for trace in figure(app)["data"]}
+    assert "Demand without stockouts" not in set(app.dataframe[0].value["Measure"])
+
+
+def test_what_to_do_stands_beside_the_chart_and_leads_to_the_stock(retailer, open_page):
+    app = open_page(level="category", category="Clothing")
+    said = words(app).replace("\\", "")
+    assert "Order 420 units of Clothing by Tue 29 Sep 2026 (1,480 at stake)" in said
+    assert "The trend rises by 12 %" in said
+    order = next(link.proto for link in app.get("page_link") if "Inventory" in link.proto.label)
+    assert order.page == "inventory"
+    assert "category=Clothing" in order.query_string
+
+
+def test_the_truth_is_drawn_only_where_it_is_asked_for(make_retailer, open_page):
+    retailer = make_retailer()
+    retailer.demo = True
+    assert "Truth (demo only)" not in {trace.get("name") for trace in figure(open_page())["data"]}
+    app = open_page(truth="1")
+    assert "Truth (demo only)" in {trace.get("name") for trace in figure(app)["data"]}
+    assert "No model" in words(app)
+
+
+def test_the_parts_have_a_finding_that_says_what_to_do(retailer, open_page):
+    said = words(open_page()).replace("\\", "")
+    assert "Over the next 12 weeks" in said or "rest on the level alone" in said

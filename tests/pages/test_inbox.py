@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trendcast.ui import charts_inbox, inbox, incident
+from trendcast.ui import charts_inbox, inbox, incident, text
 
 HOSTILE = "<img src=x onerror=alert(1)> [link](http://evil.example) $x$ :red[danger]"
 
@@ -33,7 +33,7 @@ def test_the_finding_stands_above_the_counts_and_the_list(retailer, open_page):
     assert labels(app)["tile_high"].label == "High impact **2**"
     frame = app.dataframe[0].value
     assert frame["Severity"].tolist() == ["◆ High", "◆ High", "◈ Medium"]
-    assert frame["At risk"].tolist() == ["21.0\u202fk", "9,100", "900\u202funits"]
+    assert frame["At stake"].tolist() == ["21.0\u202fk", "9,100", "900\u202funits"]
     assert frame["State"].tolist() == ["New", "Acknowledged", "New"]
     assert "Last checked 28 Sep 2026, 06:15 UTC" in words(app)
 
@@ -109,11 +109,13 @@ def test_ticked_lines_move_together(retailer, open_page):
 
 
 def test_a_snoozed_incident_leaves_the_open_list_until_its_day(retailer, open_page):
-    retailer.incident_rows[0]["snoozed_until"] = dt.date(2026, 10, 5)
-    retailer.incident_rows[1]["snoozed_until"] = dt.date(2026, 9, 28)  # today: it is back
+    today = dt.datetime.now(dt.UTC).date()
+    later = today + dt.timedelta(days=3)
+    retailer.incident_rows[0]["snoozed_until"] = later
+    retailer.incident_rows[1]["snoozed_until"] = today  # it is back
     assert len(open_page("anomaly-inbox").dataframe[0].value) == 2
     asleep = open_page("anomaly-inbox", state="snoozed").dataframe[0].value
-    assert asleep["State"].tolist() == ["New, until Mon 5 Oct"]
+    assert asleep["State"].tolist() == [f"New, until {text.day_short(later)}"]
 
 
 def test_two_hundred_incidents_are_one_list(retailer, open_page):
@@ -122,13 +124,13 @@ def test_two_hundred_incidents_are_one_list(retailer, open_page):
     app = open_page("anomaly-inbox")
     assert not app.exception
     assert len(app.dataframe[0].value) == 200
-    assert app.dataframe[0].value["At risk"].iloc[0] == "1.00\u202fM"
+    assert app.dataframe[0].value["At stake"].iloc[0] == "1.00\u202fM"
 
 
 def test_without_prices_the_list_is_in_units(make_retailer, open_page):
     make_retailer(money=False)
     frame = open_page("anomaly-inbox").dataframe[0].value
-    assert all(value.endswith("units") for value in frame["At risk"])
+    assert all(value.endswith("units") for value in frame["At stake"])
 
 
 # --- nothing to show --------------------------------------------------------------------------------------------------
@@ -139,7 +141,7 @@ def test_a_calm_day_says_what_was_checked_and_when(retailer, open_page):
     app = open_page("anomaly-inbox")
     assert not app.exception
     assert "Nothing unusual is open" in words(app)
-    assert "Last checked 28 Sep 2026, 06:15 UTC: 28\u202fseries, 56\u202fdays" in words(app)
+    assert "Last checked 28 Sep 2026, 06:15 UTC: 28\u202fseries over 56\u202fdays" in words(app)
 
 
 def test_filters_that_hide_everything_offer_the_way_out(retailer, open_page):
@@ -202,6 +204,13 @@ def test_a_link_opens_the_incident_with_everything_about_it(retailer, open_page)
     assert app.dataframe[1].value["What"].tolist() == ["Opened by the check"]
 
 
+def test_an_incident_of_one_series_shows_the_rule_alone(retailer, open_page):
+    app = open_page("anomaly-inbox", incident="2")
+    assert not app.exception
+    assert app.subheader[0].value == "The rule, with its figures"
+    assert len(app.get("plotly_chart")) == 1
+
+
 def test_an_incident_nobody_has_is_said_with_the_way_back(retailer, open_page):
     app = open_page("anomaly-inbox", incident="99")
     assert not app.exception
@@ -245,10 +254,11 @@ def test_resolving_carries_the_note(retailer, open_page):
 
 def test_snoozing_carries_the_day(retailer, open_page):
     app = open_page("anomaly-inbox", incident="1")
-    app.get_by_key("incident_1_1_until").set_value(dt.date(2026, 10, 12))
+    day = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=3)
+    app.get_by_key("incident_1_1_until").set_value(day)
     app.get_by_key("incident_1_1_snooze_do").click().run()
-    assert retailer.moved == [(1, "snooze", {"who": "local", "version": 1, "note": "", "until": dt.date(2026, 10, 12)})]
-    assert "until Mon 12 Oct" in words(app)
+    assert retailer.moved == [(1, "snooze", {"who": "local", "version": 1, "note": "", "until": day})]
+    assert f"until {text.day_short(day)}" in words(app)
 
 
 @pytest.mark.parametrize("verdict", ["confirmed", "expected", "new_normal", "false_alarm", "data_issue"])
@@ -285,7 +295,7 @@ def test_the_plain_rule_stands_beside_ours(retailer, open_page):
     app.session_state["incident_plain"] = True
     app.run()
     assert not app.exception
-    assert "the plain rule flags 3\u202fdays of this series, TrendCast 2\u202fdays; 1 of them" in words(app)
+    assert "the plain rule flags 3\u202fdays of this series, TrendCast 2\u202fdays, 1 of them in common" in words(app)
     assert len(app.get("plotly_chart")) == 3
 
 
@@ -345,7 +355,7 @@ def test_the_chart_holds_the_days_both_bands_and_the_window():
     assert list(by_name["Actual"].y) == days["actual"].tolist()
     assert list(by_name["Expected"].y) == days["expected"].tolist()
     assert list(by_name["Usual range 95\u202f%"].y) == days["high95"].tolist()
-    assert [len(by_name[f"Unusual, {name}"].x) for name in ("high", "low")] == [1, 1]
+    assert [len(by_name[f"Unusual, {name} impact"].x) for name in ("high", "low")] == [1, 1]
     window = figure.layout.shapes[0]
     assert pd.Timestamp(window.x0) < days["date"].iloc[-3] < days["date"].iloc[-2] < pd.Timestamp(window.x1)
     assert "expected 100" in alt
@@ -354,8 +364,9 @@ def test_the_chart_holds_the_days_both_bands_and_the_window():
 def test_the_rules_own_figures_win_over_those_of_the_chart():
     days = some_days()
     own = pd.DataFrame([{"day": days["date"].iloc[-1], "actual": 1.0, "expected": 90.0, "low": 60.0, "high": np.nan}])
-    last = incident.on_rule(days, own).iloc[-1]
-    assert (last["expected"], last["low95"], last["high95"]) == (90.0, 60.0, 130.0)
+    last = incident.on_rule(days, own.assign(high=105.0)).iloc[-1]
+    assert (last["expected"], last["low95"], last["high95"]) == (90.0, 60.0, 105.0)
+    assert (last["low80"], last["high80"]) == (85.0, 105.0)  # never wider than the 95 % range
 
 
 @pytest.mark.parametrize("first", [dt.date(2026, 9, 26), dt.date(2026, 6, 1)])
@@ -367,25 +378,27 @@ def test_eight_weeks_are_on_view_and_all_of_a_longer_incident(first):
 
 
 def test_contributions_add_up_to_the_incident():
-    keys = {"level": "category_region", "region": "North", "store": ""}
-    day = dt.date(2026, 9, 26)
-    rows = [keys | {"product_category": f"C{i}", "day": day, "actual": 10.0, "expected": 20.0 + i} for i in range(20)]
-    node = {"level": "region", "product_category": "", "region": "North", "store": "", "day": day}
-    members = pd.DataFrame([*rows, node | {"actual": 300.0, "expected": 900.0}])
-    parts = charts_inbox.contributions(members, ["region", "", "North", ""])
-    assert parts["gap"].sum() == pytest.approx(300 - 900)
+    keys = {"level": "category_region", "region": "North", "store": "", "actual": 1.0, "expected": 2.0, "direction": -1}
+    rows = [keys | {"product_category": f"C{i}", "loss_units": 10.0 + i} for i in range(20)]
+    node = keys | {"level": "region", "product_category": "", "loss_units": 600.0}
+    parts = charts_inbox.contributions(pd.DataFrame([*rows, node]), ["region", "", "North", ""])
+    assert parts["gap"].sum() == pytest.approx(-600)
     assert parts["share"].sum() == pytest.approx(1)
     assert len(parts) == charts_inbox.MOST_BARS + 1
-    assert parts["gap"].iloc[0] == 10 - 39
+    assert parts["gap"].iloc[0] == -29
     figure, alt = charts_inbox.contributions_chart(parts, measure="Units", dark=True)
     assert sorted(figure.data[0].x) == sorted(parts["gap"])
     assert "−600" in alt
 
 
 def test_without_a_row_of_the_node_the_members_are_the_whole():
-    keys = {"level": "store", "product_category": "", "region": "North"}
-    members = pd.DataFrame([keys | {"store": f"S{i}", "actual": 0.0, "expected": 5.0} for i in range(3)])
-    parts = charts_inbox.contributions(members, ["region", "", "North", ""])
+    keys = {"level": "store", "product_category": "", "region": "North", "actual": 0.0, "expected": 5.0}
+    rows = [keys | {"store": f"S{i}", "direction": 0, "loss_units": 5.0} for i in range(3)]
+    parts = charts_inbox.contributions(pd.DataFrame(rows), ["region", "", "North", ""])
     assert parts["gap"].tolist() == [-5.0, -5.0, -5.0]
-    missing = members.assign(actual=np.nan)
-    assert charts_inbox.contributions(missing, ["region", "", "North", ""]).empty
+
+
+def test_an_incident_of_one_series_has_no_parts():
+    row = {"level": "total", "product_category": "", "region": "", "store": "", "actual": 0.0, "expected": 5.0}
+    members = pd.DataFrame([row | {"direction": -1, "loss_units": 5.0}])
+    assert charts_inbox.contributions(members, ["total", "", "", ""]).empty

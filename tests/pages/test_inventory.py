@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from trendcast.export import tables
-from trendcast.ui import charts_stock, stock
+from trendcast.ui import charts_stock, stock, stock_card
 
 HOSTILE = "<img src=x onerror=alert(1)> [link](http://evil.example) $x$ =1+1"
 
@@ -127,7 +127,7 @@ def test_without_stock_data_the_page_says_what_to_load_and_why(retailer, open_pa
     app = open_page("inventory")
     assert not app.exception
     assert not app.metric
-    assert "Nothing is known about the stock yet" in words(app)
+    assert "With the daily stock of each category" in words(app)
     assert "python -m trendcast load FOLDER" in app.code[0].value
     assert len(app.get("download_button")) == 3
 
@@ -149,7 +149,7 @@ def test_a_category_without_stock_has_a_card_that_says_so(retailer, open_page):
     retailer.no_stock = True
     app = open_page("inventory", item="Clothing")
     assert not app.exception
-    assert "Nothing is known about the stock yet" in words(app)
+    assert "With the daily stock of each category" in words(app)
     assert "card_accept" not in {button.key for button in app.button}
 
 
@@ -185,7 +185,7 @@ def test_a_link_opens_the_card_with_everything_about_it(retailer, open_page):
     assert all(len(chart.proto.alt) > 60 for chart in charts)
     figures = app.dataframe[0].value.set_index("What")["How much"]
     assert figures["Safety stock"] == "110"
-    assert figures["With it"] == "4\u202f%"
+    assert figures["Chance with the order"] == "4\u202f%"
 
 
 def test_an_item_nobody_sells_is_said_and_the_list_shown(retailer, open_page):
@@ -242,7 +242,7 @@ def test_a_rejection_needs_a_reason(retailer, open_page):
     app.get_by_key(f"{key(retailer)}_reject_do").click().run()
     assert retailer.decisions_asked == []
     assert "Choose a reason or write one" in words(app)
-    app.get_by_key(f"{key(retailer)}_reject_code").set_value("supply")
+    app.get_by_key(f"{key(retailer)}_reject_code").set_value("supplier")
     app.get_by_key(f"{key(retailer)}_reject_do").click().run()
     assert retailer.decisions_asked[-1]["decision"] == "reject"
     assert "Choose a reason" not in words(app)
@@ -269,6 +269,24 @@ def test_other_parameters_show_their_effect_and_store_nothing(retailer, open_pag
     assert effect.loc["Order quantity"].tolist() == ["420", "500"]
     assert "Aimed at 99.0\u202f%; a reorder point set so would have held in 97.8\u202f%" in words(app)
     assert retailer.decisions_asked == []
+
+
+def test_an_advice_is_told_in_parts_without_its_tags():
+    words = "HIGH VOLATILITY, GROWTH: Order 420 units of USB C. Hubs by Tue 29 Sep. Without it: 34 % chance. Cost 38."
+    said = stock.parts(words, ["HIGH VOLATILITY", "GROWTH"])
+    assert said[0].startswith("Order 420 units of USB C.")
+    assert stock.parts(words) == said
+    assert " ".join(said) == words.removeprefix("HIGH VOLATILITY, GROWTH: ")
+    row = {"sentence": "GROWTH: Order 4 of A now. Without it: 5 % chance. Cost 1. More.", "tags": ["GROWTH"]}
+    assert stock.why(row | {"status": "order_now"}) == "Without it: 5 % chance. Cost 1."
+    assert stock.why(row | {"status": "ok"}) == "Order 4 of A now. Without it: 5 % chance."
+
+
+@pytest.mark.parametrize(
+    ("chance", "words"), [(0.0, "under 1\u202f%"), (1.0, "over 99\u202f%"), (0.34, "34\u202f%"), (np.nan, "–")]
+)
+def test_nobody_is_sure_of_a_stock_out(chance, words):
+    assert stock_card.written(chance, "chance") == words
 
 
 # --- the charts -------------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ def on(monkeypatch: pytest.MonkeyPatch, make_retailer) -> Iterator[Callable[[str
     runtime.process.close()
 
 
-@pytest.mark.parametrize("page", ["forecasts", "data"])
+@pytest.mark.parametrize("page", ["review", "forecasts", "data"])
 def test_an_empty_database_says_how_to_load(db, on, open_page, page):
     on(db.url)
     app = open_page(page)
@@ -70,9 +70,53 @@ def test_the_parts_of_several_series_add_up_to_what_the_chart_shows(demo_db, on,
     assert parts.reindex(shown.index).to_numpy() == pytest.approx(shown.to_numpy(), rel=1e-6, abs=0.05)
 
 
+def test_the_inventory_page_lists_the_advice_of_the_run(demo_db, on, open_page):
+    from trendcast.services import recommend
+
+    on(demo_db.url)
+    run = demo_db.rows("run_read", run_id=None)[0]["id"]
+    advice = recommend.advice(demo_db, run).set_index("product_category")
+    app = open_page("inventory")
+    assert not app.exception
+    assert not app.error
+    shown = app.dataframe[0].value.set_index("Category")
+    assert set(shown.index) == set(advice.index)
+    for name, row in shown.iterrows():
+        quantity = advice.loc[name, "order_quantity"]
+        assert row["Order"] == (f"{quantity:,.0f}" if quantity > 0 else "–")
+    card = open_page("inventory", item=str(shown.index[0]))
+    assert not card.exception
+    assert not card.error
+    assert len(card.get("plotly_chart")) == 2
+
+
+def test_an_inbox_that_was_never_filled_offers_the_check(demo_db, on, open_page):
+    on(demo_db.url)
+    app = open_page("anomaly-inbox")
+    assert not app.exception
+    assert not app.error
+    assert app.get_by_key("inbox_check").label == "Check now"
+
+
 def test_the_data_page_lists_what_was_loaded(demo_db, on, open_page):
     on(demo_db.url)
     app = open_page("data")
     assert not app.exception
     assert not app.error
     assert "Sales" in set(app.dataframe[0].value["Table"])
+
+
+def test_the_review_shows_the_figures_of_the_service(demo_db, on, open_page):
+    from trendcast.services import forecast, review
+
+    on(demo_db.url)
+    app = open_page("review")
+    assert not app.exception
+    assert not app.error
+    run = forecast.current_run(demo_db)
+    found = review.review(demo_db, run, today=run.last_day)
+    tiles = {metric.label: metric.value for metric in app.metric}
+    assert set(tiles) == {kpi.label for kpi in found.kpis}
+    rows = next(frame.value for frame in app.dataframe if "Next 12 weeks" in frame.value).set_index("Category")
+    for line in found.figures.lines:
+        assert rows.loc[line.name, "Next 12 weeks"] == pytest.approx(line.units.ahead)

@@ -8,7 +8,7 @@ from trendcast.errors import DatabaseAway
 from trendcast.services.forecast import RunInfo
 from trendcast.services.runtime import Startup
 
-PAGES = ("forecasts", "data")
+PAGES = ("review", "forecasts", "anomaly-inbox", "inventory", "accuracy", "data")
 
 
 def text_of(app) -> str:
@@ -158,12 +158,11 @@ def test_a_failure_nobody_foresaw_stays_calm(retailer, open_page, monkeypatch):
     assert "could not be shown" in app.error[0].value
 
 
-def test_the_data_page_lists_batches_quarantine_and_runs(retailer, open_page):
+def test_the_data_page_lists_tables_and_batches(retailer, open_page):
     app = open_page("data")
     assert not app.exception
-    titles = [element.value for element in app.subheader]
-    assert titles == ["Loaded", "Runs", "Batches", "Quarantine"]
-    assert len(app.dataframe) == 4
+    assert [element.value for element in app.subheader] == ["Loaded", "Batches"]
+    assert len(app.dataframe) == 2
 
 
 def test_refresh_now_starts_a_job_once(retailer, open_page):

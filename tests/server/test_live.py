@@ -130,7 +130,7 @@ def test_rest_answers_beside_the_pages(live: Any) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/anomalies/detect", 405), ("DELETE", "/forecast", 405), ("PUT", "/health", 405), ("GET", "/anomalies",
+        ("GET", "/anomalies/detect", 405), ("DELETE", "/forecast", 405), ("PUT", "/health", 405), ("GET", "/anomalies/",
         404), ("GET", "/metrics", 404), ("GET", "/forecast/", 404), ("GET", "/forecast/x/y", 404), ("POST", "/series/x",
         404), ("GET", "/health/x", 404), ("GET", "/docs/x", 404),
     ],

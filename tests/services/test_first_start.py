@@ -1,14 +1,14 @@
-"""The first start: the demo retailer is made in an empty embedded database, once, and nowhere else."""
+"""The first start: the demo retailer is asked for in an empty embedded database, once, and nowhere else."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, date, datetime
 
 import pytest
 
 from trendcast import demo, settings
 from trendcast.services import first_start, jobs
+from trendcast.services.load import DEMO, load_frames
 from trendcast.store import embedded
 from trendcast.store.engine import Database
 
@@ -39,20 +39,12 @@ def test_switched_off_means_off(own: Database) -> None:
     assert jobs.slots(own).empty
 
 
-def test_the_job_loads_a_retailer_and_then_nobody_asks_again(own: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = demo.generate(2, 1, 0, 1)
-    monkeypatch.setattr(demo, "generate", lambda: small)
-    stages: list[str] = []
-
-    def progress(stage: str, *_: Any, **__: Any) -> None:
-        stages.append(stage)
-
-    result = first_start.make_demo(own, lambda: datetime.now(UTC), progress, "token")
-    assert result["rows"] >= len(small["sales_daily"])
-    assert stages[0] == "Making the demo retailer"
-    assert len(set(stages)) > 1, "the load reports its own stages"
+@pytest.mark.parametrize("source", [DEMO, "files"])
+def test_where_data_are_nobody_asks_again(own: Database, source: str) -> None:
+    small = demo.generate(2, 1, 0, 1, date(2026, 6, 30))["sales_daily"]
+    load_frames(own, {"sales_daily": small}, source=source, clock=lambda: datetime(2026, 7, 1, tzinfo=UTC))
     assert first_start.prepare(own, WANTED) is None
 
 
 def test_the_job_is_known_by_name() -> None:
-    assert jobs.JOBS["demo"] == "trendcast.services.first_start:make_demo"
+    assert jobs.JOBS["demo"] == "trendcast.services.demo:build"

@@ -14,8 +14,6 @@ from trendcast.services import frames, looks
 from trendcast.services.load import load_frames
 from trendcast.store.engine import Database
 
-prophets_own = pytest.mark.filterwarnings("ignore:The inplace keyword")
-
 
 def shop(days: int = 500, *, level: float = 100.0, noise: float = 0.03, start: str = "2024-01-01") -> pd.DataFrame:
     """A made-up series with a week, a promotion every fourth week and a slowly moving index."""
@@ -113,6 +111,7 @@ def test_parts_add_up_and_gaps_stay_gaps() -> None:
         (pd.concat([shop(60), shop(60)]), "sales_units", "same day more than once"),
         (shop(60), "sales_unit", "Did you mean sales_units"),
         (shop(60).assign(word="a"), "word", "no numbers"),
+        (shop(300)[["sales_units"]].resample("7D").sum(), "sales_units", "7 days apart"),
     ],
 )
 def test_a_frame_that_cannot_be_used_is_told_why(df: pd.DataFrame, target: str, said: str) -> None:
@@ -123,7 +122,6 @@ def test_a_frame_that_cannot_be_used_is_told_why(df: pd.DataFrame, target: str, 
 # --- prophet ---
 
 
-@prophets_own
 def test_promotions_ahead_are_planned_or_expected_and_no_index_is_made_up() -> None:
     df = shop()
     last = df.index[-1]
@@ -147,7 +145,6 @@ def test_promotions_ahead_are_planned_or_expected_and_no_index_is_made_up() -> N
     assert again["yhat_upper"].equals(forecast["yhat_upper"]), "the same frame gives the same interval"
 
 
-@prophets_own
 def test_a_weekday_that_is_always_closed_stays_closed() -> None:
     df = shop(200)
     df = df[df.index.day_of_week != 6]
@@ -158,7 +155,6 @@ def test_a_weekday_that_is_always_closed_stays_closed() -> None:
     assert (ahead.loc[~sundays, "yhat"] > 50).all()
 
 
-@prophets_own
 def test_events_go_on_by_their_rule_and_teach_what_they_did() -> None:
     df = shop(800, noise=0.01)
     summer = (df.index.month == 5) & (df.index.day == 1)
@@ -172,7 +168,6 @@ def test_events_go_on_by_their_rule_and_teach_what_they_did() -> None:
 # --- out of sample ---
 
 
-@prophets_own
 def test_an_error_is_of_models_that_had_not_seen_the_days_they_are_scored_on(monkeypatch: pytest.MonkeyPatch) -> None:
     df = shop(500)
     seen: list[tuple[pd.Timestamp, pd.Timestamp]] = []
@@ -194,6 +189,17 @@ def test_an_error_is_of_models_that_had_not_seen_the_days_they_are_scored_on(mon
     worse = frames.out_of_sample(doubled, origins=1)
     assert worse["wape"] == pytest.approx(0.5, abs=0.1)
     assert frames.out_of_sample(df.iloc[:200])["wape"] is None, "too short to be measured"
+
+
+def test_days_that_nobody_knows_count_on_neither_side() -> None:
+    df = shop(400)
+    rng = np.random.default_rng(1)
+    holes = df.assign(sales_units=df["sales_units"].where(rng.random(400) > 0.3))
+    origins = df.index[-1] - pd.to_timedelta([84, 168], "D")
+    holes.loc[origins, "sales_units"] = np.nan  # the last day known may be earlier than the origin
+    measured = frames.out_of_sample(holes)
+    assert measured["weeks"] == 12 * len(measured["origins"]) > 0
+    assert measured["wape"] < 0.2
 
 
 # --- anomalies ---

@@ -583,3 +583,26 @@ def test_a_wide_file_of_other_days_is_of_the_same_shape(db):
     assert recalled is not None
     assert recalled.decimal == "."
     assert len(recalled.across) == len(DAYS)
+
+
+def test_a_strangers_file_becomes_a_first_forecast(db):
+    """The whole way: bytes as they came, load, refresh, a published run whose sums add up."""
+    from trendcast.services import forecast, jobs
+    from trendcast.services.refresh import refresh
+    from trendcast.store import jobs as slots
+
+    put(db, LONG["german"]())
+    claim = slots.claim(db, slot_id=jobs.enqueue(db, "refresh"))
+    assert claim is not None
+    refresh(db, now, lambda *_, **__: None, claim.token)
+    run = forecast.current_run(db)
+    assert (run.first_day, run.last_day) == (DAYS[0].date(), DAYS[-1].date())
+    assert run.has_money
+    index = forecast.series_index(db, run.id)
+    assert set(index["product_category"]) == {"", "Büro & Papier", "Toys; small"}
+    ids = {level: rows["series_id"].tolist() for level, rows in index.groupby("level")}
+    whole = forecast.forecast_daily(db, run.id, ids["total"])["mean"]
+    parts = forecast.forecast_daily(db, run.id, ids["category_region"])["mean"]
+    assert whole.to_numpy() == pytest.approx(parts.to_numpy(), rel=1e-6)
+    usual = sales().groupby("date_id")["sales_units"].sum().mean()
+    assert whole.mean() == pytest.approx(usual, rel=0.3)

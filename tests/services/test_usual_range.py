@@ -31,7 +31,7 @@ def history(seed: int = 7, noise: float = 0.08) -> pd.DataFrame:
 
 def ranges(frame: pd.DataFrame, stored: pd.DataFrame | None = None, back: int = 200) -> pd.DataFrame:
     last = frame["date_id"].iloc[-1]
-    nothing = pd.DataFrame(columns=list(usual_range.STORED))
+    nothing = pd.DataFrame(columns=["mean"])
     found = nothing if stored is None else stored
     return usual_range._range(frame, found, last - pd.Timedelta(back - 1, "D"), last)
 
@@ -67,15 +67,13 @@ def test_a_closed_day_is_expected_to_sell_nothing_in_particular():
     assert found[list(usual_range.COLUMNS)].iloc[-2].notna().all()
 
 
-def test_what_had_been_published_wins_with_its_own_quantiles():
+def test_what_had_been_published_is_what_was_expected():
     frame = history()
-    days = frame["date_id"].iloc[-5:]
-    stored = pd.DataFrame(
-        {"mean": 400.0, "q10": 350.0, "q90": 450.0, "q025": 300.0, "q975": 500.0}, index=pd.DatetimeIndex(days)
-    )
-    found = ranges(frame, stored)
-    assert found[list(usual_range.COLUMNS)].iloc[-5:].to_numpy().tolist() == [[400.0, 350.0, 450.0, 300.0, 500.0]] * 5
-    assert not (found["low80"].iloc[:-5] == 350.0).any()
+    stored = pd.DataFrame({"mean": 400.0}, index=pd.DatetimeIndex(frame["date_id"].iloc[-5:]))
+    plain, found = ranges(frame), ranges(frame, stored)
+    assert found["expected"].iloc[-5:].to_numpy() == pytest.approx(400.0)
+    assert ((found["low95"] < found["low80"]) & (found["low80"] < 400) & (found["high80"] > 400)).iloc[-5:].all()
+    assert found["expected"].iloc[:-5].tolist() == plain["expected"].iloc[:-5].tolist()
 
 
 def test_a_young_series_has_no_range_before_there_is_something_to_learn_from():

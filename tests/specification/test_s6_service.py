@@ -48,13 +48,24 @@ def test_s6_post_forecast_takes_forecast_days_and_leaves_the_region_free(rest: A
     assert report["region"] is None
 
 
-def test_s6_post_anomalies_detect_says_that_there_is_no_detector_yet(rest: Any) -> None:
-    response = rest.post("/anomalies/detect")
+def test_s6_post_anomalies_detect_answers_what_it_found(checked_db: Database, serving: Any) -> None:
+    response = serving(checked_db.url).post("/anomalies/detect")
+    assert response.status_code == 200, response.text
+    body = response.json()
+    assert body["success"] is True
+    assert recent(body["checked_at"])
+    assert body["anomalies_detected"] == len(body["anomalies"]) > 0
+    keys = {"date", "product_category", "region", "actual_sales", "expected_sales", "anomaly_score", "impact"}
+    for one in body["anomalies"]:
+        assert keys <= set(one)
+        assert one["impact"] in ("HIGH", "MEDIUM", "LOW")
+        assert one["anomaly_score"] >= 2.5
+
+
+def test_s6_post_anomalies_detect_without_data_is_a_conflict(db: Database, serving: Any) -> None:
+    response = serving(db.url).post("/anomalies/detect")
     assert response.status_code == 409
-    assert response.json() == {
-        "success": False,
-        "error": "This version does not detect anomalies yet, so nothing was checked.",
-    }
+    assert response.json()["success"] is False
 
 
 def test_s6_get_metrics_dashboard_answers_the_last_seven_days(rest: Any) -> None:

@@ -9,6 +9,8 @@ BLOCK = 2_000  # series whose lags are in memory at once
 
 def median(values: np.ndarray, least: int = 1) -> np.ndarray:
     """The median over the last axis of what is not NaN; NaN where fewer than ``least`` are known."""
+    if values.shape[-1] == 0:  # the first day of a history has nothing before it
+        return np.full(values.shape[:-1], np.nan)
     ordered = np.sort(values, axis=-1)  # NaN goes to the end
     count = values.shape[-1] - np.isnan(ordered).sum(axis=-1)
     below = np.maximum(count - 1, 0) // 2
@@ -32,16 +34,16 @@ def lagged_median(values: np.ndarray, lags: tuple[int, ...], least: int) -> np.n
 
 
 def agreed(values: np.ndarray) -> np.ndarray:
-    """What more than half of the rows (n, T) agree on, per day: the value nearest to zero between the 45th and the 55th
-    of a hundred, zero where these differ in sign or fewer than three rows are known.
+    """What more than half of those on the last axis agree on: the value nearest to zero between the 45th and the 55th
+    of a hundred, zero where these differ in sign or fewer than three are known.
 
     A plain median of two groups, one of which fell, lies between them and would call the other one risen.
     """
-    ordered = np.sort(values, axis=0)
-    count = len(values) - np.isnan(ordered).sum(axis=0)
+    ordered = np.sort(values, axis=-1)
+    count = values.shape[-1] - np.isnan(ordered).sum(axis=-1)
     low = np.floor(0.45 * np.maximum(count - 1, 0)).astype(int)
     high = np.ceil(0.55 * np.maximum(count - 1, 0)).astype(int)
-    day = np.arange(values.shape[1])
-    low_value, high_value = ordered[low, day], ordered[high, day]
+    pair = np.take_along_axis(ordered, np.stack([low, high], axis=-1), axis=-1)
+    low_value, high_value = pair[..., 0], pair[..., 1]
     common = np.where(low_value > 0, low_value, np.where(high_value < 0, high_value, 0.0))
     return np.where(count >= 3, common, 0.0)

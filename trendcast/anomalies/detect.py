@@ -22,8 +22,10 @@ from trendcast.anomalies.scene import DIMENSIONS, Scene
 
 VERSION = "1"
 NODE_CUT, NODE_BREADTH, NODE_LEAST = 5.0, 0.5, 0.05
+MOST_OF_IT = 0.5  # of a node's gap that must be common to its children
 LEANING = 1.5  # deviations from which a child moves with its parent
 NOTABLE = 2.5
+RARE = 0.05  # of all days, up to which an event explains something
 REL_LEAST, UNITS_LEAST = 0.10, 2.0
 SLACK, ALARM, WINSOR = 0.75, 10.0, 3.0  # the CUSUM's
 RUN_P = 1e-4  # of a run of zeros
@@ -174,10 +176,12 @@ class _Judge:
         self.tests = 0
         eventful = np.isfinite(expected.examples)
         self.testable = np.isfinite(rest.z) & (expected.observed >= SHORTEST)
-        ordinary = self.testable & ~eventful & ~scene.masked & (expected.observed >= LEARNING)
+        ordinary = self.testable & ~eventful & ~scene.masked & ~scene.found & (expected.observed >= LEARNING)
         self.ordinary_z = np.where(ordinary, rest.z, np.nan)
         self.bucket = pvalues.volume(expected.units)
-        self.alarm, self.start = cusum(np.where(self.testable, rest.z, np.nan), eventful | scene.masked)
+        # Against what was expected before the expectation followed: a shift must not be explained by itself.
+        lasting = rest.z + expected.followed / rest.sigma
+        self.alarm, self.start = cusum(np.where(self.testable, lasting, np.nan), eventful | scene.masked)
         quiet = np.isinf(expected.examples).all(axis=0)
         self.quiet = quiet
         self.node_alarm = [cusum(one.z, np.broadcast_to(~quiet, one.z.shape)) for one in rest.nodes]
@@ -200,6 +204,8 @@ class _Judge:
         p = np.where(longer, run_p, p)
         q = pvalues.benjamini_hochberg(p)
         self.tests += int(np.isfinite(p).sum())
+        # What was found is not what is usual: it leaves the reference of the days that follow.
+        self.ordinary_z[np.nan_to_num(q, nan=1.0) <= sizes.Q_MEDIUM, day] = np.nan
         nodes, covered = self._nodes(day, window)
         entries: list[Entry] = list(nodes)
         shifted = self.alarm[:, day] != 0
@@ -238,7 +244,7 @@ class _Judge:
     def _series(
         self, row: int, day: int, p: float, q: float, reference: pvalues.Reference, zero_run: bool, run: int
     ) -> Entry | None:
-        name = self.scene.series.iloc[row]
+        level_name, category, region, store = self.scene.keys[row]
         shift = int(self.alarm[row, day])
         z = float(self.rest.z[row, day])
         direction = -1 if zero_run else shift or int(np.sign(z))
@@ -248,7 +254,7 @@ class _Judge:
             shift, start, direction = 0, day, int(np.sign(z))  # a day against the shift is its own matter
         if shift:
             span = np.arange(start, day + 1)
-            sizes_since = self.rest.own[row, span]
+            sizes_since = self.rest.own[row, span] + self.expected.followed[row, span]
             if abs(float(np.nanmean(sizes_since))) < SHIFT_LEAST:
                 shift, start = 0, day
         if not shift and not found:
@@ -262,7 +268,6 @@ class _Judge:
         rel = gap / base if base > 0 else 1.0
         if rel < REL_LEAST or gap < UNITS_LEAST:
             return None
-        category = str(name["product_category"])
         cover = self._covered(category, day)
         size = Size(
             p=p,
@@ -279,10 +284,10 @@ class _Judge:
         strongest = max((one.z for one in days), key=abs)
         return Entry(
             day=day,
-            level=str(name["level"]),
+            level=level_name,
             product_category=category,
-            region=str(name["region"]),
-            store=str(name["store"]),
+            region=region,
+            store=store,
             kind="DEMAND",
             cls=cls,
             direction=direction,
@@ -340,13 +345,10 @@ class _Judge:
     def _calendar(self, row: int, day: int, direction: int) -> str:
         """Event or promotion of the day; what differs from a week before."""
         code = int(self.scene.event[row, day])
-        if code:
+        if code and (self.scene.event[row] == code).mean() <= RARE:
             name, offset = self.scene.events[code]
-            return (
-                f"calendar: {name}"
-                if offset == 0
-                else f"calendar: the day {'after' if offset > 0 else 'before'} {name}"
-            )
+            side = "the day before " if offset < 0 else "the day after " if offset > 0 else ""
+            return f"calendar: {side}{name}"
         today = self.scene.promotion[row, day] > 0.5
         if today:
             return "promotion" if direction > 0 else "promotion without uplift"
@@ -394,7 +396,7 @@ class _Judge:
                 if entry is not None:
                     found.append(entry)
                     covered.append((entry, float(nodes.factor[node, day])))
-            rest = rest - nodes.factor[nodes.code, day]
+            rest = rest - nodes.taken[:, day]
         return found, covered
 
     def _node(
@@ -453,8 +455,9 @@ class _Judge:
                 )
             )
         now = days[-1]
-        if np.sign(now.actual - now.expected) != direction and not shift:
-            return None
+        whole_gap = np.log1p(now.actual) - np.log1p(now.expected)
+        if not shift and (np.sign(whole_gap) != direction or abs(factor) < MOST_OF_IT * abs(whole_gap)):
+            return None  # the node is off because of some that are, not as a whole
         loss = abs(float(((self.scene.units[rows, day] - expected) * weight).sum()))
         whole_day = float(np.nansum(self.expected.units[:, day] * self.weight))
         rel = float(np.mean([one.loss_units for one in days])) / max(
@@ -514,7 +517,7 @@ class _Judge:
         for parent, factor in covered:
             if row not in parent.rows:
                 continue
-            with_it = np.sign(own) == parent.direction and abs(own) > max(abs(factor), 0.3)
+            with_it = np.sign(raw) == parent.direction and abs(raw) > 2 * abs(factor) and abs(own) > 0.3
             against = np.sign(raw) == -parent.direction and abs(self.rest.z_raw[row, day]) >= 4
             if not (with_it or against) or entry.cls == "LEVEL_SHIFT":
                 return True
@@ -532,8 +535,8 @@ class _Judge:
                 if int(row) in taken or np.sign(z) != parent.direction or abs(z) < NOTABLE:
                     continue
                 taken.add(int(row))
-                name = self.scene.series.iloc[int(row)]
-                if (str(name["level"]), *(str(name[column]) for column in DIMENSIONS)) in own:
+                level_name, category, region, store = self.scene.keys[int(row)]
+                if (level_name, category, region, store) in own:
                     continue
                 figures = self._figures(int(row), day, parent.now.p, parent.now.q, reference)
                 gap = figures.loss_units
@@ -541,15 +544,15 @@ class _Judge:
                 size = Size(
                     p=parent.now.p, q=parent.now.q, rel=rel, loss=gap * self.weight[row], up=parent.direction > 0
                 )
-                level = impact(size, self.limit(str(name["product_category"])))
+                level = impact(size, self.limit(category))
                 whole = parent.now.actual - parent.now.expected
                 members.append(
                     Entry(
                         day=day,
-                        level=str(name["level"]),
-                        product_category=str(name["product_category"]),
-                        region=str(name["region"]),
-                        store=str(name["store"]),
+                        level=level_name,
+                        product_category=category,
+                        region=region,
+                        store=store,
                         kind=parent.kind,
                         cls="SPIKE" if parent.direction > 0 else "DROP",
                         direction=parent.direction,

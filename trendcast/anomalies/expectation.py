@@ -5,6 +5,7 @@ eight weeks, their drift, and what events and promotions did before (all series 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -18,20 +19,23 @@ LEAST_RECENT = 5
 DRIFT = 0.8
 MOST_DRIFT = 0.7
 LEARNING = 28  # days of history below which a series is still being learnt
+TEACHERS = 500  # series that are enough to know the weekdays of all
 SHORTEST = 8  # and below which nothing is expected of it
 
 
 @dataclass(frozen=True, eq=False)
 class Expectation:
     """``log``: log(1 + expected units) (S, T), NaN where nothing can be expected. ``frozen``: the published forecast.
-    ``examples``: earlier occurrences of the day's event, inf on ordinary days. ``observed``: days seen before."""
+    ``examples``: earlier occurrences of the day's event, inf on ordinary days. ``observed``: days seen before.
+    ``followed``: how far the expectation has moved with the last week, in logarithms."""
 
     log: np.ndarray
     frozen: np.ndarray
     examples: np.ndarray
     observed: np.ndarray
+    followed: np.ndarray
 
-    @property
+    @cached_property
     def units(self) -> np.ndarray:
         return np.maximum(np.expm1(self.log), 0.0)
 
@@ -42,22 +46,27 @@ def expect(scene: Scene) -> Expectation:
     seen = np.isfinite(x) & ~scene.closed
     usable = seen & ~scene.masked
     x = _accept(x, usable, scene)
-    special = scene.special
-    calm = np.where(usable & ~special, x, np.nan)
+    # Middles bear a single holiday, but not weeks of promotion.
+    calm = np.where(usable & ~scene.promoted, x, np.nan)
     level = lagged_median(calm, WEEKS, LEAST_WEEKS)
     short = np.isnan(level)
-    if short.any():
-        level = np.where(short, lagged_median(np.where(usable, x, np.nan), WEEKS, LEAST_WEEKS), level)
+    rows = np.flatnonzero(short[:, WEEKS[-1] :].any(axis=1))
+    if len(rows):
+        every = lagged_median(np.where(usable[rows], x[rows], np.nan), WEEKS, LEAST_WEEKS)
+        level[rows] = np.where(short[rows], every, level[rows])
     observed = np.cumsum(seen, axis=1) - seen
     level = _young(level, np.where(usable, x, np.nan), observed)
     drift = lagged_median(calm - level, RECENT, LEAST_RECENT)
-    base = level + DRIFT * np.clip(np.nan_to_num(drift), -MOST_DRIFT, MOST_DRIFT)
+    drift = DRIFT * np.clip(np.nan_to_num(drift), -MOST_DRIFT, MOST_DRIFT)
+    base = level + drift
+    # The drift of a week ago has not followed a shift that has just begun.
+    followed = drift - np.pad(drift, ((0, 0), (7, 0)))[:, : drift.shape[1]]
     effect, examples = _effects(scene, x - base, usable)
     frozen = np.isfinite(scene.forecast)
     log = np.where(frozen, np.log1p(np.maximum(np.nan_to_num(scene.forecast), 0)), base + effect)
     known = scene.seen[scene.event] + examples
     examples = np.where(frozen & (scene.event > 0), known, examples)
-    return Expectation(log=log, frozen=frozen, examples=examples, observed=observed)
+    return Expectation(log, frozen, examples, observed, np.where(frozen, 0.0, np.nan_to_num(followed)))
 
 
 def _accept(x: np.ndarray, usable: np.ndarray, scene: Scene) -> np.ndarray:
@@ -78,11 +87,16 @@ def _accept(x: np.ndarray, usable: np.ndarray, scene: Scene) -> np.ndarray:
 def _young(level: np.ndarray, x: np.ndarray, observed: np.ndarray) -> np.ndarray:
     """A series without three like weekdays: the middle of its last two weeks, with the weekdays of all the others."""
     young = np.isnan(level) & (observed >= SHORTEST) & (observed < LEARNING)
-    if not young.any():
+    if level.shape[1] > 2 * LEARNING:
+        young[:, :LEARNING] = False  # the window begins there, not the series
+    rows = np.flatnonzero(young.any(axis=1))
+    if not len(rows):
         return level
-    recent = lagged_median(x, RECENT, LEAST_RECENT)
-    weekday = median((level - recent).T, 1)
-    return np.where(young, recent + np.nan_to_num(weekday), level)
+    others = np.flatnonzero(~young.any(axis=1))[:TEACHERS]
+    recent = lagged_median(x[rows], RECENT, LEAST_RECENT)
+    weekday = median((level[others] - lagged_median(x[others], RECENT, LEAST_RECENT)).T, 1) if len(others) else 0.0
+    level[rows] = np.where(young[rows], recent + np.nan_to_num(weekday), level[rows])
+    return level
 
 
 def _effects(scene: Scene, rest: np.ndarray, usable: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -91,33 +105,30 @@ def _effects(scene: Scene, rest: np.ndarray, usable: np.ndarray) -> tuple[np.nda
 
     own = (sum of own residuals + 2 x the mean of all) / (n + 2); the mean of all is shrunk by one occurrence.
     """
-    count = len(scene.events)
+    promotion, dip = len(scene.events), len(scene.events) + 1  # learnt beside the events, by the same rule
     effect = np.zeros(rest.shape)
     examples = np.full(rest.shape, np.inf)
-    own_sum, own_n = np.zeros((count + 1, len(rest))), np.zeros((count + 1, len(rest)))
-    all_sum, all_n = np.zeros(count + 1), np.zeros(count + 1)
-    promotion = count  # the code of a promotion, learnt beside the events
-    promoted = np.nan_to_num(scene.promotion) > 0.5
+    own_sum, own_n = np.zeros((dip + 1, len(rest))), np.zeros((dip + 1, len(rest)))
+    all_sum, all_n = np.zeros(dip + 1), np.zeros(dip + 1)
+    planned = np.where(scene.promoted, promotion, np.where(scene.after_promotion, dip, 0))
     series = np.arange(len(rest))
 
     def learnt(code: np.ndarray) -> np.ndarray:
         common = all_sum[code] / (all_n[code] + 1)
-        return (own_sum[code, series] + 2 * common) / (own_n[code, series] + 2)
+        return np.where(code > 0, (own_sum[code, series] + 2 * common) / (own_n[code, series] + 2), 0.0)
 
-    promo_code = np.full(len(rest), promotion)
-    for day in np.flatnonzero((scene.event > 0).any(axis=0) | promoted.any(axis=0)):
-        event, on = scene.event[:, day], promoted[:, day]
-        lift = np.where(on, learnt(promo_code), 0.0)
-        moved = np.where(event > 0, learnt(event), 0.0)
-        effect[:, day] = lift + moved
+    for day in np.flatnonzero((scene.event > 0).any(axis=0) | (planned > 0).any(axis=0)):
+        event, plan = scene.event[:, day], planned[:, day]
+        lift = learnt(plan)
+        effect[:, day] = lift + learnt(event)
         n = np.where(event > 0, all_n[event], np.inf)
-        examples[:, day] = np.where(on, np.minimum(n, own_n[promotion]), n)
+        examples[:, day] = np.where(plan > 0, np.minimum(n, own_n[plan, series]), n)
         left = rest[:, day]
         known = usable[:, day] & np.isfinite(left)
         # A day under an event teaches the event only: a promotion has plainer days to be learnt from.
         for code, mine, value in (
             (event, known & (event > 0), left - lift),
-            (promo_code, known & on & (event == 0), left),
+            (plan, known & (plan > 0) & (event == 0), left),
         ):
             if not mine.any():
                 continue

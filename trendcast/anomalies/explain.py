@@ -104,7 +104,7 @@ def cause(found: str, cls: str, kind: str, facts: Mapping[str, Any]) -> str:
     if cls == "ZERO_RUN" and kind == "DEMAND":
         return "possible stock-out"
     if facts.get("children"):
-        return "a whole node moved"
+        return "everything there moved together"
     return "unexplained"
 
 

@@ -10,6 +10,8 @@ import numpy as np
 
 REFERENCE = 180  # days
 TOP = 0.03
+# The largest of all are what is looked for, not what is usual: the tail's slope is taken from below them.
+SPOILT = 0.005
 LEAST = 300  # points below which a volume bucket is judged with the others
 XI = (0.08, 0.35)
 VOLUMES = (20.0, 200.0)  # expected units a day that part the buckets
@@ -27,6 +29,7 @@ class Reference:
         known = np.isfinite(z)
         z, bucket = z[known], bucket[known]
         self._tails: dict[tuple[int, int], _Tail] = {}
+        self._sizes: dict[tuple[float, int], np.ndarray] = {}
         for sign in (-1, 1):
             side = z * sign > 0
             every = _Tail(np.abs(z[side]))
@@ -45,19 +48,23 @@ class Reference:
 
     def size(self, p: float, sign: int, bucket: np.ndarray) -> np.ndarray:
         """The deviation whose p-value is ``p`` in a tail, per bucket given."""
-        by_bucket = np.array([self._tails[sign, one].size(p) for one in range(len(VOLUMES) + 1)])
-        return by_bucket[bucket]
+        if (p, sign) not in self._sizes:
+            self._sizes[p, sign] = np.array([self._tails[sign, one].size(p) for one in range(len(VOLUMES) + 1)])
+        return self._sizes[p, sign][bucket]
 
 
 class _Tail:
     def __init__(self, sizes: np.ndarray) -> None:
         self.sizes = np.sort(sizes)
         n = len(self.sizes)
-        self.top = int(TOP * n)
+        self.top, spoilt = int(TOP * n), int(SPOILT * n)
         if self.top >= 5 and self.sizes[n - self.top] > 0:
             self.start = float(self.sizes[n - self.top])
-            above = np.log(self.sizes[n - self.top :] / self.start)
-            self.xi = float(np.clip(above.mean(), *XI))
+            if spoilt >= 5:
+                xi = np.log(self.sizes[n - spoilt] / self.start) / np.log(self.top / spoilt)
+            else:
+                xi = np.log(self.sizes[n - self.top :] / self.start).mean()
+            self.xi = float(np.clip(xi, *XI))
         else:
             self.start, self.xi = np.inf, XI[1]
 
@@ -76,13 +83,11 @@ class _Tail:
         return np.maximum(told, normal)
 
     def size(self, p: float) -> float:
-        n = len(self.sizes)
         from scipy.special import erfcinv
 
+        n = len(self.sizes)
         normal = float(np.sqrt(2) * erfcinv(p))
-        if n < 20:
-            return normal
-        return max(float(np.quantile(self.sizes, 1 - p)), normal)
+        return normal if n < 20 else max(float(self.sizes[min(n - 1, int((1 - p) * n))]), normal)
 
 
 def low_count(units: np.ndarray, mean: np.ndarray, alpha: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ counts allow.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,10 @@ MAD = 1.4826
 LOW_COUNT = 20.0  # expected units a day below which counts, not logarithms, are compared
 TELLS = 5.0  # expected units a day below which a series says nothing about a common factor
 FLOOR = 0.02
+USUAL = 2.5  # deviations up to which a factor's middle is believed without everybody's agreement
+UNSURE = 0.31  # deviation, in logarithms, of an event that was never seen before
+ENOUGH = 3  # others from which the usual movements of a node are taken off each of its series
+FEW = 12  # series of a node that are few enough for one of them to matter in what they agree on
 STEP = 7  # days for which the scale of the past is kept
 # Levels that may move together, coarsest first, and the columns that tell their nodes apart.
 LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -35,7 +39,8 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
 @dataclass(frozen=True, eq=False)
 class Nodes:
     """The nodes of one level: ``code`` (S,) node of each series, ``names`` their dimensions, ``factor`` (N, T) what
-    their series agree on, after the coarser levels; ``z`` (N, T) in its own deviations."""
+    their series agree on, after the coarser levels; ``z`` (N, T) in its own deviations; ``children`` (N,) their number;
+    ``taken`` (S, T) what was taken off each series for it."""
 
     level: str
     code: np.ndarray
@@ -43,6 +48,7 @@ class Nodes:
     factor: np.ndarray
     z: np.ndarray
     children: np.ndarray
+    taken: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,13 +78,10 @@ def residuals(scene: Scene, expected: Expectation, held: np.ndarray, days: np.nd
         if found is None:
             continue
         code, names, children = found
-        factor = np.zeros((len(names), raw.shape[1]))
-        for node, rows in enumerate(_members(code, len(names))):
-            if len(rows) >= 3:
-                factor[node] = agreed(speaking[rows])
-        common += factor[code]
-        speaking = speaking - factor[code]
-        nodes.append(Nodes(level, code, names, factor, np.zeros_like(factor), children))
+        factor, taken = _factors(speaking, code, len(names), days)
+        common += taken
+        speaking = speaking - taken
+        nodes.append(Nodes(level, code, names, factor, np.zeros_like(factor), children, taken))
     own = raw - common
     widen = _widen(expected.examples)
     learnable = np.where(scene.masked | np.isfinite(expected.examples), np.nan, own)
@@ -88,6 +91,55 @@ def residuals(scene: Scene, expected: Expectation, held: np.ndarray, days: np.nd
     z_raw = _score(scene.units, expected.units, np.zeros_like(common), raw, sigma, dispersion, widen)
     judged = [_judge(one, sigma, widen, expected, days) for one in nodes]
     return Residuals(raw, own, sigma, z, z_raw, common, dispersion, judged)
+
+
+def _factors(values: np.ndarray, code: np.ndarray, count: int, days: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(factor (N, T) of each node, what is taken off each series (S, T)); nodes of one size are done together."""
+    factor, taken = np.zeros((count, values.shape[1])), np.zeros(values.shape)
+    members = _members(code, count)
+    for size in sorted({len(rows) for rows in members if len(rows) >= 3}):
+        nodes = [node for node, rows in enumerate(members) if len(rows) == size]
+        rows = np.stack([members[node] for node in nodes])
+        together = np.ascontiguousarray(values[rows].swapaxes(1, 2))
+        factor[nodes] = agreed(together)
+        taken[rows] = _taken(together, days).swapaxes(1, 2)
+    return factor, taken
+
+
+def _taken(values: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """What to take off each of the rows of nodes (N, T, rows) as common to all.
+
+    The middle of the others, as far as it is usual for it to move and shrunk by the noise it has itself; more than that
+    only when nearly all agree on it. Of a few, each is left out of what it is compared with: it would else take a part
+    of its own residual for common, and look steadier than it is.
+    """
+    size = values.shape[-1]
+    middle = median(values, 3)
+    moves = MAD * _trailing(np.abs(middle), days)[..., None]
+    noise = MAD * _trailing(median(np.abs(values - middle[..., None]), 3), days)[..., None]
+    if size > FEW:
+        others, surely = middle[..., None], agreed(values)[..., None]
+    else:
+        left = [np.delete(values, row, axis=-1) for row in range(size)]
+        others = np.stack([median(one, 2) for one in left], axis=-1)
+        surely = np.stack([agreed(one) for one in left], axis=-1)
+        size -= 1
+    with np.errstate(divide="ignore", invalid="ignore"):
+        trust = np.clip(1 - 1.57 * noise**2 / size / moves**2, 0, 1)
+    most = np.nan_to_num(USUAL * moves)
+    usual = np.nan_to_num(trust * np.clip(others, -most, most)) if size >= ENOUGH else 0.0
+    return np.broadcast_to(np.where(np.abs(surely) > most, surely, usual), values.shape)
+
+
+def _trailing(size: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """(N, T): the median of the last 112 days, of ``days`` just before them, of others at most a week older."""
+    length = size.shape[1]
+    usual = np.full(size.shape, np.nan)
+    for start in range(SHORTEST, length, STEP):
+        usual[:, start : start + STEP] = median(size[:, max(0, start - WINDOW) : start], SHORTEST)[:, None]
+    for day in days:
+        usual[:, day] = median(size[:, max(0, day - WINDOW) : day], SHORTEST)
+    return usual
 
 
 def _level(
@@ -103,7 +155,7 @@ def _level(
         code = grouped.ngroup().to_numpy()
         names = series[list(columns)].iloc[np.unique(code, return_index=True)[1]].reset_index(drop=True)
     children = np.bincount(code, minlength=len(names))
-    if children.max(initial=0) < 3:
+    if children.max(initial=0) < 3 or (columns and len(names) == 1):
         return None
     blank = {column: "" for column in ("product_category", "region", "store") if column not in columns}
     return code, names.assign(**blank), children
@@ -116,21 +168,13 @@ def _members(code: np.ndarray, count: int) -> list[np.ndarray]:
 
 def _widen(examples: np.ndarray) -> np.ndarray:
     """Extra deviation of days under an event: the fewer examples, the wider."""
-    with np.errstate(divide="ignore"):
-        return np.where(np.isfinite(examples), 0.06 + 0.25 / np.sqrt(1 + examples), 0.0)
+    return np.where(np.isfinite(examples), UNSURE / np.sqrt(1 + np.where(np.isfinite(examples), examples, 0)), 0.0)
 
 
 def _scale(own: np.ndarray, expected: Expectation, widen: np.ndarray, days: np.ndarray) -> np.ndarray:
     """(S, T): 1.4826 x the median size of the last 112 ordinary days' residuals, with the floor of counts and what an
     event adds. A series still being learnt borrows the scale of the others, half as wide again."""
-    length = own.shape[1]
-    size = np.abs(own)
-    spread = np.full(own.shape, np.nan)
-    for start in range(SHORTEST, length, STEP):
-        spread[:, start : start + STEP] = median(size[:, max(0, start - WINDOW) : start], SHORTEST)[:, None]
-    for day in days:
-        spread[:, day] = median(size[:, max(0, day - WINDOW) : day], SHORTEST)
-    spread *= MAD
+    spread = MAD * _trailing(np.abs(own), days)
     usual = np.nan_to_num(median(spread.T, 1), nan=0.2)
     young = (expected.observed < LEARNING) | np.isnan(spread)
     spread = np.where(young, np.fmax(spread, 1.5 * usual[None, :]), spread)
@@ -181,7 +225,6 @@ def _score(
 
 def _judge(nodes: Nodes, sigma: np.ndarray, widen: np.ndarray, expected: Expectation, days: np.ndarray) -> Nodes:
     """The factors in their own deviations: what they usually do, and at least what chance makes of so many children."""
-    length = nodes.factor.shape[1]
     chance = np.full(nodes.factor.shape, np.inf)
     unsure = np.zeros(nodes.factor.shape)
     for node, rows in enumerate(_members(nodes.code, len(nodes.names))):
@@ -190,12 +233,6 @@ def _judge(nodes: Nodes, sigma: np.ndarray, widen: np.ndarray, expected: Expecta
             unsure[node] = widen[rows].mean(axis=0)  # what an event may do, it does to all of them
     ordinary = np.isinf(expected.examples).all(axis=0)
     size = np.where(ordinary[None, :], np.abs(nodes.factor), np.nan)
-    spread = np.full(nodes.factor.shape, np.nan)
-    for start in range(SHORTEST, length, STEP):
-        spread[:, start : start + STEP] = median(size[:, max(0, start - WINDOW) : start], SHORTEST)[:, None]
-    for day in days:
-        spread[:, day] = median(size[:, max(0, day - WINDOW) : day], SHORTEST)
+    spread = _trailing(size, days)
     scale = np.sqrt(np.fmax(np.fmax(MAD * spread, chance), 0.01) ** 2 + unsure**2)
-    return Nodes(
-        nodes.level, nodes.code, nodes.names, nodes.factor, np.nan_to_num(nodes.factor / scale), nodes.children
-    )
+    return replace(nodes, z=np.nan_to_num(nodes.factor / scale))

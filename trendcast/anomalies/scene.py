@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 DIMENSIONS = ("product_category", "region", "store")
 AROUND = (0, -1, 1)  # days from an event that it may move, the event's own day first
+DIP = 3  # days after a promotion on which less is sold than usual
 SEASON = 0.5  # an "event" on more days than this is a season, not an event
 
 
@@ -34,10 +36,11 @@ class Scene:
     """All bottom series as arrays (S, T).
 
     series: columns level, product_category, region, store. units: NaN where nothing was recorded. forecast: the mean
-    published before the day, NaN where none was. promotion: 0..1, NaN not known. closed: nothing was to be sold. event:
-    code of the event a day stands under, 0 for none; events[code] is its name and offset; seen[code] how often it
-    happened before the first day. value: money of a unit lost (margin, or price), NaN unknown. masked: points a verdict
-    took out of what is learnt from. accepted: (S,) day from which a new level holds, 0 for none.
+    published before the day, NaN where none was. promotion: 0..1, NaN not known. closed: nothing was to be sold.
+    event: code of the event a day stands under, 0 for none; events[code] is its name and offset; seen[code] how often
+    it happened before the first day. value: money of a unit lost (margin, or price), NaN unknown. masked: points a
+    verdict took out of what is learnt from. accepted: (S,) day from which a new level holds, 0 for none. found: points
+    that were found before, and are not what is usual.
     """
 
     series: pd.DataFrame
@@ -53,6 +56,12 @@ class Scene:
     stock: Stock
     masked: np.ndarray
     accepted: np.ndarray
+    found: np.ndarray
+
+    @cached_property
+    def keys(self) -> list[tuple[str, str, str, str]]:
+        """Level, category, region and store of each series."""
+        return list(self.series[["level", *DIMENSIONS]].astype(str).itertuples(index=False, name=None))
 
     @property
     def days(self) -> int:
@@ -66,10 +75,23 @@ class Scene:
         """The index of a day written as YYYY-MM-DD; it may lie outside."""
         return int(np.datetime64(day, "D").astype(int) - self.first_day.astype("datetime64[D]").astype(int))
 
-    @property
+    @cached_property
     def special(self) -> np.ndarray:
-        """bool (S, T): the day stands under an event or a promotion."""
-        return (self.event > 0) | (np.nan_to_num(self.promotion) > 0.5)
+        """bool (S, T): the day stands under an event or a promotion, or in the dip after one."""
+        return (self.event > 0) | self.promoted | self.after_promotion
+
+    @cached_property
+    def promoted(self) -> np.ndarray:
+        return np.nan_to_num(self.promotion) > 0.5
+
+    @cached_property
+    def after_promotion(self) -> np.ndarray:
+        """bool (S, T): one of the first days after a promotion, when the shelves at home are full."""
+        on = self.promoted
+        after = np.zeros(on.shape, bool)
+        for lag in range(1, DIP + 1):
+            after[:, lag:] |= on[:, :-lag]
+        return after & ~on
 
     @classmethod
     def of(
@@ -86,6 +108,7 @@ class Scene:
         stock: Stock | None = None,
         masked: np.ndarray | None = None,
         accepted: np.ndarray | None = None,
+        found: np.ndarray | None = None,
     ) -> Scene:
         """A scene in which what is not given is not known. ``events``: date_id, region ('' everywhere), event; dates
         before the first day count as earlier occurrences."""
@@ -111,6 +134,7 @@ class Scene:
             stock=stock or Stock([], np.zeros((0, units.shape[1])), np.zeros((0, units.shape[1]), bool), np.zeros(0)),
             masked=np.zeros(units.shape, bool) if masked is None else masked,
             accepted=np.zeros(len(units), int) if accepted is None else accepted,
+            found=np.zeros(units.shape, bool) if found is None else found,
         )
 
 

@@ -68,9 +68,10 @@ def _arguments(args: argparse.Namespace) -> dict[str, object]:
 
 def _text(result: dict[str, object]) -> str:
     series = sum(result["levels"].values())  # type: ignore[attr-defined]
+    seconds = sum(result["seconds"].values())  # type: ignore[attr-defined]
     lines = [
         f"The demo retailer is there: {result['rows']:,} rows, {result['first_day']} to {result['last_day']}.",
-        f"Run {result['run_id']} is published: {series:,} series in {sum(result['seconds'].values()):.0f} s.",  # type: ignore[attr-defined]
+        f"Run {result['run_id']} is published: {series:,} series, after {seconds:.0f} s in all.",
     ]
     if result["weeks"]:
         lines.append(

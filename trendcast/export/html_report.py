@@ -64,7 +64,7 @@ def _stamp(document: Mapping[str, Any]) -> str:
     return (
         f'<p class="stamp">Data to {wording.day(document["last_day"])}, forecast {document["run_id"]}, {said}. '
         "Errors are out of sample: of forecasts made at past origins with what was known then, in weekly sums over the "
-        "same horizon.</p>"
+        "same horizon. MAPE weighs weeks with few sales heavily and leaves out those with none; WAPE does neither.</p>"
     )
 
 
@@ -85,7 +85,7 @@ def _summary(categories: Iterable[Mapping[str, Any]], document: Mapping[str, Any
             (str(len(one["recommendations"])), "n"),
             (str(counts.get("total", wording.NONE)), "n"),
             (str(counts.get("HIGH", wording.NONE)), "n"),
-            (_monday(one["seasonal_peak"]), "d"),
+            (_monday(one, "seasonal_peak"), "d"),
         )
         rows.append(_row(cells))
     return _table(heads, rows)
@@ -104,8 +104,8 @@ def _section(number: int, one: Mapping[str, Any], document: Mapping[str, Any], c
         ("MAPE", error(one["mape"])),
         ("WAPE", error(one["wape"])),
         ("Mean error per week", f"{wording.short(one['mae'])} {unit}"),
-        ("Strongest week from", _monday(one["seasonal_peak"])),
-        ("Weakest week from", _monday(one["seasonal_trough"])),
+        ("Strongest week from", _monday(one, "seasonal_peak")),
+        ("Weakest week from", _monday(one, "seasonal_trough")),
     )
     parts.append('<ul class="figures">')
     parts += [f"<li>{label}: <strong>{escape(value)}</strong></li>" for label, value in figures]
@@ -143,18 +143,21 @@ def _anomalies(one: Mapping[str, Any]) -> list[str]:
         ("What happened", ""),
     )  # fmt: skip
     made = []
+    said = ""
     for row in rows[:MOST_ANOMALIES]:
-        impact = row["impact_level"]
+        impact, headline = row["impact_level"], row["headline"] or ""
         cells = (
-            (_day(row["detected_date"]), ""),
+            (_day(row["detected_date"]), "d"),
             (escape(row["store"] or row["region"] or "everywhere"), ""),
             (f'<span class="{escape(impact, quote=True)}">{escape(impact)}</span>', ""),
             (escape(wording.full(row["actual_value"])), "n"),
             (escape(wording.full(row["expected_value"])), "n"),
             (wording.fixed(row["anomaly_score"], 1), "n"),
             (escape(row["status"].capitalize()), ""),
-            (escape(row["headline"] or ""), ""),
+            # Members of one incident happened together: it is told once.
+            ("" if headline == said else escape(headline), ""),
         )
+        said = headline
         made.append(_row(cells))
     left = len(rows) - MOST_ANOMALIES
     more = [f'<p class="note">And {left} more, in the inbox of the dashboard.</p>'] if left > 0 else []
@@ -170,9 +173,9 @@ def _day(iso: str) -> str:
     return escape(wording.day(date.fromisoformat(iso)))
 
 
-def _monday(iso: str) -> str:
-    """The day a week is named by, which is always a Monday."""
-    return escape(wording.day(date.fromisoformat(iso)).partition(" ")[2])
+def _monday(one: Mapping[str, Any], key: str) -> str:
+    """The day a week is named by, which is always a Monday; a dash where nothing is expected in any week."""
+    return wording.day(date.fromisoformat(one[key])).partition(" ")[2] if one["expected"] > 0 else wording.NONE
 
 
 def _paragraph(sentence: str) -> str:

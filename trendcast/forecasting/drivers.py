@@ -15,15 +15,16 @@ at zero on the wrong side, and the contradiction is kept to be told.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from trendcast.features.drivers import Outside, usual_weather
-from trendcast.forecasting.structural import fourier, month_phase
+from trendcast.forecasting.structural import fourier, month_phase, small_systems
 from trendcast.forecasting.structural_member import rates, tame
 from trendcast.panel import Hierarchy, Panel
 
@@ -40,6 +41,7 @@ OUTLIER = 3.5  # usual deviations
 LEAST_PRICE_MOVES = 0.01  # of the logarithm: a price that hardly moves teaches nothing
 LEAST_SERIES = 0.05  # share of the series whose price must have moved
 LEADS = range(8)  # days by which mentions may run ahead of sales
+FOLDS = 6  # parts of the history among which they are chosen
 RECENT = 28
 CLEAR = 2.0  # standard errors that make an effect sure
 CONTRADICTION = 2.0
@@ -141,28 +143,34 @@ def learn(
     missing: dict[str, str] = {}
     nodes, cut, moves = _columns(panel, hierarchy, bottom, outside, weight, volume, missing)
     logarithmic = {name: bool((outside.national[name] > 0).all()) for name in nodes.shared}
-    lead, group = 0, pd.factorize(bottom.series["product_category"])[0]
-    for name, values in nodes.shared.items():
-        if name == MENTIONS:
-            lead = _lead(sold[first:], weight[first:], group, values, panel.dates[:history], cut_at)
-            nodes.shared[name] = _shifted(values, lead)
-    names = nodes.names
-    if not names:
+    group = pd.factorize(bottom.series["product_category"])[0]
+    lead = _lead_of(nodes, sold, weight, group, panel.dates[:history], first)
+    lead_then = _lead_of(nodes, sold, weight, group, panel.dates[:cut_at], first)
+    nodes, nodes_then = _led(nodes, lead), _led(nodes, lead_then)
+    if not nodes.names:
         return _nothing(panel, horizon, missing)
-    prior = np.array([_prior(name, nodes.shared.get(name)) for name in names])
-    signs = np.array([SIGNS.get(name, 0) for name in names])
-    rows = np.arange(first, panel.n_series)
-    scale = seen[first:]
+    rows, scale = np.arange(first, panel.n_series), seen[first:]
 
-    def estimate(stop: int) -> _Pooled:
-        normal = _normal(sold[rows], weight[rows], nodes, rows, panel.dates, 0, stop)
-        return _pooled(normal, scale, group, prior)
+    def estimate(columns: _Columns, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Effects, errors and contradictions of all nodes as the days before ``stop`` teach them."""
+        prior = np.array([_prior(name, columns.shared.get(name)) for name in columns.names])
+        signs = np.array([SIGNS.get(name, 0) for name in columns.names])
+        normal = _normal(sold[rows], weight[rows], columns, rows, panel.dates, 0, stop)
+        pooled = _pooled(normal, scale, group, prior)
+        return _aggregated(pooled.effect, pooled, hierarchy, group, volume, signs)
 
-    told = estimate(history)
-    before = estimate(cut_at)
-    effect, error, against = _aggregated(told.effect, told, hierarchy, group, volume, signs)
-    then, _, _ = _aggregated(before.effect, before, hierarchy, group, volume, signs)
-    gain, overall = _gain(sold, weight, nodes, panel.dates, cut_at, history, then * seen[:, None], first)
+    def judge(columns: _Columns) -> tuple[np.ndarray, np.ndarray]:
+        """What the effects learnt before the last year took off its errors: of each node, and of all series."""
+        then = estimate(columns, cut_at)[0] * seen[:, None]
+        return _gain(sold, weight, columns, panel.dates, cut_at, history, then, first)
+
+    gain, overall = judge(nodes_then)
+    if AFTER in nodes.names and overall[nodes.names.index(AFTER)] <= 0:
+        # Nobody moves this one by hand: where it does not prove itself, promotions are better told without it.
+        nodes, nodes_then = _without(nodes, AFTER), _without(nodes_then, AFTER)
+        gain, overall = judge(nodes_then)
+    names = nodes.names
+    effect, error, against = estimate(nodes, history)
     low, high, base = _ranges(nodes, outside, hierarchy, volume, moves, panel.n_series, names)
     places = _places(panel, hierarchy, bottom, outside, volume)
     usual = usual_weather(outside.weather, panel.first_day, horizon)
@@ -375,6 +383,12 @@ def _pairs(basis: np.ndarray) -> np.ndarray:
     return basis[:, upper[0]] * basis[:, upper[1]]
 
 
+def _in_pairs(work: Callable[[int], None], starts: Iterable[int]) -> None:
+    """Chunks of series on two threads; threads of BLAS inside each would only get in their way."""
+    with small_systems(), ThreadPoolExecutor(2) as pool:
+        list(pool.map(work, starts))
+
+
 @dataclass(frozen=True, eq=False)
 class _Normal:
     """Normal equations of each series by block of days: ``gram`` (B, blocks, K, K), ``moment`` (B, blocks, K), and the
@@ -397,7 +411,8 @@ def _normal(
     gram, moment = np.empty((len(rows), blocks, width, width)), np.empty((len(rows), blocks, width))
     variance = np.empty(len(rows))
     pad = blocks * BLOCK - days
-    for i in range(0, len(rows), CHUNK):
+
+    def work(i: int) -> None:
         part = slice(i, min(i + CHUNK, len(rows)))
         mass = weight[part, window]
         y, x = _beside(sold[part, window], mass, columns.rows(rows[part], window), basis, pairs)
@@ -417,6 +432,8 @@ def _normal(
         across = weighted.swapaxes(2, 3)
         gram[part] = across @ x
         moment[part] = (across @ np.pad(y, ((0, 0), (pad, 0))).reshape(len(x), blocks, BLOCK, 1))[..., 0]
+
+    _in_pairs(work, range(0, len(rows), CHUNK))
     return _Normal(gram, moment, variance)
 
 
@@ -552,7 +569,8 @@ def _gain(
     basis = calendar(dates[window], short=True)
     pairs = _pairs(basis)
     result, ratio = np.zeros(effect.shape), np.ones(effect.shape)
-    for i in range(0, len(sold), CHUNK):
+
+    def work(i: int) -> None:
         part = np.arange(i, min(i + CHUNK, len(sold)))
         mass = weight[part, window]
         y, x = _beside(sold[part, window], mass, columns.rows(part, window), basis, pairs)
@@ -563,14 +581,35 @@ def _gain(
             without = (np.abs(rest + moves[:, :, k]) * mass).sum(1)
             result[part, k] = np.where(without > 0, 1 - total / np.maximum(without, 1e-12), 0.0)
             ratio[part, k] = np.where(total > 0, without / np.maximum(total, 1e-12), 1.0)
+
+    _in_pairs(work, range(0, len(sold), CHUNK))
     return result, 1 - 1 / ratio[first:].mean(axis=0)
 
 
-def _lead(
-    sold: np.ndarray, weight: np.ndarray, group: np.ndarray, values: np.ndarray, dates: np.ndarray, cut_at: int
+def _without(columns: _Columns, name: str) -> _Columns:
+    return replace(columns, own={key: values for key, values in columns.own.items() if key != name})
+
+
+def _lead_of(
+    columns: _Columns, sold: np.ndarray, weight: np.ndarray, group: np.ndarray, dates: np.ndarray, first: int
 ) -> int:
-    """How many days mentions run ahead of sales: the lead whose effects on the categories, learnt before ``cut_at``,
-    leave the least error after it."""
+    """The lead of the mentions as the days of ``dates`` show it; 0 without mentions."""
+    values = columns.shared.get(MENTIONS)
+    if values is None:
+        return 0
+    days = slice(0, len(dates))
+    return _lead(sold[first:, days], weight[first:, days], group, values[days], dates)
+
+
+def _led(columns: _Columns, lead: int) -> _Columns:
+    """The columns with the mentions of ``lead`` days before."""
+    values = columns.shared.get(MENTIONS)
+    return columns if values is None else replace(columns, shared={**columns.shared, MENTIONS: _shifted(values, lead)})
+
+
+def _lead(sold: np.ndarray, weight: np.ndarray, group: np.ndarray, values: np.ndarray, dates: np.ndarray) -> int:
+    """How many days mentions run ahead of sales: the lead whose effects on the categories leave the least error, each
+    part of the history judged by what the other parts teach."""
     counts = (weight > 0).astype(np.float64)
     member = np.zeros((int(group.max()) + 1, len(sold)))
     member[group, np.arange(len(sold))] = 1.0
@@ -579,21 +618,20 @@ def _lead(
     # The common movement of a category, around each series' own level; a day nobody sold is an average one.
     common = np.divide(member @ ((sold - mean[:, None]) * counts), number, out=np.zeros_like(number), where=number > 0)
     moves = np.stack([_shifted(values, lead) for lead in LEADS])
-    halves = []
-    for start, stop in ((0, cut_at), (cut_at, len(dates))):
-        basis, _ = np.linalg.qr(calendar(dates[start:stop], short=start > 0))
-        y, x = common[:, start:stop], moves[:, start:stop]
-        y = y - (y @ basis) @ basis.T
-        limit = OUTLIER * 1.4826 * np.maximum(np.median(np.abs(y), axis=1, keepdims=True), 1e-6)
-        halves.append((np.clip(y, -limit, limit), x - (x @ basis) @ basis.T))
-    (y, x), (later, moved) = halves
-    effects = (y @ x.T) / np.maximum((x * x).sum(1), 1e-9)
-    plain = np.maximum(np.abs(later).mean(1), 1e-9)
-    left = [
-        float((np.abs(later - effects[:, lead, None] * moved[lead]).mean(1) / plain).mean())
-        for lead in range(len(moves))
-    ]
-    return LEADS[int(np.argmin(left))]
+    with small_systems():
+        basis, _ = np.linalg.qr(calendar(dates))
+    y = common - (common @ basis) @ basis.T
+    limit = OUTLIER * 1.4826 * np.maximum(np.median(np.abs(y), axis=1, keepdims=True), 1e-6)
+    y, x = np.clip(y, -limit, limit), moves - (moves @ basis) @ basis.T
+    parts = np.array_split(np.arange(len(dates)), FOLDS)
+    together = np.stack([y[:, days] @ x[:, days].T for days in parts])  # (folds, categories, leads)
+    power = np.stack([(x[:, days] ** 2).sum(1) for days in parts])
+    left = np.zeros((len(y), len(moves)))
+    for fold, days in enumerate(parts):
+        effects = (together.sum(0) - together[fold]) / np.maximum(power.sum(0) - power[fold], 1e-9)
+        for lead, move in enumerate(x[:, days]):
+            left[:, lead] += np.abs(y[:, days] - effects[:, lead, None] * move).sum(1)
+    return LEADS[int(np.argmin((left / np.maximum(np.abs(y).sum(1), 1e-9)[:, None]).mean(0)))]
 
 
 def _shifted(values: np.ndarray, lead: int) -> np.ndarray:

@@ -56,11 +56,14 @@ def week_starts(first_day: np.datetime64, history: int, horizon: int) -> np.ndar
 
 def truth_after(panel: Panel, origin: int, horizon: int) -> np.ndarray:
     """Units (S, horizon) after ``origin`` as far as the panel knows them. Closed days are NaN: they are known to be
-    closed, so they are neither learnt from nor counted as hits."""
+    closed, so they are neither learnt from nor counted as hits. Stock-out days are NaN as well: what is forecast is
+    demand, and empty shelves say nothing about it; taken as truth they would pull the forecast and its lower bands
+    down."""
     window = np.full((panel.n_series, horizon), np.nan)
     stop = min(origin + horizon, panel.history)
     units, is_open = panel.units[:, origin:stop], panel.open[:, origin:stop] > 0
-    window[:, : max(stop - origin, 0)] = np.where(is_open, units, np.nan)
+    says = is_open & ~panel.stockout[:, origin:stop]
+    window[:, : max(stop - origin, 0)] = np.where(says, units, np.nan)
     return window
 
 

@@ -163,7 +163,7 @@ def fit(
     order = [np.flatnonzero(place == g) for g in range(len(shared))]
     tasks = [(g, rows[i : i + CHUNK]) for g, rows in enumerate(order) for i in range(0, len(rows), CHUNK)]
     # Two threads of ours over small systems beat threads inside each of them.
-    with _small_systems(), ThreadPoolExecutor(max(1, threads)) as pool:
+    with small_systems(), ThreadPoolExecutor(max(1, threads)) as pool:
         list(pool.map(work, tasks))
     return result
 
@@ -174,7 +174,7 @@ _limit: threadpool_limits | None = None
 
 
 @contextmanager
-def _small_systems() -> Iterator[None]:
+def small_systems() -> Iterator[None]:
     """One BLAS thread per thread of ours. The limit is the process's: the last of several fits at once lifts it."""
     global _limit, _limit_users
     with _limit_lock:

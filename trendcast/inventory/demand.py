@@ -2,8 +2,8 @@
 
 A sample is a path: the point forecast times a block of multi-step ratios (truth over forecast) of one past origin, so
 that errors hang together as they did then. Quantiles of days are never added: 95 % quantiles of 14 independent
-Poisson(20) days add up to 392, while the 95 % quantile of their sum is 308. Half of the paths of a category with a full
-history come from its own origins, the rest from all categories', scaled to its own errors (shrinkage to the pool).
+Poisson(20) days add up to 392, while the 95 % quantile of their sum is 308. A third of the paths of a category with a
+full history come from its own origins, the rest from all categories', scaled to its own errors (shrinkage to the pool).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ FEWEST_KNOWN = 28  # days of an origin's block that must be known
 SCALE_DAYS = 14  # errors are compared on sums of so many days
 LEAST_SCALE, MOST_SCALE = 0.02, 3.0
 POOL = 400  # blocks of the pool that are kept
-SHRINKAGE = 13.0  # own origins that weigh as much as the pool
+SHRINKAGE = 26.0  # own origins that weigh as much as the pool
 MEAN_FLOOR = 0.2  # of a block's mean forecast: below it a day's ratio would be noise
 UNKNOWN_SCALE = 0.35  # of a retailer too new to have been wrong
 WINDOW_STEP = 7

@@ -6,19 +6,17 @@ order, cost) gets the advice anew within milliseconds. What is not known is assu
 
 from __future__ import annotations
 
-import io
-import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 
 from trendcast import wording
-from trendcast.errors import InvalidInput
 from trendcast.inventory import demand, policy
+from trendcast.inventory.inputs import Inputs, Parameters
+from trendcast.inventory.sentences import Advice, Projection, sentence
 
 SOON_DAYS = 7  # an order due within so many days is an order of this week's meeting
 WAIT_DAYS = 7  # "without it" means: decided a week later
@@ -33,143 +31,6 @@ SERVICE = {"A": 0.98, "B": 0.95, "C": 0.90}
 DEFAULT_LEAD_DAYS = 14
 QUANTILES = (0.025, 0.10, 0.50, 0.90, 0.975)
 QUANTILE_NAMES = ("q025", "q10", "q50", "q90", "q975")
-
-
-@dataclass(frozen=True)
-class Parameters:
-    """What a person may change. None: not known, a default is assumed or the thing does not apply."""
-
-    target_service: float | None = None
-    lead_time_factor: float = 1.0
-    review_days: int = 1
-    policy: str = "cover"
-    lot: float | None = None  # usual order quantity, units
-    unit_cost: float | None = None
-    margin: float | None = None  # share of the price; used without a unit cost
-    holding_rate: float | None = None  # a year
-    order_cost: float | None = None
-    moq: float | None = None
-    order_multiple: float | None = None
-    max_stock: float | None = None
-    shelf_life_days: int | None = None
-
-    def checked(self) -> Parameters:
-        """Itself; InvalidInput for a value nobody can mean."""
-        if self.policy not in policy.POLICIES:
-            raise InvalidInput(f"'{self.policy}' is not a policy: it is one of {', '.join(policy.POLICIES)}.")
-        if self.target_service is not None and not 0 < self.target_service < 1:
-            raise InvalidInput("The target service must lie between 0 and 1, for example 0.95.")
-        if not 0 < self.lead_time_factor <= 10:
-            raise InvalidInput("The lead time factor must lie between 0 and 10.")
-        if not 1 <= self.review_days <= 91:
-            raise InvalidInput("Stock is reviewed every 1 to 91 days.")
-        if self.margin is not None and not 0 <= self.margin < 1:
-            raise InvalidInput("The margin must be a share of the price from 0 to below 1.")
-        for name in ("lot", "unit_cost", "holding_rate", "order_cost", "moq", "order_multiple", "max_stock"):
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value >= 0):
-                raise InvalidInput(f"The {name.replace('_', ' ')} must be a number of at least zero.")
-        if self.shelf_life_days is not None and self.shelf_life_days < 1:
-            raise InvalidInput("The shelf life must be at least one day.")
-        return self
-
-    def changed(self, changes: Mapping[str, Any]) -> Parameters:
-        """These with some values replaced; InvalidInput for a name that is none."""
-        known = {one.name for one in fields(self)}
-        for name in changes:
-            if name not in known:
-                raise InvalidInput(f"'{name}' is not a parameter: it is one of {', '.join(sorted(known))}.")
-        return replace(self, **changes).checked()
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a run knows of one category. Days count from the business date (0), the first day not over yet."""
-
-    product_category: str
-    business_date: date
-    mean: np.ndarray  # (D,) expected demand per day
-    own: np.ndarray  # (O, D) ratios of truth over forecast at past origins
-    own_weight: np.ndarray  # (O,)
-    scale: float
-    seed: int
-    ranks: np.ndarray  # (W,) see demand.past_ranks
-    lead_times: np.ndarray  # days, as observed or stated; empty: not known
-    lead_time_source: str = ""  # "orders", "stated" or ""
-    lead_time_now: float = math.nan
-    lead_time_before: float = math.nan
-    on_hand: float | None = None  # None: nothing is known of the stock
-    last_stock_day: date | None = None
-    receipts: np.ndarray = field(default_factory=lambda: np.zeros(0))  # (days,) units on order, by day due
-    reorder_point_now: float = math.nan  # the retailer's own
-    usual_lot: float = math.nan
-    unit_price: float = math.nan
-    service_class: str = "B"
-    whole: bool = True  # units are whole numbers
-    recent_daily: float = 0.0  # mean units per day of the last 28 days
-    drivers: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
-    residual: float = math.nan  # stock that vanished, over units sold
-
-    def to_bytes(self) -> bytes:
-        """As stored with a run; what `from_bytes` reads."""
-        plain: dict[str, Any] = {}
-        arrays: dict[str, np.ndarray] = {}
-        for one in fields(self):
-            value = getattr(self, one.name)
-            if isinstance(value, np.ndarray):
-                arrays[one.name] = value.astype(np.float32)
-            elif isinstance(value, date):
-                plain[one.name] = value.isoformat()
-            elif isinstance(value, float) and not math.isfinite(value):
-                plain[one.name] = None
-            else:
-                plain[one.name] = value
-        buffer = io.BytesIO()
-        header = np.frombuffer(json.dumps(plain).encode(), np.uint8)
-        np.savez(buffer, header=header, **arrays)  # type: ignore[arg-type]
-        return buffer.getvalue()
-
-    @classmethod
-    def from_bytes(cls, raw: bytes | memoryview) -> Inputs:
-        with np.load(io.BytesIO(bytes(raw)), allow_pickle=False) as stored:
-            plain = json.loads(stored["header"].tobytes())
-            arrays = {name: stored[name].astype(float) for name in stored.files if name != "header"}
-        for name in ("business_date", "last_stock_day"):
-            if plain[name] is not None:
-                plain[name] = date.fromisoformat(plain[name])
-        missing = {one.name for one in fields(cls) if one.type == "float" and plain.get(one.name, 0.0) is None}
-        plain.update(dict.fromkeys(missing, math.nan))
-        for name in ("drivers", "tags"):
-            plain[name] = tuple(plain[name])
-        return cls(**plain, **arrays)
-
-
-@dataclass(frozen=True)
-class Projection:
-    """Stock at the end of each week: names of QUANTILES without a new order, ``ordered_q50`` with the advised one."""
-
-    weeks: list[date]  # Mondays
-    receipts: np.ndarray  # (W,) already on order, due within the week
-    quantiles: np.ndarray  # (W, 5)
-    ordered_q50: np.ndarray  # (W,)
-
-
-@dataclass(frozen=True)
-class Advice:
-    """What to do about one category. ``figures`` are plain numbers, None where not known; ``money`` is None without
-    prices."""
-
-    product_category: str
-    status: str  # order_now, order_soon, ok, excess, unknown
-    money: float | None
-    order_quantity: float
-    order_by: date | None
-    sentence: str
-    tags: tuple[str, ...]
-    assumed: tuple[str, ...]
-    figures: dict[str, Any]
-    projection: Projection | None
 
 
 @dataclass(frozen=True)
@@ -231,29 +92,30 @@ def recommend_one(inputs: Inputs, pool: np.ndarray, pool_weight: np.ndarray, par
         "business_date": inputs.business_date.isoformat(),
     }
     level = demand.quantile(protection, service)
-    base |= {"reorder_point": _whole(level, inputs.whole), "safety_stock": level - float(protection.mean())}
+    base |= {
+        "reorder_point": _whole(level, inputs.whole),
+        "safety_stock": level - float(protection.mean()),
+        # Not the same as service: the share of demand served, when what is short is lost.
+        "fill_rate": policy.fill_rate_lost_sales(protection, level, lot) if lot > 0 else None,
+    }
     if inputs.on_hand is None:
         return _unknown(inputs, base, tuple(assumed))
-    return _advise(inputs, parameters, costs, service, path, running, lead, protection, lot, lot_days, base, assumed)
+    return _advise(inputs, parameters, costs, running, lead, base, tuple(assumed))
 
 
 def _advise(
     inputs: Inputs,
     parameters: Parameters,
     costs: Costs,
-    service: float,
-    path: np.ndarray,
     running: np.ndarray,
     lead: np.ndarray,
-    protection: np.ndarray,
-    lot: float,
-    lot_days: float,
     base: dict[str, Any],
-    assumed: list[str],
+    assumed: tuple[str, ...],
 ) -> Advice:
+    """``running`` (M, D): sampled demand since the business date; ``lead`` (M,): sampled lead times."""
     assert inputs.on_hand is not None
     count, days = running.shape
-    review = parameters.review_days
+    review, service, lot, lot_days = parameters.review_days, base["target_service"], base["lot"], base["lot_days"]
     receipts = np.zeros(days)
     due = np.nan_to_num(inputs.receipts)[:days]
     receipts[: len(due)] = due
@@ -296,6 +158,9 @@ def _advise(
     without, short_without = _replay(inputs.on_hand, receipts, running)
     arrival = np.minimum(order_day + lead, days)
     with_order, short_with = _replay(inputs.on_hand, receipts, running, quantity, arrival)
+    if lot_days < WAIT_DAYS:
+        # One lot does not last the week: those that follow it are part of the advice.
+        _, short_with = _replay(inputs.on_hand, receipts, running, quantity, arrival, (lot, max(1, round(lot_days))))
     lost, lost_with = demand.over(short_without, window), demand.over(short_with, window)
     tiny = 1e-9 * max(1.0, position)
     before = demand.over(short_without, arrival)
@@ -353,7 +218,7 @@ def _advise(
         order_by=order_by,
         sentence="",
         tags=inputs.tags,
-        assumed=tuple(assumed),
+        assumed=assumed,
         figures=figures,
         projection=_projection(inputs, receipts, without, with_order),
     )
@@ -444,12 +309,14 @@ def _replay(
     running: np.ndarray,
     quantity: float = 0.0,
     arrival: np.ndarray | None = None,
+    following: tuple[float, int] = (0.0, 1),
 ) -> tuple[np.ndarray, np.ndarray]:
     """(stock at the end of each day, units lost so far), (M, D) each: deliveries of a day come before its demand, what
-    is not there is lost, not waited for."""
+    is not there is lost, not waited for. ``following``: units, and every how many days after ``arrival``."""
     net = on_hand + np.cumsum(receipts)[None, :] - running
     if quantity > 0 and arrival is not None:
-        net = net + quantity * (np.arange(running.shape[1])[None, :] >= arrival[:, None])
+        since = np.arange(running.shape[1])[None, :] - arrival[:, None]
+        net = net + np.where(since >= 0, quantity + following[0] * (since // following[1]), 0.0)
     lost = np.maximum(-np.minimum.accumulate(net, axis=1), 0.0)
     return net + lost, lost
 
@@ -493,6 +360,9 @@ def _projection(inputs: Inputs, receipts: np.ndarray, without: np.ndarray, with_
 
 def _unknown(inputs: Inputs, base: dict[str, Any], assumed: tuple[str, ...]) -> Advice:
     name = inputs.product_category
+    if inputs.recent_daily <= 0 and not base["demand_mean"] > 0:
+        said = f"{name} has sold nothing for four weeks and is not expected to: it needs no order."
+        return Advice(name, "ok", None, 0.0, None, said, inputs.tags, assumed, base, None)
     if inputs.last_stock_day is None:
         said = f"Nothing is known about the stock of {name}: load inventory_daily for it to see what to order."
     else:
@@ -503,124 +373,9 @@ def _unknown(inputs: Inputs, base: dict[str, Any], assumed: tuple[str, ...]) -> 
     return Advice(name, "unknown", None, 0.0, None, said, inputs.tags, assumed, base, None)
 
 
-# --- the sentence -------------------------------------------------------------------------------------------------
-
-
-def sentence(advice: Advice, parameters: Parameters) -> str:
-    """What to do, by when, what happens without it, at what cost, and why: one figure each, tags in front."""
-    figures = advice.figures
-    said = {
-        "order_now": _order_sentence,
-        "order_soon": _order_sentence,
-        "excess": _excess_sentence,
-        "ok": _ok_sentence,
-    }[advice.status](advice, parameters)
-    if figures["drivers"] and advice.status != "ok":
-        said.append(f"Main drivers: {', '.join(figures['drivers'])}.")
-    weeks = figures["realised_weeks"]
-    if figures["realised_service"] is not None and advice.status in ("order_now", "order_soon") and weeks >= 13:
-        said.append(
-            f"Such reorder points held in {wording.percent(figures['realised_service'])} of the last {weeks} weeks "
-            f"(aim {wording.percent(figures['target_service'], _digits(figures['target_service']))})."
-        )
-    tags = f"{', '.join(advice.tags)}: " if advice.tags else ""
-    return tags + " ".join(said)
-
-
-def _order_sentence(advice: Advice, parameters: Parameters) -> list[str]:
-    figures, name = advice.figures, advice.product_category
-    if advice.order_quantity <= 0:
-        return [f"{name} needs an order, but {figures['order_note']}."]
-    assert advice.order_by is not None
-    multiple = parameters.order_multiple
-    cases = f" ({wording.fixed(advice.order_quantity / multiple)} cases)" if multiple and multiple > 1 else ""
-    days_late = max(0, -(figures["order_by_days"] or 0))
-    by = f"by {wording.day(advice.order_by)}"
-    if days_late:
-        by = f"now, {days_late} {'day' if days_late == 1 else 'days'} late"
-    said = [f"Order {amount(advice.order_quantity)}{cases} of {name} {by}."]
-    loss = f"expected loss {wording.units(figures['lost_units'])}"
-    if figures["lost_money"] is not None:
-        loss += f" / {wording.money(figures['lost_money'])} margin"
-    said.append(
-        f"Without it: {_chance(figures['p_stockout'])} chance of a stock-out before the next possible arrival, {loss}; "
-        f"with it {_chance(figures['p_stockout_with_order'])}."
-    )
-    before = figures["p_stockout_before_arrival"]
-    if before > max(0.5 * figures["p_stockout"], 2 * (1 - figures["target_service"])):
-        sooner = "what is on order" if figures["on_order"] > 0 else "this delivery"
-        said.append(f"Most of that chance lies before it can arrive: ask for {sooner} sooner.")
-    if figures["carrying_cost_month_of_order"] is not None:
-        said.append(f"Extra carrying cost {wording.money(figures['carrying_cost_month_of_order'])} a month.")
-    if figures["order_note"]:
-        said.append(f"{figures['order_note'][0].upper()}{figures['order_note'][1:]}.")
-    return said
-
-
-def _excess_sentence(advice: Advice, parameters: Parameters) -> list[str]:
-    figures = advice.figures
-    said = [
-        f"{advice.product_category} has {wording.units(figures['on_hand'])} on hand{_on_order(figures)}, "
-        f"{wording.short(figures['excess_units'])} more than it needs: order nothing{_until(advice)}."
-    ]
-    if figures["excess_money"] is not None:
-        said.append(
-            f"They tie up {wording.money(figures['excess_money'])} and cost "
-            f"{wording.money(figures['avoidable_carrying_cost_year'])} a year to carry."
-        )
-    if figures["dead"]:
-        said.append("Think of a markdown: it would take more than half a year to sell.")
-    return said
-
-
-def _ok_sentence(advice: Advice, parameters: Parameters) -> list[str]:
-    figures = advice.figures
-    return [
-        f"{advice.product_category} needs no order{_until(advice)}: {wording.units(figures['on_hand'])} on hand"
-        f"{_lasts(figures)}{_on_order(figures, ', and ')}."
-    ]
-
-
-def _on_order(figures: Mapping[str, Any], words: str = " and ") -> str:
-    return f"{words}{wording.short(figures['on_order'])} on order" if figures["on_order"] > 0 else ""
-
-
-def _lasts(figures: Mapping[str, Any]) -> str:
-    days = figures["cover_days"]
-    if days is None:
-        return ", and nothing is expected to sell"
-    return f", enough for {wording.fixed(min(days, 999))}{' or more' if days > 999 else ''} days"
-
-
-def _until(advice: Advice) -> str:
-    return f" before {wording.day(advice.order_by)}" if advice.order_by is not None else " in the next twelve weeks"
-
-
-def amount(units: float) -> str:
-    """A quantity to order in full: '12,345 units'."""
-    name = wording.style()[2]
-    digits = 0 if abs(units - round(units)) < 1e-6 or units >= 100 else 1
-    return f"{wording.fixed(units, digits)}{wording.NARROW}{name}"
-
-
-def _chance(share: float) -> str:
-    """A probability: never 0 % or 100 %, of which nobody can be sure."""
-    if share < 0.005:
-        return f"under 1{wording.NARROW}%"
-    return f"over 99{wording.NARROW}%" if share > 0.995 else wording.percent(share)
-
-
-def _digits(share: float) -> int:
-    return 0 if abs(100 * share - round(100 * share)) < 1e-9 else 1
-
-
 def _whole(units: float, whole: bool) -> float:
     return float(math.ceil(units - 1e-9)) if whole else units
 
 
 def _number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
-
-
-def as_dict(parameters: Parameters) -> dict[str, Any]:
-    return asdict(parameters)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 NAIVES = ("naive7", "naive364")
 BIAS_LIMIT, BIAS_WEEKS = 0.10, 4
 TRACKING_LIMIT, TRACKING_WEEKS = 4.0, 13  # sum of errors / mean distance; at least eight weeks
+TRACKING_BIAS = 0.05  # over 13 weeks chance alone passes the limit in a third of all series: it must also matter
 COVERAGE_LIMIT, COVERAGE_POINTS = 0.05, 200
 NEW_DAYS = 91
 KEY = ["level", "product_category", "region", "store"]
@@ -67,11 +68,13 @@ def by_lag(db: Database, run: RunInfo, level: str, series_ids: Sequence[int] = (
 
 
 def exceptions(db: Database, run: RunInfo) -> pd.DataFrame:
-    """What not to trust without a look, the most units first: kind (bias, tracking, coverage, new, ending), series_id
-    (0: a whole level), level, product_category, region, store, value, units (weekly units at stake), sentence.
+    """What not to trust without a look, those who lean first: kind (bias, tracking, coverage, new, ending), series_id
+    (0: a whole level), level, product_category, region, store, value (bias or points), units (weekly units at stake),
+    sentence.
 
     bias: each of the last four weeks, forecast one week before, more than 10 % off on the same side. tracking: the
-    tracking signal, sum of errors / mean distance over the last 13 weeks, beyond 4 (Brown 1959). coverage: a band of a
+    tracking signal, sum of errors / mean distance over the last 13 weeks, beyond 4 (Brown 1959), with a bias of 5 % and
+    more. coverage: a band of a
     level that held more than 5 points too seldom or too often in the backtest. new: less than 91 days of sales.
     ending: nothing sold for 56 days.
     """
@@ -90,11 +93,15 @@ def exceptions(db: Database, run: RunInfo) -> pd.DataFrame:
     ]
     told = pd.concat(frames, ignore_index=True).merge(index, on="series_id", how="inner")
     told["units"] = 7 * told["recent_units"].astype(float)
-    found = told.reindex(columns=["kind", "series_id", *KEY, "value", "units"])
+    found = told.reindex(columns=["kind", "series_id", *KEY, "value", "units", "signal"])
     found = pd.concat([found, _coverage_off(db, run, index)], ignore_index=True)
     found["sentence"] = [_sentence(row) for row in found.to_dict("records")]
-    size = found["units"].fillna(0.0) * np.where(found["kind"].isin(["bias"]), found["value"].abs(), 0.1)
-    return found.assign(_size=size).sort_values("_size", ascending=False).drop(columns="_size").reset_index(drop=True)
+    # A bias is worth what it is wrong by.
+    wrong = np.where(found["kind"].isin(["bias", "tracking"]), found["value"].abs(), 1.0)
+    found["_size"] = found["units"].fillna(0.0) * wrong
+    found["_place"] = found["kind"].map({"bias": 0, "tracking": 0, "coverage": 1, "new": 2, "ending": 3})
+    found = found.sort_values(["_place", "_size"], ascending=[True, False], kind="stable")
+    return found.drop(columns=["_place", "_size", "signal"]).reset_index(drop=True)
 
 
 def runs_of_bias(recent: pd.DataFrame) -> pd.DataFrame:
@@ -118,13 +125,23 @@ def _consecutive(weeks: pd.Series) -> bool:
 
 
 def tracking_signals(recent: pd.DataFrame, least: int = 8) -> pd.DataFrame:
-    """series_id, value (the signal), kind: series whose summed error is more than four mean distances."""
+    """series_id, value (the bias), signal, kind: series whose summed error is more than four mean distances, and more
+    than 5 % of their sales."""
     frame = recent.assign(error=recent["mean"].astype(float) - recent["actual"].astype(float))
-    grouped = frame.groupby("series_id")["error"]
-    distance = grouped.apply(lambda error: error.abs().mean())
-    signal = (grouped.sum() / distance.where(distance > 0)).where(grouped.count() >= least)
-    off = signal[signal.abs() > TRACKING_LIMIT].astype(float)
-    return pd.DataFrame({"series_id": off.index, "value": off.to_numpy(), "kind": "tracking"})
+    grouped = frame.groupby("series_id")
+    distance = grouped["error"].apply(lambda error: error.abs().mean())
+    leant, sold = grouped["error"].sum(), grouped["actual"].sum().astype(float)
+    signal = (leant / distance.where(distance > 0)).where(grouped["error"].count() >= least)
+    bias = leant / sold.where(sold > 0)
+    off = (signal.abs() > TRACKING_LIMIT) & (bias.abs() >= TRACKING_BIAS)
+    return pd.DataFrame(
+        {
+            "series_id": bias.index[off],
+            "value": bias[off].to_numpy(dtype=float),
+            "signal": signal[off].to_numpy(dtype=float),
+            "kind": "tracking",
+        }
+    )
 
 
 def _coverage_off(db: Database, run: RunInfo, index: pd.DataFrame) -> pd.DataFrame:
@@ -146,23 +163,30 @@ def _coverage_off(db: Database, run: RunInfo, index: pd.DataFrame) -> pd.DataFra
     )
 
 
-def _sentence(row: Mapping[str, Any]) -> str:
+def series_name(row: Mapping[str, Any]) -> str:
+    """'Electronics in North', 'All sales'."""
     name = " in ".join(str(row[part]) for part in ("product_category", "store") if row[part])
     if row["region"] and not row["store"]:
         name = f"{name} in {row['region']}" if name else str(row["region"])
-    name = name or "All sales"
+    return name or "All sales"
+
+
+def _sentence(row: Mapping[str, Any]) -> str:
+    name = series_name(row)
     value = float(row["value"])
     if row["kind"] == "bias":
         side, end = ("high", "low") if value > 0 else ("low", "high")
         return (
             f"{name}: the last {BIAS_WEEKS} weeks were each forecast more than {wording.percent(BIAS_LIMIT)} too "
-            f"{side}, together {wording.percent(abs(value))}. Look for what changed; until then take the {end} end of the band."
+            f"{side}, together {wording.percent(abs(value))}. Look for what changed; until then take the {end} end of "
+            "the band."
         )
     if row["kind"] == "tracking":
-        side = "high" if value > 0 else "low"
+        side, end = ("high", "low") if value > 0 else ("low", "high")
         return (
-            f"{name}: forecasts lean to the {side} side (tracking signal {wording.fixed(value, 1)}, limit "
-            f"{wording.fixed(TRACKING_LIMIT)}). Check its level on the Forecasts page."
+            f"{name}: over {TRACKING_WEEKS} weeks forecasts were {wording.percent(abs(value))} too {side} (tracking "
+            f"signal {wording.fixed(float(row.get('signal') or 0), 1)}, limit {wording.fixed(TRACKING_LIMIT)}): lean "
+            f"to the {end} end of the band."
         )
     if row["kind"] == "coverage":
         side = "too wide" if value > 0 else "too narrow"
@@ -244,8 +268,12 @@ def staircase(measured: Mapping[str, Any]) -> list[Step]:
 def coverage(db: Database, run: RunInfo, level: str | None = None) -> pd.DataFrame:
     """How often the bands held in the run's backtest, bands learnt before each starting point: level, of (days, weeks),
     horizon_week (0: all), nominal (0.8, 0.95), share, n (points)."""
-    figures = forecast.accuracy(db, run.id, level)
-    figures = figures[figures["model"] == forecast.COMBINATION]
+    return held_bands(forecast.accuracy(db, run.id, level))
+
+
+def held_bands(figures: pd.DataFrame) -> pd.DataFrame:
+    """``coverage`` from services.forecast.accuracy."""
+    figures = figures[figures["model"] == forecast.COMBINATION] if len(figures) else figures
     frames = []
     for of, suffix, points in (("days", "", "quantile_n"), ("weeks", "_weekly", "quantile_weeks")):
         for nominal in (0.8, 0.95):
@@ -364,5 +392,10 @@ def words(figures: pd.DataFrame, held: pd.DataFrame, off: pd.DataFrame, level: s
     counted = off[off["kind"].isin(["bias", "tracking"])]
     if counted.empty:
         return text + " No series leans to one side."
+    worst = counted.iloc[0]
     leaning = wording.count(len(counted), "series leans", "series lean")
-    return f"{text} {leaning} to one side. {counted['sentence'].iloc[0]}"
+    side = "high" if worst["value"] > 0 else "low"
+    return (
+        f"{text} {leaning} to one side, first of all {series_name(worst)}: {wording.percent(abs(worst['value']))} too "
+        f"{side}."
+    )

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 def check(db: Database, clock: Callable[[], datetime]) -> list[dict[str, Any]]:
-    """Check every full day not yet checked, now and in this process: per anomaly date, product_category, region,
-    actual_sales, expected_sales, anomaly_score, impact. The same data twice gives nothing new."""
+    """Check every full day that is new or changed, now and in this process: per anomaly date, product_category, region,
+    actual_sales, expected_sales, anomaly_score, impact. The same data again: what was found before."""
     from trendcast.services import detect
 
     found = detect.detect(db, clock, lambda *_, **__: None, None, trigger="api")

@@ -131,6 +131,8 @@ def score_outcomes(db: Database, clock: Callable[[], datetime], run: RunInfo) ->
         if last > run.last_day:
             continue
         until = max(order_by, first) + timedelta(days=ORDERED_WITHIN)
+        if row["next_at"] is not None:  # an order is the doing of the last decision before it
+            until = min(until, row["next_at"].date() - timedelta(days=1))
         facts = db.rows(
             "decision_after",
             product_category=row["product_category"],
@@ -161,7 +163,7 @@ def _outcome(row: Mapping[str, Any], facts: dict[str, Any], lost: float, revenue
         if ordered > 0:
             said.append(f"{wording.units(ordered)} were ordered, {wording.units(arrived)} came in time")
         elif row["decision"] in ("accept", "modify"):
-            said.append("No order followed")
+            said.append("No order followed" + (" before the next decision" if row["next_at"] is not None else ""))
     out = int(facts["stockout_days"] or 0)
     if not facts["days"]:
         said.append("no stock was recorded since")

@@ -75,7 +75,7 @@ def build(
     if mondays:
         with told.stage(f"Living through its last {len(mondays)} Mondays", len(mondays)) as step:
             for number, monday in enumerate(mondays, start=1):
-                past.live(number, monday)
+                past.live(number, monday, last=number == len(mondays))
                 _backdate(db, since, monday, clock)
                 since = _now(db)
                 step(number)
@@ -146,7 +146,7 @@ class _Past:
     counts: dict[str, int] = field(default_factory=lambda: {"incidents": 0, "moves": 0, "decisions": 0})
     memory: dict[str, Any] = field(default_factory=dict)  # what the refreshes share
 
-    def live(self, number: int, monday: date) -> None:
+    def live(self, number: int, monday: date, *, last: bool) -> None:
         """One Monday: the week's load, detection, a run, people at work."""
         from trendcast.services import demo_people
         from trendcast.services.refresh import refresh
@@ -158,7 +158,7 @@ class _Past:
         if number > 1:  # a first forecast is there to compare with
             self.counts["incidents"] += _detect(db, then)["incidents"]
         run_id = refresh(db, then, _silent, self.token, members=QUICK, show=False, memory=self.memory)["run_id"]
-        self.counts["moves"] += demo_people.answer(db, then, self.demo.anomalies(), monday)
+        self.counts["moves"] += demo_people.answer(db, then, self.demo.anomalies(), monday, busy=last)
         self.counts["decisions"] += demo_people.decide(db, then, run_id, number)
 
 
@@ -174,10 +174,8 @@ def _look_and_forecast(db: Database, clock: Clock, told: _Told, token: str) -> d
 
 
 def _detect(db: Database, clock: Clock) -> dict[str, Any]:
-    try:
-        from trendcast.services import detect
-    except ImportError:
-        return {"incidents": 0}
+    from trendcast.services import detect
+
     return dict(detect.detect(db, clock, _silent, None, trigger="ingest"))
 
 

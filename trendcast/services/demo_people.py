@@ -34,28 +34,35 @@ _UNFOUND = (
     ("expected", "Within what the promotion and the weather do; nothing to act on."),
     ("false_alarm", "Looked at shop by shop: nothing unusual."),
 )
+# By what an order was changed, and why.
+_CHANGED = (
+    (1.25, "A school holiday is near: a quarter more."),
+    (0.8, "The back room is full: a fifth less, and again next week."),
+    (1.1, "Rounded up to a full truck."),
+)
+_DEALT_WITH = "Dealt with: the suppliers and the shops are informed, sales are back."
 _EMPTY_SHELF = ("confirmed", "The shelf was empty: the order had come late.")
 
 
-def answer(db: Database, clock: Clock, labels: pd.DataFrame, monday: date) -> int:
+def answer(db: Database, clock: Clock, labels: pd.DataFrame, monday: date, *, busy: bool = False) -> int:
     """People go through the inbox: what is new is taken on (one in six waits), what has been quiet is settled with a
-    verdict. Returns the number of moves."""
-    try:
-        from trendcast.services import incidents
-    except ImportError:
-        return 0
+    verdict. On a ``busy`` Monday they get to what matters most and no further. Returns the number of moves."""
+    from trendcast.services import incidents
+
     moves = 0
     for row in incidents.inbox(db, limit=1000).itertuples(index=False):
         number = int(row.incident_id)
         who = PLANNERS[number % len(PLANNERS)]
         quiet = (monday - pd.Timestamp(row.day).date()).days
         if row.status == "NEW":
-            if number % 6 == 5 and quiet < 5 * QUIET_DAYS:
+            if (number % 6 == 5 and quiet < 5 * QUIET_DAYS) or (busy and row.impact != "HIGH"):
                 continue
             incidents.move(db, clock, number, "acknowledge", who=who, note="")
             moves += 1
         elif quiet > QUIET_DAYS and number % 9 != 4:
-            verdict, note = _verdict(row, labels)
+            # What is real stays with its owner until it is dealt with.
+            dealt_with = row.disposition == "confirmed"
+            verdict, note = ("resolve", _DEALT_WITH) if dealt_with else _verdict(row, labels)
             incidents.move(db, clock, number, verdict, who=who, note=note)
             moves += 1
     return moves
@@ -78,10 +85,8 @@ def _verdict(row: Any, labels: pd.DataFrame) -> tuple[str, str]:
 def decide(db: Database, clock: Clock, run_id: int, number: int) -> int:
     """The Monday's meeting on its first pieces of advice: most are taken, some changed, deferred or turned down.
     Returns the number of decisions."""
-    try:
-        from trendcast.services import decisions, recommend
-    except ImportError:
-        return 0
+    from trendcast.services import decisions, recommend
+
     advice = recommend.advice(db, run_id)
     urgent = advice[advice["status"].isin(["order_now", "order_soon"])].head(DECIDED)
     for place, row in enumerate(urgent.to_dict("records")):
@@ -108,7 +113,8 @@ def _choice(turn: int, row: dict[str, Any]) -> tuple[str, float | None, str | No
     """(decision, changed quantity, code of the reason, reason)."""
     quantity = float(row["order_quantity"])
     if turn % 7 == 3:
-        return "modify", round(1.25 * quantity), "local_knowledge", "A school holiday is near: a quarter more."
+        factor, why = _CHANGED[turn // 7 % len(_CHANGED)]
+        return "modify", float(round(factor * quantity)), "local_knowledge", why
     if turn % 11 == 5:
         return "reject", None, "supplier", "The supplier delivers more on its own account this week."
     if turn % 13 == 6:

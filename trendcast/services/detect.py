@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -244,9 +245,9 @@ class _Window:
             value=_value(state, series, units, price),
         )  # fmt: skip
         self.episodes = [_episode(entry) for entry in state["entries"]]
-        masked, accepted = self._verdicts(scene, stock)
+        masked, accepted, noted = self._verdicts(scene, stock)
         closed = (shut & ~(units > 0)) | _closed(scene)
-        self.scene = Scene(**{**vars(scene), "closed": closed, "masked": masked, "accepted": accepted})
+        self.scene = replace(scene, closed=closed, masked=masked, accepted=accepted, found=noted)
         self.limits = {category: float(value) for category, value in state["limits"]}
 
     def _forecast(self, db: Database, connection: Any, series: pd.DataFrame, last: np.datetime64) -> np.ndarray:
@@ -271,8 +272,10 @@ class _Window:
             self.forecast_run[row, day] = data["b"]
         return mean
 
-    def _verdicts(self, scene: Scene, stock: Stock) -> tuple[np.ndarray, np.ndarray]:
-        """Points nothing is learnt from, and the days from which new levels hold."""
+    def _verdicts(self, scene: Scene, stock: Stock) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Points nothing is learnt from, the days from which new levels hold, and points that were found before and
+        not called a false alarm."""
+        noted = np.zeros(scene.units.shape, bool)
         masked = np.zeros(scene.units.shape, bool)
         accepted = np.zeros(len(scene.units), int)
         category = scene.series["product_category"].to_numpy(object)
@@ -288,7 +291,11 @@ class _Window:
                     place = scene.place(day)
                     if 0 <= place < scene.days and (episode.family != "feed" or day not in self.judged_days):
                         masked[rows, place] = True
-        return masked, accepted
+            elif episode.disposition is None:
+                for day in episode.days:
+                    if 0 <= scene.place(day) < scene.days:
+                        noted[rows, scene.place(day)] = True
+        return masked, accepted, noted
 
     def actuals(self, episodes: list[Episode]) -> dict[tuple[incidents.Key, str], float]:
         """What is now known of each judged day of the stored episodes."""

@@ -18,13 +18,14 @@ import pandas as pd
 from trendcast import wording
 from trendcast.services import findings, forecast, pictures, report
 from trendcast.services.forecast import RunInfo, Selection
+from trendcast.services.report import Stored
 
 if TYPE_CHECKING:
     from trendcast.store.engine import Database
 
 DAYS = 84
 CHARTS = 24  # pictures that are drawn unasked
-ANOMALY_WEEKS = 13
+ANOMALY_WEEKS = 8  # a first detection looks back this far
 HISTORY_WEEKS = 52
 TOGETHER = 100  # series read at once
 # Advice that asks for something to be done, and the tag it is read under.
@@ -35,15 +36,14 @@ IMPACTS = ("HIGH", "MEDIUM", "LOW")
 @dataclass(frozen=True, eq=False)
 class Category:
     """One category: its ``report`` (services.report), ``recommendations`` (tag, sentence, money or None, kind),
-    ``anomalies`` (rows of the anomaly log), and weeks to draw: ``history`` (date, actual, last_year) and ``ahead``.
-    ``expected``: units of the twelve whole weeks ahead that the finding speaks of."""
+    ``anomalies`` (rows of the anomaly log), what is ``stored`` of it, and ``expected``: units of the twelve whole weeks
+    ahead that the finding speaks of."""
 
     name: str
     report: dict[str, Any]
     recommendations: list[dict[str, Any]]
     anomalies: pd.DataFrame
-    history: pd.DataFrame
-    ahead: pd.DataFrame
+    stored: Stored
     expected: float
 
     @property
@@ -108,8 +108,7 @@ def collect(
                 report=made,
                 recommendations=[*stock.get(name, []), *trends],
                 anomalies=logged.get_group(name) if name in logged.groups else nothing,
-                history=_past_weeks(kept.units, run.first_day),
-                ahead=_weeks_ahead(kept.weekly[: findings.WEEKS]),
+                stored=kept,
                 expected=sum(week["mean"] for week in kept.weekly[: findings.WEEKS]),
             )
         )
@@ -233,7 +232,7 @@ def write(
     on_progress(stage, 0, summary.charted)
     drawn: dict[str, bytes] = {}
     for number, one in enumerate(summary.categories[: summary.charted]):
-        content, alt = chart(one, summary.region)
+        content, alt = chart(one, summary.run)
         name = _free(f"forecast-{pictures.file_name(one.name, summary.region or '')}", drawn)
         drawn[name] = content
         told["categories"][number] |= {"chart": name, "alt": alt}
@@ -256,18 +255,19 @@ def _free(name: str, taken: dict[str, bytes]) -> str:
     return found
 
 
-def chart(one: Category, region: str | None = None) -> tuple[bytes, str]:
+def chart(one: Category, run: RunInfo) -> tuple[bytes, str]:
     """The picture of a category by week, with its anomalies, and what it shows in words."""
     from trendcast.export import charts_png
 
+    history = _past_weeks(one.stored.units, run.first_day)
     marks = one.anomalies
     monday = marks["detected_date"] - pd.to_timedelta(marks["detected_date"].dt.day_of_week, "D")
     worst = marks.assign(date=monday, rank=marks["impact_level"].map({name: n for n, name in enumerate(IMPACTS)}))
     worst = worst.sort_values("rank").drop_duplicates("date")[["date", "impact_level"]]
-    shown = one.history[["date", "actual"]].merge(worst.rename(columns={"impact_level": "impact"}), on="date")
+    shown = history[["date", "actual"]].merge(worst.rename(columns={"impact_level": "impact"}), on="date")
     figure, alt = charts_png.forecast_chart(
-        one.history,
-        one.ahead,
+        history,
+        _weeks_ahead(one.stored.weekly[: findings.WEEKS]),
         title=one.report["finding"].partition(", ")[0],
         measure=wording.style()[2].capitalize(),
         per="week",

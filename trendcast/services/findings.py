@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -55,6 +56,35 @@ def _sum(by_day: pd.Series, start: pd.Timestamp, days: int) -> float | None:
         return None
     total = float(by_day.loc[start : start + pd.Timedelta(days - 1, "D")].sum())
     return total if total > 0 else None
+
+
+def made_of(sums: Mapping[str, float], labels: Mapping[str, str], unit: str = "units") -> str:
+    """What raises and what lowers the next twelve weeks most beside the trend, and what to watch.
+
+    ``sums``: part of the number -> its sum over these weeks (trend included), ``labels``: part -> its name.
+    """
+    effects = {name: value for name, value in sums.items() if name not in ("trend", "rest")}
+    total = sum(sums.values())
+    notable = {name: value for name, value in effects.items() if total > 0 and abs(value) >= NOTABLE * total / 2}
+    if not notable:
+        return f"The next {WEEKS} weeks rest on the level alone: watch whether it holds."
+    said = []
+    for words, best in (
+        ("lift", max(notable, key=notable.__getitem__)),
+        ("drag", min(notable, key=notable.__getitem__)),
+    ):
+        value = notable[best]
+        if (value > 0) == (words == "lift"):
+            sign = "+" if value > 0 else ""
+            said.append(f"the biggest {words} is {labels.get(best, best).lower()} ({sign}{amount(value, unit)})")
+    todo = (
+        "keep the promotion plan up to date, the forecast follows it"
+        if "promotions" in notable
+        else (
+            "check that the calendar of events is complete" if "holidays" in notable else "plan supply with the season"
+        )
+    )
+    return f"Over the next {WEEKS} weeks {', '.join(said)}: {todo}."
 
 
 def compared(change: float, words: str) -> str:

@@ -184,8 +184,8 @@ def forecast_weekly(db: Database, run_id: int, series_ids: Sequence[int]) -> pd.
 
 def history_daily(db: Database, run: RunInfo, series_ids: Sequence[int]) -> pd.DataFrame:
     """Day by day up to the origin, summed over the series: date_id, units (NaN: nothing recorded), revenue (units at
-    the price of the day, as in services.money; NaN: not known), promotion and open (shares, 0..1), stockout, lost (units
-    that stock-outs turned away), lost_revenue (those in money; NaN: no price), events (names, '' for none)."""
+    the price of the day, as in services.money; NaN: not known), promotion and open (shares, 0..1), stockout, lost
+    (units that stock-outs turned away), lost_revenue (those in money; NaN: no price), events (names, '' for none)."""
     arrays = _arrays(db, run.id, series_ids)
     total: pd.DataFrame | None = None
     for row in arrays:
@@ -215,7 +215,7 @@ def history_daily(db: Database, run: RunInfo, series_ids: Sequence[int]) -> pd.D
     first = total["units"].notna().idxmax()
     total = total.loc[first:].reset_index(drop=True)
     events = _events(db, run, series_ids)
-    total["events"] = total["date_id"].map(events).fillna("")
+    total["events"] = events.reindex(total["date_id"]).fillna("").to_numpy()
     return total
 
 

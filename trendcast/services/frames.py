@@ -135,6 +135,9 @@ def series(df: pd.DataFrame, target_column: str = TARGET) -> pd.Series:
     known = found.notna()
     if known.sum() < SHORTEST:
         raise InvalidInput(f"The frame has {int(known.sum())} days with a value; at least {SHORTEST} are needed.")
+    steps = np.diff(found.index[known].to_numpy()).astype("timedelta64[D]").astype(int)
+    if np.median(steps) > 3:
+        raise InvalidInput(f"The rows are {int(np.median(steps))} days apart: what is analysed here are days.")
     return found.loc[known.idxmax() : known[::-1].idxmax()]
 
 
@@ -288,12 +291,12 @@ def out_of_sample(
             flags = coming["promotion_flag"].astype(float).fillna(0.0)
             known.attrs["ahead"] = {"promotion_flag": {str(day.date()): flag for day, flag in flags.items()}}
         _, forecast = prophet(known, target_column, days)
-        said = forecast.set_index("ds")["yhat"].loc[origin + pd.Timedelta(1, "D") :]
-        truth = y.reindex(said.index)
+        window = pd.date_range(origin + pd.Timedelta(1, "D"), periods=days)
+        said, truth = forecast.set_index("ds")["yhat"].reindex(window), y.reindex(window)
         # A day without a row counts for nothing on both sides: it was closed, or nobody knows.
-        said = said.where(truth.notna())
-        actual.append(_weekly(truth, weeks))
-        mean.append(_weekly(said, weeks))
+        both = truth.notna() & said.notna()
+        actual.append(_weekly(truth.where(both), weeks))
+        mean.append(_weekly(said.where(both), weeks))
         used.append(origin.date())
     if not used:
         return {**report.errors(np.zeros((0, weeks)), np.zeros((0, weeks))), "weeks": 0, "origins": []}

@@ -102,7 +102,7 @@ def incident(db: Database, incident_id: int) -> dict[str, Any]:
     frame = _inbox(db, incident_id)
     if frame.empty:
         raise NotFound(f"There is no incident {incident_id}.")
-    row = {str(name): _value(value) for name, value in frame.iloc[0].items()}
+    row = {str(name): _value(value, str(name) in _NUMBERS) for name, value in frame.iloc[0].items()}
     members = db.frame("incident_members", id=incident_id)
     lead = members[members["lead"].astype(bool)].iloc[0]
     told = lead["explanation"]
@@ -124,11 +124,12 @@ def incident(db: Database, incident_id: int) -> dict[str, Any]:
     }
 
 
-def _value(value: Any) -> Any:
+def _value(value: Any, number: bool) -> Any:
+    """A cell as Python's: days as dates, what is missing as None, a missing number as NaN."""
+    if not number and pd.isna(value):
+        return None
     if isinstance(value, pd.Timestamp) and value.tzinfo is None:
         return value.date()
-    if value is None or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
-        return value if isinstance(value, float) else None
     return value.item() if isinstance(value, np.generic) else value
 
 

@@ -73,5 +73,55 @@ def plan_daily(db: Database, run: Any, series_ids: list[int]) -> pd.DataFrame:
     return plan
 
 
+def feature_rows(db: Database, categories: tuple[str, ...] = (), regions: tuple[str, ...] = ()) -> pd.DataFrame:
+    """The feature set of some categories and regions (sql/features.sql), oldest day first; () means all."""
+    return db.frame("feature_rows", categories=list(categories), regions=list(regions))
+
+
+CHANGES = {  # what a setting changes, for the page that lists them
+    "DATABASE_URL": "everything: where the data lie",
+    "SOURCE_DATABASE_URL": "sync",
+    "TRENDCAST_HOME": "the embedded database, outputs, logs",
+    "TRENDCAST_AUTH": "who may open the pages and REST",
+    "TRENDCAST_PROXY_SECRET": "who may open the pages and REST",
+    "TRENDCAST_PROXY_USER_HEADER": "who may open the pages and REST",
+    "TRENDCAST_DEMO": "the first start",
+    "TRENDCAST_JOBS": "refreshes and other jobs",
+    "TRENDCAST_JOB_MEMORY_MB": "refreshes and other jobs",
+    "TRENDCAST_JOB_MINUTES": "refreshes and other jobs",
+    "TRENDCAST_CURRENCY": "money on every page, in sentences and mail",
+    "TRENDCAST_UNIT_NAME": "volumes on every page, in sentences and mail",
+    "TRENDCAST_TIME_ZONE": "times on every page",
+    "TRENDCAST_NUMBER_FORMAT": "figures on every page, in sentences and mail",
+    "TRENDCAST_REAL_DATA": "tests and benchmarks",
+}
+
+
+def settings_table() -> pd.DataFrame:
+    """Every setting: name, value, default, changed (True: not the default), changes (what it acts on), help. Secrets
+    are never shown, only whether they are set."""
+    import pandas as pd
+
+    from trendcast import settings
+
+    values = settings.load()
+    rows = []
+    for one in settings.SETTINGS:
+        value = getattr(values, settings.attribute(one.name))
+        given = _setting_words(value)
+        default = _setting_words(one.read(one.default))
+        if one.secret:
+            given, default = ("set" if given else "not set"), "not set"
+        changes = CHANGES.get(one.name, "sync" if "_SYNC_" in one.name else "")
+        rows.append((one.name, given, default, given != default, changes, one.help))
+    return pd.DataFrame(rows, columns=["name", "value", "default", "changed", "changes", "help"])
+
+
+def _setting_words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{table}.{ours}={theirs}" for table, names in value.items() for ours, theirs in names.items())
+    return str(value)
+
+
 def _date(value: Any) -> dt.date:
     return value.date() if isinstance(value, dt.datetime) else value

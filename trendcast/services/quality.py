@@ -68,7 +68,7 @@ def of_series(raw: pd.DataFrame) -> pd.DataFrame:
     first, last = pd.to_datetime(raw["first_day"]), pd.to_datetime(raw["last_day"])
     span = (last - first).dt.days.to_numpy() + 1
     have = np.array(raw["weekdays"].tolist(), dtype=float)
-    offset = (np.arange(7)[None, :] - first.dt.dayofweek.to_numpy()[:, None]) % 7
+    offset = (np.arange(7)[None, :] - first.dt.day_of_week.to_numpy()[:, None]) % 7
     due = np.maximum(0, (span[:, None] - offset + 6) // 7)  # how often each weekday lies between first and last
     expected = np.where(have > 0.1 * due, due, have).sum(axis=1)
     missing = np.maximum(0, expected - raw["n_rows"].to_numpy(float))
@@ -102,13 +102,14 @@ def _tables(series: pd.DataFrame, others: pd.DataFrame, refused: pd.DataFrame) -
         rows[0]["missing_days"] = int(series["missing_days"].sum())
     newest = series["last_day"].max() if len(series) else None
     for row in others.to_dict("records"):
-        span = (row["last_day"] - row["first_day"]).days + 1 if row["last_day"] is not None else 0
+        begins, ends = _date(row["first_day"]), _date(row["last_day"])
+        span = (ends - begins).days + 1 if begins and ends else 0
         sparse = row["table_name"] in ("events", "purchase_orders")
         rows.append(
             {
                 "table_name": row["table_name"],
-                "first_day": row["first_day"],
-                "last_day": row["last_day"],
+                "first_day": begins,
+                "last_day": ends,
                 "n_rows": row["n_rows"],
                 "missing_days": 0 if sparse else max(0, span - int(row["days"])),
             }
@@ -123,6 +124,10 @@ def _tables(series: pd.DataFrame, others: pd.DataFrame, refused: pd.DataFrame) -
     ]
     frame["late_days"] = late
     return frame
+
+
+def _date(value: Any) -> dt.date | None:
+    return None if pd.isna(value) else pd.Timestamp(value).date()
 
 
 def issues(series: pd.DataFrame, tables: pd.DataFrame, refused: pd.DataFrame, stock: pd.DataFrame) -> pd.DataFrame:
@@ -167,9 +172,10 @@ def issues(series: pd.DataFrame, tables: pd.DataFrame, refused: pd.DataFrame, st
                 f"{name} has no price or revenue on {wording.percent(1 - row['priced_share'])} of the days it sold, so "
                 "its money is incomplete: load unit_price or sales_revenue."
             ))  # fmt: skip
-        if row["late_days"] < LATE_DAYS and row["days"] < SHORT_DAYS:
-            say(1, "Short history", "sales_daily", row["days"], row["units"], **names, sentence=(
-                f"{name} has {wording.count(row['days'], 'day')}, less than a year: its seasons are borrowed from its "
+        span = (row["last_day"] - row["first_day"]).days + 1
+        if row["late_days"] < LATE_DAYS and span < SHORT_DAYS:
+            say(1, "Short history", "sales_daily", span, row["units"], **names, sentence=(
+                f"{name} has {wording.count(span, 'day')}, less than a year: its seasons are borrowed from its "
                 "kind."
             ))  # fmt: skip
     if len(series) and not priced_somewhere:
@@ -183,7 +189,7 @@ def issues(series: pd.DataFrame, tables: pd.DataFrame, refused: pd.DataFrame, st
             say(3, "Late", row["table_name"], row["late_days"], 0.0, (
                 f"{label} ends {wording.count(row['late_days'], 'day')} before the sales: ask for the newer rows."
             ))  # fmt: skip
-        if row["table_name"] in _LOOKS_AHEAD and row["late_days"] >= 0 and len(series):
+        if row["table_name"] in _LOOKS_AHEAD and row["last_day"] and len(series):
             ahead = (row["last_day"] - series["last_day"].max()).days
             if ahead < 28:
                 say(2, "Plan ends", row["table_name"], ahead, 0.0, (
@@ -230,7 +236,9 @@ def finding(series: pd.DataFrame, found: pd.DataFrame) -> str:
     worst = found[found["severity"] >= 2]
     checked = f"{wording.count(len(series), 'series', 'series')} checked"
     if worst.empty:
-        return f"{checked}: no gaps, no late feed and no refused rows that need you."
+        missing = int(series["missing_days"].sum())
+        gaps = f"{wording.count(missing, 'day')} missing in all, too few to matter" if missing else "no day is missing"
+        return f"{checked}, nothing needs you: {gaps}, no feed is late and no row was refused."
     fix = int((worst["severity"] == 3).sum())
     first = worst["sentence"].iloc[0]
     lead = f"{wording.count(fix, 'thing')} to fix" if fix else f"{wording.count(len(worst), 'thing')} to look at"

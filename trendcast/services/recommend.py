@@ -6,11 +6,9 @@ recorded per category, so decisions are per category, on the demand of all its r
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,33 +16,27 @@ import pandas as pd
 
 from trendcast import wording
 from trendcast.errors import NotFound
-from trendcast.inventory import demand, receipts
-from trendcast.inventory import lost_sales as lost
-from trendcast.inventory.recommend import MARGIN, QUANTILE_NAMES, Advice, Inputs, Parameters, recommend_one
-from trendcast.services import forecast, money
+from trendcast.inventory import receipts
+from trendcast.inventory.inputs import Inputs, Parameters
+from trendcast.inventory.recommend import MARGIN, QUANTILE_NAMES, recommend_one
+from trendcast.inventory.sentences import Advice
+from trendcast.services import forecast, stock_facts, stock_inputs
 from trendcast.services import report as reports
 from trendcast.services.listing import Page
 
 if TYPE_CHECKING:
     from trendcast.forecasting.forecaster import Forecaster, Publication
-    from trendcast.panel import Panel
     from trendcast.services.forecast import RunInfo
     from trendcast.store.engine import Database
 
-YEAR = 364
-STALE_DAYS = 14  # older stock says nothing about now
-ORDERS_NEEDED = 5  # deliveries whose time from order to arrival is better evidence than a stated lead time
-FORGOTTEN_DAYS = 60  # an order so long overdue will not come
-TAG_DAYS = 84
 MOST_SERIES = 12  # whose trends are told beside a forecast
-NOTABLE = 0.05  # of demand: a driver smaller than this is not named
 FIGURES = (
     "on_hand", "on_order", "lead_time_days", "reorder_point_now", "reorder_point", "safety_stock", "demand_mean",
     "p_stockout", "p_stockout_with_order", "p_stockout_before_arrival", "lost_units", "lost_units_with_order",
     "lost_money", "cover_days", "excess_units", "excess_money", "carrying_cost_year", "avoidable_carrying_cost_year",
     "carrying_cost_month_of_order", "target_service", "realised_service", "realised_weeks", "unit_cost", "unit_price",
     "margin", "holding_rate", "stock_value", "lot", "lot_days", "gauge", "stock_ahead", "implied_shortage_cost",
-    "stock_residual", "order_by_days", "quantity_days", "excess_threshold",
+    "stock_residual", "fill_rate", "order_by_days", "quantity_days", "excess_threshold",
 )  # fmt: skip
 # What is not a number among them.
 WORDS = ("last_stock_day", "order_note", "policy", "service_class", "lead_time_source", "drivers", "dead")
@@ -67,16 +59,16 @@ class Computed:
 
 def compute(db: Database, engine: Forecaster, publication: Publication) -> Computed:
     """Lost sales and the advice for every category whose stock is known, as of the publication's origin."""
-    found = Computed(lost_units(engine, publication))
+    found = Computed(stock_inputs.lost_units(engine, publication))
     last_day = _date(engine.bottom.first_day + (publication.history - 1))
-    facts = _read_facts(db, last_day)
-    if not facts.stock:
+    facts = stock_facts.read(db, last_day)
+    if not facts.levels:
         return found  # nothing is known of any stock: nothing is decided
-    categories = _Categories(engine, publication, found.lost)
+    categories = stock_inputs.Categories(engine, publication, found.lost)
     found.pool, found.pool_weight = categories.library.pool, categories.library.pool_weight
     for c, name in enumerate(categories.names):
-        inputs = categories.inputs(c, facts.of(name) if name in facts.stock else None, facts.orders.get(name), last_day)
-        parameters = _given(facts.items.get(name))
+        inputs = categories.inputs(c, facts.levels.get(name), facts.orders.get(name), last_day)
+        parameters = facts.parameters.get(name, Parameters())
         found.inputs.append(inputs)
         found.parameters.append(parameters)
         found.advices.append(recommend_one(inputs, found.pool, found.pool_weight, parameters))
@@ -127,343 +119,6 @@ def write(db: Database, connection: Any, run_id: int, ids: np.ndarray, node: np.
         }
     )
     db.copy_in(connection, "stock_library", list(library.columns), library)
-
-
-def lost_units(engine: Forecaster, publication: Publication) -> np.ndarray:
-    """Units that stock-outs turned away (B, history) of the bottom series, float32."""
-    bottom, history = _bottom(engine, publication), publication.history
-    out = bottom.stockout[:, :history]
-    result = np.zeros((bottom.n_series, history), np.float32)
-    group, _ = pd.factorize(bottom.series["product_category"])
-    concerned = np.isin(group, np.unique(group[out.any(axis=1)]))
-    rows = np.flatnonzero(concerned)
-    if not len(rows):
-        return result
-    sold = bottom.units[rows, :history]
-    fit = publication.extras.get("structural", {}).get("fit")
-    if fit is not None and fit.n_series == len(engine.hierarchy.nodes):
-        expected = fit.predict(0, history, rows + engine.hierarchy.aggregates)
-    else:
-        day = bottom.dates[:history].astype("datetime64[D]").astype(int)
-        expected = lost.plain_expectation(sold, out[rows] | (bottom.open[rows, :history] <= 0), (day + 3) % 7)
-    expected = expected * bottom.open[rows, :history]
-    result[rows] = lost.lost_units(sold, expected, out[rows], group[rows])
-    return result
-
-
-def _bottom(engine: Forecaster, publication: Publication) -> Panel:
-    """The bottom series as they were known at the publication's origin."""
-    bottom = engine.bottom
-    return bottom if publication.history == bottom.history else bottom.as_of(publication.history, engine.reach)
-
-
-class _Categories:
-    """The category nodes of a publication, with what the advice needs of them."""
-
-    def __init__(self, engine: Forecaster, publication: Publication, lost_bottom: np.ndarray) -> None:
-        hierarchy, bottom = engine.hierarchy, _bottom(engine, publication)
-        named = hierarchy.named()
-        nodes = named[named["level"] == "category"]
-        self.names = nodes["product_category"].tolist()
-        self.rows = nodes["node"].to_numpy()
-        self.publication = publication
-        history = publication.history
-        summing = hierarchy.summing[self.rows]
-        units = bottom.units[:, :history]
-        seen = summing @ np.isfinite(units).astype(np.float32) > 0
-        self.units = np.where(seen, summing @ np.nan_to_num(units), np.nan)
-        lost_here = np.asarray(summing @ lost_bottom)
-        self.means = np.nan_to_num(publication.means[self.rows])
-        origins, horizon = publication.origins, self.means.shape[1]
-        truth = publication.past_truth[:, self.rows].copy()
-        for o, origin in enumerate(origins):
-            stop = min(origin + horizon, history)
-            part = truth[o, :, : stop - origin]
-            closed = summing @ (bottom.open[:, origin:stop] > 0).astype(np.float32) == 0
-            part[np.isnan(part) & closed] = 0.0
-            part += lost_here[:, origin:stop]  # demand, not sales
-        age = np.array([history - origin for origin in origins], float)
-        self.past_means = np.nan_to_num(publication.past_means[:, self.rows])
-        self.library = demand.library(truth, self.past_means, 0.5 ** (age / 365.0))
-        self.prices = money.unit_prices(bottom, hierarchy.summing)[self.rows]
-        self.whole = bool(np.all(np.mod(np.nan_to_num(units[:, -YEAR:]), 1) == 0))
-        self.business_date = _date(bottom.first_day + history)
-        self.classes = _classes(np.nansum(self.units[:, -YEAR:], axis=1), self.prices)
-        self.tags, self.parts = self._trends()
-        self._ranks: dict[int, np.ndarray] = {}
-        self._first_day = _date(bottom.first_day)
-
-    def _trends(self) -> tuple[list[tuple[str, ...]], dict[str, np.ndarray]]:
-        """The specification's tags of each category, and the parts of its forecast from four weeks back on."""
-        publication, history = self.publication, self.publication.history
-        components = publication.extras.get("structural", {}).get("components")
-        parts: dict[str, np.ndarray] = {}
-        if components is not None and publication.extras["structural"]["fit"].n_series == len(publication.means):
-            parts = components(max(history - 28, 0), history + self.means.shape[1], self.rows)
-        tags = []
-        low, high = publication.weekly_quantiles[self.rows, :, 2], publication.weekly_quantiles[self.rows, :, 6]
-        weekly = publication.weekly_means[self.rows]
-        inside = publication.weeks + 6 < TAG_DAYS
-        for c in range(len(self.names)):
-            total = weekly[c, inside].sum()
-            width = float((high - low)[c, inside].sum() / total) if total > 0 else None
-            trend = None
-            if parts and history >= 28:
-                path = parts["trend"][c]
-                start, end = path[27], path[27 + min(TAG_DAYS, self.means.shape[1])]
-                trend = float(end / start - 1) if start > 0 else None
-            weeks = reports.whole_weeks(self.units[c], self._day_zero())
-            said = reports.recommendations(TAG_DAYS, weeks, width, trend)
-            tags.append(tuple(sentence.split(":")[0] for sentence in said))
-        return tags, parts
-
-    def _day_zero(self) -> date:
-        return self.business_date - timedelta(days=self.publication.history)
-
-    def ranks(self, days: int) -> np.ndarray:
-        """Where past demand of so many days lay among what other origins gave (W, C)."""
-        if days not in self._ranks:
-            length = np.full(len(self.names), min(max(days, 1), self.means.shape[1]))
-            self._ranks[days] = demand.past_ranks(self.library, self.past_means, length)
-        return self._ranks[days]
-
-    def inputs(self, c: int, stock: pd.DataFrame | None, orders: pd.DataFrame | None, last_day: date) -> Inputs:
-        """What is known of category ``c``: ``stock`` and ``orders`` are its rows, None when there are none."""
-        sold = self.units[c]
-        horizon = self.means.shape[1]
-        lead = _lead_times(stock, orders, last_day)
-        usual = float(np.median(lead.days)) if len(lead.days) else 14.0
-        position = _position(stock, orders, sold, last_day, usual, horizon)
-        ranks = self.ranks(round(usual) + 1)[:, c]
-        drivers = [*self._drivers(c, round(usual) + 8), *lead.driver()]
-        return Inputs(
-            product_category=self.names[c],
-            business_date=self.business_date,
-            mean=self.means[c],
-            own=self.library.ratios[:, c],
-            own_weight=self.library.weights,
-            scale=float(self.library.scale[c]),
-            seed=zlib.crc32(self.names[c].encode()),
-            ranks=ranks,
-            lead_times=lead.days,
-            lead_time_source=lead.source,
-            lead_time_now=lead.now,
-            lead_time_before=lead.before,
-            on_hand=position.on_hand,
-            last_stock_day=position.counted,
-            receipts=position.receipts,
-            reorder_point_now=position.reorder_point,
-            usual_lot=position.lot,
-            unit_price=float(self.prices[c]),
-            service_class=self.classes[c],
-            whole=self.whole,
-            recent_daily=float(np.nan_to_num(sold[-28:]).mean()),
-            drivers=tuple(drivers[:3]),
-            tags=self.tags[c],
-            residual=position.residual,
-        )
-
-    def _drivers(self, c: int, days: int) -> list[str]:
-        """What makes demand of the next days differ from the last four weeks', strongest first."""
-        if not self.parts or self.publication.history < 28:
-            return []
-        ahead = slice(28, 28 + days)
-        usual = sum(part[c, :28].mean() for part in self.parts.values())
-        if not usual > 0:
-            return []
-        found = []
-        for name, words in (("yearly", "season"), ("holidays", "holidays"), ("trend", "trend")):
-            change = float((self.parts[name][c, ahead].mean() - self.parts[name][c, :28].mean()) / usual)
-            if abs(change) >= NOTABLE:
-                found.append((abs(change), f"{words} ({_signed(change)})"))
-        promoted = self.parts["promotions"][c, ahead]
-        change = float((promoted.mean() - self.parts["promotions"][c, :28].mean()) / usual)
-        if abs(change) >= NOTABLE:
-            best = self.business_date + timedelta(days=int(np.argmax(promoted)))
-            monday = best - timedelta(days=best.weekday())
-            words = f"promotion in the week of {wording.short_day(monday)}" if change > 0 else "fewer promotions"
-            found.append((abs(change), f"{words} ({_signed(change)})"))
-        return [words for _, words in sorted(found, reverse=True)]
-
-
-# --- facts of stock, items and purchase orders --------------------------------------------------------------------
-
-
-@dataclass
-class _Facts:
-    stock: dict[str, slice]  # rows of ``frame`` by category
-    frame: pd.DataFrame
-    items: dict[str, dict[str, Any]]
-    orders: dict[str, pd.DataFrame]
-
-    def of(self, name: str) -> pd.DataFrame:
-        return self.frame.iloc[self.stock[name]]
-
-
-def _read_facts(db: Database, last_day: date) -> _Facts:
-    with db.read() as connection:
-        frame = db.copy_out("stock_levels", connection=connection, last_day=last_day).to_pandas(date_as_object=False)
-        items = db.rows("stock_items", connection=connection)
-        orders = db.frame("stock_orders", connection=connection, last_day=last_day)
-    index: dict[str, slice] = {}
-    if len(frame):
-        names = frame["product_category"].to_numpy(object)
-        edges = np.flatnonzero(np.r_[True, names[1:] != names[:-1], True])
-        for start, stop in pairwise(edges.tolist()):
-            index[str(names[start])] = slice(start, stop)
-    return _Facts(
-        index,
-        frame,
-        {row["product_category"]: dict(row) for row in items},
-        dict(iter(orders.groupby("product_category"))) if len(orders) else {},
-    )
-
-
-def _given(item: dict[str, Any] | None) -> Parameters:
-    """What the retailer says of a category, as parameters; nonsense in it counts as not said."""
-    if item is None:
-        return Parameters()
-    life = item["shelf_life_days"]
-    return Parameters(
-        target_service=item["target_service"],
-        unit_cost=item["unit_cost"],
-        holding_rate=item["holding_rate"],
-        order_cost=item["order_cost"],
-        moq=item["moq"],
-        order_multiple=item["order_multiple"],
-        max_stock=item["max_stock"],
-        shelf_life_days=None if life is None else int(life),
-    )
-
-
-@dataclass
-class _Lead:
-    days: np.ndarray
-    source: str
-    now: float
-    before: float
-
-    def driver(self) -> list[str]:
-        if not (np.isfinite(self.now) and np.isfinite(self.before)):
-            return []
-        if abs(self.now - self.before) < max(2.0, 0.2 * self.before):
-            return []
-        return [f"lead time now {wording.fixed(self.now)} days (was {wording.fixed(self.before)})"]
-
-
-def _lead_times(stock: pd.DataFrame | None, orders: pd.DataFrame | None, last_day: date) -> _Lead:
-    """Days from order to arrival of a year: of received orders when there are enough, else as stated day by day."""
-    last = np.datetime64(last_day, "D")
-    if orders is not None:
-        done = orders[orders["received_on"].notna() & orders["ordered_on"].notna()].sort_values("received_on")
-        arrived = done["received_on"].to_numpy("datetime64[D]")
-        took = (arrived - done["ordered_on"].to_numpy("datetime64[D]")).astype(float)
-        recent = (arrived > last - YEAR) & (took >= 0)
-        if recent.sum() >= ORDERS_NEEDED:
-            days = took[recent]
-            now, before = days[-3:], days[:-3]
-            return _Lead(days, "orders", float(np.median(now)), float(np.median(before)) if len(before) else np.nan)
-    if stock is not None:
-        day = stock["date_id"].to_numpy("datetime64[D]")
-        said = stock["lead_time_days"].to_numpy(float)
-        recent = (day > last - YEAR) & np.isfinite(said)
-        if recent.any():
-            new = recent & (day > last - 28)
-            old = recent & ~new
-            return _Lead(
-                said[recent],
-                "stated",
-                float(np.median(said[new])) if new.any() else np.nan,
-                float(np.median(said[old])) if old.any() else np.nan,
-            )
-    return _Lead(np.zeros(0), "", np.nan, np.nan)
-
-
-@dataclass
-class _Stock:
-    on_hand: float | None = None
-    counted: date | None = None
-    receipts: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    reorder_point: float = np.nan
-    lot: float = np.nan
-    residual: float = np.nan
-
-
-def _position(
-    stock: pd.DataFrame | None,
-    orders: pd.DataFrame | None,
-    sold: np.ndarray,
-    last_day: date,
-    lead_days: float,
-    horizon: int,
-) -> _Stock:
-    """Stock, what is on order by the day it is due, the retailer's reorder point and usual lot; ``sold`` (history,)
-    ends on ``last_day``."""
-    if stock is None or not stock["stock_level"].notna().any():
-        return _Stock()
-    last = np.datetime64(last_day, "D")
-    day = stock["date_id"].to_numpy("datetime64[D]")
-    level = stock["stock_level"].to_numpy(float)
-    position = len(sold) - 1 - (last - day).astype(int)  # of each row within sold
-    inside = position >= 0
-    series = np.full(len(sold), np.nan)
-    series[position[inside]] = level[inside]
-    year = slice(max(len(sold) - YEAR - 1, 0), len(sold))
-    inferred = receipts.infer(series[year], sold[year])
-    newest = int(np.flatnonzero(np.isfinite(level))[-1])
-    counted: np.datetime64 = day[newest]
-    points = stock["reorder_point"].to_numpy(float)
-    point = points[np.isfinite(points)][-1] if np.isfinite(points).any() else np.nan
-    result = _Stock(
-        counted=_date(counted),
-        reorder_point=float(point),
-        lot=inferred.lot,
-        residual=inferred.residual,
-    )
-    age = int((last - counted).astype(int))
-    arrived_since = 0.0
-    if orders is not None:
-        result.receipts = _on_order(orders, last, lead_days, horizon)
-        arrived = orders[orders["received_on"].notna()]
-        when = arrived["received_on"].to_numpy("datetime64[D]")
-        units = arrived["received_quantity"].fillna(arrived["quantity"]).to_numpy(float)
-        arrived_since = float(units[when > counted].sum())
-        recent = units[(when > last - YEAR) & (units > 0)]
-        if len(recent) >= 3:
-            result.lot = float(np.median(recent))
-    if age <= STALE_DAYS:
-        since = sold[len(sold) - age :] if age else np.zeros(0)
-        result.on_hand = receipts.roll_forward(max(float(level[newest]), 0.0), since, arrived_since)
-    return result
-
-
-def _on_order(orders: pd.DataFrame, last: np.datetime64, lead_days: float, horizon: int) -> np.ndarray:
-    """Units outstanding by the day they are due, counted from the business date; what is overdue is expected a day
-    later, what is due beyond the horizon on its last day."""
-    due_units = np.zeros(horizon)
-    for order in orders[orders["received_on"].isna()].itertuples():
-        open_units = order.quantity - (0.0 if pd.isna(order.received_quantity) else order.received_quantity)
-        if open_units <= 0:
-            continue
-        due = order.due_on
-        if pd.isna(due):
-            due = order.ordered_on + pd.Timedelta(days=round(lead_days))
-        ahead = (due - pd.Timestamp(last)).days - 1
-        if ahead < -FORGOTTEN_DAYS:
-            continue
-        due_units[min(ahead if ahead >= 0 else 1, horizon - 1)] += open_units
-    return due_units
-
-
-def _classes(sold: np.ndarray, price: np.ndarray) -> list[str]:
-    """A, B or C by revenue of the last year (by units where a price is missing): the first 80 %, 95 %, the rest."""
-    worth = sold * (price if np.isfinite(price).all() else 1.0)
-    order = np.argsort(-worth, kind="stable")
-    total = worth.sum()
-    before = np.concatenate([[0.0], np.cumsum(worth[order])[:-1]]) / total if total > 0 else np.ones(len(worth))
-    result = np.empty(len(worth), object)
-    result[order] = np.where(before < 0.8, "A", np.where(before < 0.95, "B", "C"))
-    return [str(one) for one in result]
 
 
 def _weight(advice: Advice) -> tuple[bool, float, float, str]:
@@ -554,14 +209,14 @@ def stock_history(db: Database, run: RunInfo, product_category: str, days: int =
 
 
 def recalculate(db: Database, run: RunInfo, product_category: str, **parameters: Any) -> dict[str, Any]:
-    """The advice for one category with changed parameters (names of inventory.recommend.Parameters): a row of `advice`
+    """The advice for one category with changed parameters (names of inventory.inputs.Parameters): a row of `advice`
     as a dict, with ``projection`` (as `projection`) and ``parameters``. Nothing is stored. NotFound when the run has no
-    advice for it, InvalidInput for a parameter nobody can mean."""
+    advice for it, or no longer keeps what it came from; InvalidInput for a parameter nobody can mean."""
     from trendcast.store import runs
 
     rows = db.rows("stock_inputs", run_id=run.id, product_category=product_category)
     if not rows or rows[0]["inputs"] is None:
-        raise NotFound(f"There is no stock advice for '{product_category[:100]}' in this forecast.")
+        raise NotFound(f"There is no stock advice for '{product_category[:100]}' to calculate again in this forecast.")
     row = rows[0]
     given = Parameters(**row["parameters"]).changed(parameters)
     pool = runs.unpack_floats(row["pool"], row["days"]) if row["days"] else np.zeros((0, 0))
@@ -717,8 +372,8 @@ def _trend_items(db: Database, run: RunInfo, index_rows: pd.DataFrame) -> list[d
     for _, row in chosen.iterrows():
         one = stored[int(row["series_id"])]
         name = f"{findings.series_name(row.to_frame().T)}: " if len(chosen) > 1 else ""
-        trend = reports.trend_of(run, one, TAG_DAYS)
-        for sentence in reports.tagged_sentences(run, one, TAG_DAYS):
+        trend = reports.trend_of(run, one, stock_inputs.TAG_DAYS)
+        for sentence in reports.tagged_sentences(run, one, stock_inputs.TAG_DAYS):
             tag, rest = sentence.split(": ", 1)
             worth = None
             if tag in ("GROWTH", "DECLINE") and trend is not None and np.isfinite(row["unit_price"]):
@@ -734,10 +389,6 @@ def _trend_items(db: Database, run: RunInfo, index_rows: pd.DataFrame) -> list[d
                 }
             )
     return items
-
-
-def _signed(change: float) -> str:
-    return f"+{wording.percent(change)}" if change > 0 else wording.percent(change)
 
 
 def _date(day: np.datetime64) -> date:

@@ -6,6 +6,7 @@ anomalies, advice and decisions. Pages, REST and mail show this one object; ``fi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -15,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from trendcast import wording
-from trendcast.services import findings, recommend, review_figures
+from trendcast.services import decisions, findings, incidents, recommend, review_figures
 from trendcast.services.accuracy import BIAS_LIMIT, BIAS_WEEKS, NEW_DAYS
 from trendcast.services.review_figures import NOMINAL, Figures, LagError, Line, Mover, Scope, Volume
 
@@ -26,13 +27,15 @@ if TYPE_CHECKING:
 __all__ = ["Figures", "Line", "Mover", "Review", "Scope", "Volume", "figures", "finding", "review"]
 
 OPEN = ("NEW", "ACKNOWLEDGED")
-MOST_RISKS, MOST_MOVES, MOST_DECISIONS, MOST_LINKED = 20, 6, 8, 40
-STOCK_WEEKS = 13
+MOST_RISKS, MOST_MOVES, MOST_LINKED = 20, 6, 40
+DECISIONS, NEWEST, SCORED = 200, 4, 5  # read; shown of the newest; shown of those with an outcome
+STOCK_WEEKS, ALERT_WEEKS = 13, 8
 # The rules of the exceptions; their sentences below say them.
 WORSE, WORST_SHARE = 1.5, 0.15
 COVERAGE_OFF, COVERAGE_WEEKS = 0.15, 24
 REVISED = 0.20
 LATE_DAYS = 1
+NO_STOCK = "no stock is loaded (inventory_daily)"
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,15 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Outcomes:
+    """Of the decisions whose outcome is known: how many, how many paid, and the margin of all together."""
+
+    known: int
+    paid: int
+    money: float
+
+
+@dataclass(frozen=True)
 class Review:
     """See the module. ``standing`` has one entry per line of ``figures``, in its order; ``unit`` is what sales are
     ranked and said in; risks are ranked by money wherever there is any."""
@@ -152,7 +164,8 @@ class Review:
     risks: tuple[Risk, ...]
     more_risks: int
     standing: tuple[Standing, ...]
-    decisions: tuple[Decision, ...]
+    decisions: tuple[Decision, ...]  # the newest, and the newest with an outcome
+    outcomes: Outcomes
     change: str  # one sentence on what changed since last week
     movement: str  # one sentence on risers and fallers
 
@@ -178,9 +191,11 @@ def review(
     """
     found = known or figures(db, run, scope)
     scope = found.scope
-    advised = _advice(db, run.id, scope.categories)
-    open_incidents = _inbox(db, statuses=OPEN, categories=scope.categories, regions=scope.regions, stores=scope.stores)
-    decided = _log(db, categories=scope.categories, limit=MOST_DECISIONS)
+    advised = recommend.advice(db, run.id, scope.categories)
+    open_incidents = incidents.inbox(
+        db, statuses=OPEN, categories=scope.categories, regions=scope.regions, stores=scope.stores
+    )
+    decided = decisions.log(db, categories=scope.categories, limit=DECISIONS)
     with db.read() as connection:
         batches = db.rows("review_batches", connection=connection)[0]
         stock = db.frame(
@@ -190,7 +205,7 @@ def review(
             days=14 * STOCK_WEEKS,
             categories=list(scope.categories),
             named=advised["product_category"].tolist(),
-            costs=advised["unit_cost"].astype(float).tolist() if "unit_cost" in advised else [],
+            costs=advised["unit_cost"].astype(float).tolist(),
         )
     return assemble(
         run,
@@ -230,20 +245,22 @@ def assemble(
     risks = _risks(advised, open_incidents)
     risers, fallers = _moves(found, unit)
     breaches = _exceptions(found, header, advised, open_incidents)
+    every = _decisions(decided)
     stock_kpis = _stock_kpis(stock, advised, found.scope)
     return Review(
         figures=found,
         header=header,
         finding=_finding(found, header, unit, risks, breaches),
         unit=unit,
-        kpis=(*_forecast_kpis(found, unit), *stock_kpis, _alerts(open_incidents)),
+        kpis=(*_forecast_kpis(found, unit), *stock_kpis, _alerts(open_incidents, run.last_day)),
         risers=risers,
         fallers=fallers,
         exceptions=breaches,
         risks=tuple(risks[:MOST_RISKS]),
         more_risks=max(0, len(risks) - MOST_RISKS),
         standing=_standing(found, advised, open_incidents),
-        decisions=_decisions(decided),
+        decisions=_shown(every),
+        outcomes=_outcomes(every),
         change=_change(found),
         movement=_movement(found, risers, fallers, unit),
     )
@@ -277,7 +294,7 @@ def _forecast_kpis(found: Figures, unit: str) -> list[Kpi]:
             + f", against {_reference_words(volume)}. The line: units of the last 13 weeks, then the forecast.",
             Link("forecasts"),
             volume.reference,
-            "vs last year" if volume.last_year else "vs the last 12",
+            "vs last year" if volume.last_year else "vs the last 12 weeks",
             0,
             line=found.weeks,
         )
@@ -310,7 +327,8 @@ def _forecast_kpis(found: Figures, unit: str) -> list[Kpi]:
             + ". Naive are last week's and last year's sales.",
             Link("accuracy"),
             better=1,
-            note="error gone of the best naive",
+            note="of the best naive's error is gone",
+            line=added.added_line if added else (),
         )
     )
     return kpis
@@ -319,7 +337,7 @@ def _forecast_kpis(found: Figures, unit: str) -> list[Kpi]:
 def _error_kpi(error: LagError, level: str) -> Kpi:
     return Kpi(
         f"wape_{error.lag}",
-        f"Error, {_weeks(error.lag)} ahead",
+        f"Error at {_weeks(error.lag)}",
         error.wape,
         "share",
         f"WAPE, {level}, {_weeks(error.lag)} ahead, {_period(error)}: distance between forecast and actual as a share "
@@ -328,7 +346,8 @@ def _error_kpi(error: LagError, level: str) -> Kpi:
         error.wape_before,
         "vs a week ago",
         -1,
-        note="" if error.naive is None else f"best naive {wording.percent(error.naive, 1)}",
+        note=("" if error.published else "by the back-test; ")
+        + ("no naive to compare" if error.naive is None else f"best naive {wording.percent(error.naive, 1)}"),
         line=error.line,
     )
 
@@ -361,12 +380,13 @@ def _stock_kpis(stock: pd.DataFrame, advised: pd.DataFrame, scope: Scope) -> lis
         for part in (now, before)
     )
     rates = (by_week["stockouts"] / by_week["days"].where(by_week["days"] > 0))[::-1].dropna()
-    has_value = "stock_value" in advised and advised["stock_value"].notna().any()
+    has_value = bool(advised["stock_value"].notna().any())
     value = float(advised["stock_value"].sum()) if has_value else None
-    carrying = advised["carrying_cost_year"].sum(min_count=1) if "carrying_cost_year" in advised else np.nan
+    carrying = advised["carrying_cost_year"].sum(min_count=1)
     values = by_week["value"][::-1].dropna() if has_value else pd.Series(dtype=float)
     quarter_ago = by_week["value"].get(STOCK_WEEKS)
-    assumed = sorted({word for words in advised["assumed"] for word in words}) if "assumed" in advised else []
+    # "unit cost 11.2 (margin 35 %)" of one category and another figure of the next are one assumption.
+    assumed = sorted({re.split(r" [\d(]", words)[0] for listed in advised["assumed"] for words in listed})
     return [
         Kpi(
             "stockouts",
@@ -377,8 +397,9 @@ def _stock_kpis(stock: pd.DataFrame, advised: pd.DataFrame, scope: Scope) -> lis
             f"against the {STOCK_WEEKS} before. The line: week by week.",
             Link("inventory"),
             earlier,
-            "vs before",
+            f"vs the {STOCK_WEEKS} weeks before",
             -1,
+            note="" if share is not None else NO_STOCK,
             line=tuple(rates.tolist()),
         ),
         Kpi(
@@ -392,25 +413,32 @@ def _stock_kpis(stock: pd.DataFrame, advised: pd.DataFrame, scope: Scope) -> lis
             float(quarter_ago) if value is not None and quarter_ago is not None and quarter_ago > 0 else None,
             "vs 13 weeks ago",
             0,
-            note="" if not np.isfinite(carrying) else f"carrying it costs {wording.money(float(carrying))} a year",
+            note=NO_STOCK
+            if advised.empty
+            else ""
+            if not np.isfinite(carrying)
+            else f"carrying it costs {wording.money(float(carrying))} a year",
             line=tuple(values.tolist()),
         ),
     ]
 
 
-def _alerts(found: pd.DataFrame) -> Kpi:
+def _alerts(found: pd.DataFrame, last_day: date) -> Kpi:
     high = found[found["impact"] == "HIGH"]
-    lost = found["loss"].abs().sum(min_count=1) if "loss" in found else np.nan
+    lost = found["loss"].abs().sum(min_count=1)
+    ago = (pd.Timestamp(last_day) - pd.to_datetime(found["first_day"])).dt.days // 7
+    began = [float((ago == week).sum()) for week in range(ALERT_WEEKS - 1, -1, -1)]
     return Kpi(
         "alerts",
         "Open alerts",
         float(len(found)),
         "count",
         "Anomalies that are new or acknowledged, each with all it caused counted once. High: money at risk is large "
-        "for this retailer.",
+        f"for this retailer. The bars: when they began, the last {ALERT_WEEKS} weeks.",
         Link("anomaly-inbox"),
         better=-1,
         note=f"{len(high)} high" + (f", {wording.money(float(lost))} off" if np.isfinite(lost) and lost else ""),
+        line=tuple(began) if any(began) else (),
     )
 
 
@@ -461,16 +489,23 @@ def _standing(found: Figures, advised: pd.DataFrame, open_incidents: pd.DataFram
     counted = open_incidents.groupby(column)["impact"] if len(open_incidents) else None
     total = counted.size() if counted is not None else {}
     high = counted.agg(lambda impacts: int((impacts == "HIGH").sum())) if counted is not None else {}
-    stock = advised.set_index("product_category") if found.dimension == "category" and len(advised) else None
+    stock: dict[str, tuple[str, str]] = {}
+    if found.dimension == "category":
+        stock = {
+            str(name): (str(status), told(str(sentence))[0])
+            for name, status, sentence in zip(
+                advised["product_category"], advised["status"], advised["sentence"], strict=True
+            )
+        }
     result = []
     for line in found.lines:
-        row = stock.loc[line.name] if stock is not None and line.name in stock.index else None
+        status, recommendation = stock.get(line.name, ("", ""))
         result.append(
             Standing(
                 int(total.get(line.name, 0)),
                 int(high.get(line.name, 0)),
-                "" if row is None else str(row["status"]),
-                "" if row is None else str(row["sentence"]),
+                status,
+                recommendation,
             )
         )
     return tuple(result)
@@ -481,42 +516,47 @@ def _standing(found: Figures, advised: pd.DataFrame, open_incidents: pd.DataFram
 
 def _risks(advised: pd.DataFrame, open_incidents: pd.DataFrame) -> list[Risk]:
     """Stock-outs, overstock and open anomalies, most money first; what has no price comes after."""
-    risks = [_stock_risk(row) for row in advised.to_dict("records") if row["status"] in _STOCK_KINDS]
+    due = advised.loc[advised["status"].isin(list(_STOCK_KINDS)), _STOCK_COLUMNS]
+    risks = [_stock_risk(row) for row in due.to_dict("records")]
     risks += [_anomaly_risk(row) for row in open_incidents.to_dict("records")]
     return sorted(
         risks, key=lambda risk: (risk.money is None, -(risk.money or 0.0), not risk.urgent, -(risk.units or 0.0))
     )
 
 
+_STOCK_COLUMNS = [
+    "product_category", "status", "sentence", "money", "lost_units", "excess_units", "order_by", "order_quantity"
+]  # fmt: skip
 _STOCK_KINDS = {"order_now": "stock-out", "order_soon": "stock-out", "excess": "overstock"}
 
 
 def _stock_risk(row: dict[str, Any]) -> Risk:
     kind = _STOCK_KINDS[row["status"]]
     name, by = str(row["product_category"]), _date(row["order_by"])
-    quantity = _number(row["order_quantity"])
-    if kind == "stock-out":
-        chance = _number(row.get("p_stockout"))
-        headline = f"Order {wording.units(quantity)} of {name}" + (f" by {wording.day(by)}" if by else "")
-        if chance is not None:
-            headline += f": {wording.percent(chance)} chance of a stock-out without it"
-        units = _number(row.get("lost_units"))
-    else:
-        units = _number(row.get("excess_units"))
-        cover = _number(row.get("cover_days"))
-        headline = f"Order no more {name}: {wording.units(units)} more than needed" + (
-            f", enough for {wording.fixed(cover)} days" if cover is not None else ""
-        )
-        quantity = None
+    headline, why = told(str(row["sentence"]))
+    short = kind == "stock-out"
     return Risk(
-        kind, name, headline, str(row["sentence"]), _number(row["money"]), units, by, quantity,
-        row["status"] == "order_now", Link("inventory", (("category", name),)),
+        kind, name, headline, why, _number(row["money"]), _number(row["lost_units" if short else "excess_units"]), by,
+        _number(row["order_quantity"]) if short else None, row["status"] == "order_now",
+        Link("inventory", (("category", name),)),
     )  # fmt: skip
+
+
+def told(sentence: str) -> tuple[str, str]:
+    """(what to do, why) of a piece of advice: its first sentence without the tags before it, then what happens
+    otherwise and what drives it. The rest is for the Inventory page."""
+    parts = sentence.split(". ")
+    first = parts[0]
+    while ": " in first and first.split(": ")[0].replace(",", "").replace(" ", "").isupper():
+        first = first.partition(": ")[2]
+    rest = [part for i, part in enumerate(parts[1:]) if i == 0 or part.startswith("Main drivers")]
+    why = ". ".join(rest).rstrip(".")
+    return first.rstrip("."), why + "." if why else ""
 
 
 def _anomaly_risk(row: dict[str, Any]) -> Risk:
     place = findings.series_name(pd.DataFrame([row]))
-    why = str(row.get("cause") or "")
+    why = f"Likely cause: {row['cause']}." if row["cause"] else ""
     loss, units = _number(row.get("loss")), _number(row.get("loss_units"))
     return Risk(
         "anomaly", place, str(row["headline"]), why, None if loss is None else abs(loss),
@@ -528,7 +568,7 @@ def _anomaly_risk(row: dict[str, Any]) -> Risk:
 def _exceptions(
     found: Figures, header: Header, advised: pd.DataFrame, open_incidents: pd.DataFrame
 ) -> tuple[Breach, ...]:
-    """Every rule with how often it is broken, the broken ones first."""
+    """Every rule that can be checked with how often it is broken, the broken ones first."""
     many = {"category": "categories", "region": "regions", "store": "stores"}[found.dimension]
 
     def of(name: str, words: str, rule: str, page: str, lines: Sequence[Line]) -> Breach:
@@ -617,7 +657,7 @@ def _exceptions(
         ),
         of(
             "revised",
-            f"have a forecast revised by over {wording.percent(REVISED)}",
+            f"were revised by over {wording.percent(REVISED)}",
             "This week's forecast against the one published a week ago, for the same weeks.",
             "forecasts",
             revised,
@@ -630,7 +670,15 @@ def _exceptions(
             fresh,
         ),
     ]
-    return tuple(sorted(found_all, key=lambda breach: breach.count == 0))
+    known = {
+        "stockout": bool(len(advised)) and bool((advised["status"] != "unknown").any()),
+        "accuracy": any(line.earlier_error is not None for line in lines),
+        "bias": any(line.error is not None for line in lines),
+        "coverage": any(line.covered_weeks >= COVERAGE_WEEKS for line in lines),
+        "revised": any(line.units.revision is not None for line in lines),
+    }
+    checked = [breach for breach in found_all if known.get(breach.name, True)]
+    return tuple(sorted(checked, key=lambda breach: breach.count == 0))
 
 
 def _one(words: str) -> str:
@@ -654,12 +702,14 @@ def _finding(found: Figures, header: Header, unit: str, risks: Sequence[Risk], b
         )
         said.append(f"The next {review_figures.AHEAD_WEEKS} weeks should bring sales of {amount}{compared}.")
     late = next((breach for breach in breaches if breach.name == "late" and breach.high), None)
+    # An order still saves its money; an anomaly's is gone, and who looks at it finds out why.
+    first = next((risk for risk in risks if risk.urgent and risk.kind == "stock-out"), risks[0] if risks else None)
     if late:
         said.append(f"First load the missing sales: they are {late.count} days late.")
-    elif risks:
-        said.append("First: " + _do(risks[0]) + ".")
+    elif first:
+        said.append("First: " + _do(first) + ".")
     left = sum(1 for breach in breaches if breach.count and breach.name not in ("stockout", "anomalies"))
-    urgent = sum(1 for risk in risks[1:] if risk.urgent)
+    urgent = sum(1 for risk in risks if risk.urgent and risk is not first)
     rest = []
     if urgent:
         rest.append(f"{urgent} more urgent {'risk' if urgent == 1 else 'risks'}")
@@ -677,7 +727,7 @@ def _do(risk: Risk) -> str:
     if risk.money:
         stake = f" ({wording.money(risk.money)} at stake)"
     if risk.kind == "anomaly":
-        return f"find out about {risk.headline.rstrip('.')}{stake}"
+        return f"find out about {risk.headline.split(';')[0].rstrip('.')}{stake}"
     return risk.headline[:1].lower() + risk.headline[1:] + stake
 
 
@@ -721,6 +771,18 @@ def _decisions(rows: pd.DataFrame) -> tuple[Decision, ...]:
     )
 
 
+def _shown(every: Sequence[Decision]) -> tuple[Decision, ...]:
+    """The newest decisions and the newest with an outcome, newest first."""
+    ids = {one.id for one in every[:NEWEST]} | {one.id for one in [one for one in every if one.outcome][:SCORED]}
+    return tuple(one for one in every if one.id in ids)
+
+
+def _outcomes(every: Sequence[Decision]) -> Outcomes:
+    known = [one for one in every if one.outcome]
+    money = [one.outcome_money or 0.0 for one in known]
+    return Outcomes(len(known), sum(value > 0 for value in money), sum(money))
+
+
 def _text(value: Any) -> str:
     return "" if value is None or value != value else str(value)
 
@@ -733,71 +795,3 @@ def _date(value: Any) -> date | None:
     if value is None or pd.isna(value):
         return None
     return value.date() if isinstance(value, datetime) else value
-
-
-# TEMPORARY while the other rooms are built
-def _advice(db, run_id, categories):
-    if hasattr(recommend, "advice"):
-        return recommend.advice(db, run_id, categories)
-    return pd.DataFrame(
-        columns=[
-            "product_category",
-            "status",
-            "rank",
-            "money",
-            "order_quantity",
-            "order_by",
-            "sentence",
-            "tags",
-            "assumed",
-            "unit_cost",
-            "stock_value",
-            "carrying_cost_year",
-        ]
-    )
-
-
-def _inbox(db, **how):
-    try:
-        from trendcast.services import incidents
-
-        return incidents.inbox(db, **how)
-    except (ImportError, AttributeError):
-        return pd.DataFrame(
-            columns=[
-                "incident_id",
-                "status",
-                "impact",
-                "level",
-                "product_category",
-                "region",
-                "store",
-                "headline",
-                "cause",
-                "loss",
-                "loss_units",
-            ]
-        )
-
-
-def _log(db, **how):
-    try:
-        from trendcast.services import decisions
-
-        return decisions.log(db, **how)
-    except (ImportError, AttributeError):
-        return pd.DataFrame(
-            columns=[
-                "id",
-                "decided_at",
-                "product_category",
-                "sentence",
-                "decision",
-                "value",
-                "reason",
-                "owner",
-                "status",
-                "outcome",
-                "outcome_money",
-            ]
-        )

@@ -101,6 +101,7 @@ class LagError:
     line: tuple[float, ...]  # WAPE week by week
     bias_line: tuple[float, ...]
     weeks: int
+    added_line: tuple[float, ...] = ()  # share of the better naive's error that is gone, week by week
     published: bool = True  # False: from the back-test, because too few published weeks are over
 
 
@@ -453,7 +454,7 @@ def _lag_error(
     wape = _wape(published, actual, LOG_WEEKS)
     if wape is None:
         return _from_backtest(lag, metrics)
-    naive_error, ours = _naive(lag, published, actual, units)
+    naive_error, ours, added = _naive(lag, published, actual, units)
     series = [
         _window(published[:, : i + 1], actual[:, : i + 1], 1) for i in range(max(0, len(weeks) - LOG_WEEKS), len(weeks))
     ]
@@ -469,25 +470,32 @@ def _lag_error(
         line=tuple(pair[0] for pair in line),
         bias_line=tuple(pair[1] for pair in line),
         weeks=len(line),
+        added_line=added,
     )
 
 
-def _naive(lag: int, published: np.ndarray, actual: np.ndarray, units: np.ndarray) -> tuple[float | None, float | None]:
-    """(WAPE of the better naive, ours on the same cells): the last week known when the forecast was made, and the same
-    week a year before."""
+def _naive(
+    lag: int, published: np.ndarray, actual: np.ndarray, units: np.ndarray
+) -> tuple[float | None, float | None, tuple[float, ...]]:
+    """(WAPE of the better naive, ours on the same cells, what we gain on it by week): the last week known when the
+    forecast was made, and the same week a year before."""
     width = units.shape[1]
     columns = np.arange(max(0, width - LOG_WEEKS), width)
     cut = columns[columns >= YEAR_WEEKS]
     if not len(cut):
-        return None, None
+        return None, None, ()
     said, sold = published[:, cut], actual[:, cut]
-    last_week, last_year = units[:, cut - lag], units[:, cut - YEAR_WEEKS]
-    known = np.isfinite(said) & np.isfinite(sold) & np.isfinite(last_week) & np.isfinite(last_year)
-    total = sold[known].sum()
+    naives = np.stack([units[:, cut - lag], units[:, cut - YEAR_WEEKS]])
+    known = np.isfinite(said) & np.isfinite(sold) & np.isfinite(naives).all(axis=0)
+    total = np.where(known, sold, 0.0).sum()
     if not total > 0:
-        return None, None
-    naive = min(float(np.abs(other[known] - sold[known]).sum() / total) for other in (last_week, last_year))
-    return naive, float(np.abs(said[known] - sold[known]).sum() / total)
+        return None, None, ()
+    # (naive, week): the distances of all lines
+    others = np.where(known, np.abs(naives - sold), 0.0).sum(axis=1)
+    ours = np.where(known, np.abs(said - sold), 0.0).sum(axis=0)
+    best = others[others.sum(axis=1).argmin()]
+    line = tuple(float(1 - a / b) for a, b in zip(ours, best, strict=True) if b > 0)
+    return float(best.sum() / total), float(ours.sum() / total), line
 
 
 def _from_backtest(lag: int, metrics: pd.DataFrame) -> LagError:

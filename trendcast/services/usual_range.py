@@ -1,7 +1,8 @@
 """The usual range of past days: what was expected of each, as it could be known the evening before.
 
-A day for which a forecast had been published has that forecast and its quantiles. Any other day has the expectation the
-detector falls back to (anomalies.expectation) with a range from how far that was off on the days before it.
+A day for which a forecast had been published is expected to sell that; any other day has the expectation the detector
+falls back to (anomalies.expectation). The range comes from how far the expectation was off on the days before, as the
+detector's own scale does, so that the chart and the rule's figures agree.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from trendcast.store.engine import Database
 
 COLUMNS = ("expected", "low80", "high80", "low95", "high95")
-STORED = ("mean", "q10", "q90", "q025", "q975")
 WINDOW, LEAST = 112, 28  # days whose residuals tell how far the expectation is usually off
+LEARNT = 800  # days before the first one: two occurrences of each holiday
 MAD = 1.4826
 FLOOR = 0.02
 Z80, Z95 = 1.2816, 1.9600
@@ -31,7 +32,10 @@ def days(db: Database, run: RunInfo, series_id: int, first: date, last: date) ->
     """date, actual (units; NaN: nothing recorded), expected, low80, high80, low95, high95 (NaN: nothing was expected)
     of one series, day by day from ``first`` to ``last``, not beyond the run's last day."""
     history = history_daily(db, run, [series_id])
-    stored = db.frame("usual_range", series_id=series_id, first=first, last=last).set_index("date_id")
+    since = pd.Timestamp(first) - pd.Timedelta(LEARNT, "D")
+    history = history[history["date_id"] >= since].reset_index(drop=True)
+    start = history["date_id"].iloc[0].date() if len(history) else first
+    stored = db.frame("usual_range", series_id=series_id, first=start, last=last).set_index("date_id")
     return _range(history, stored, pd.Timestamp(first), min(pd.Timestamp(last), pd.Timestamp(run.last_day)))
 
 
@@ -59,10 +63,4 @@ def _range(history: pd.DataFrame, stored: pd.DataFrame, first: pd.Timestamp, las
         frame[f"low{name}"] = np.maximum(np.expm1(log - z * sigma), 0.0)
         frame[f"high{name}"] = np.expm1(log + z * sigma)
     frame.loc[scene.closed[0], list(COLUMNS)] = np.nan
-    frame = frame[(frame["date"] >= first) & (frame["date"] <= last)].reset_index(drop=True)
-    if len(stored):
-        rows = stored.reindex(pd.DatetimeIndex(frame["date"]))
-        known = rows["mean"].notna().to_numpy()
-        for column, name in zip(COLUMNS, STORED, strict=True):
-            frame.loc[known, column] = rows[name].to_numpy(dtype=float)[known]
-    return frame
+    return frame[(frame["date"] >= first) & (frame["date"] <= last)].reset_index(drop=True)

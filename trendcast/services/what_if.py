@@ -22,31 +22,32 @@ from trendcast import wording
 from trendcast.errors import InvalidInput, NotFound
 from trendcast.forecasting.drivers import aftermath
 from trendcast.services import forecast
+from trendcast.services.what_if_words import (
+    AFTER,
+    LOAD,
+    MENTIONS,
+    PRICE,
+    PROMOTION,
+    WEATHER,
+    Z80,
+    absent,
+    contradiction,
+    described,
+    effect,
+    finding,
+    label,
+    stock_words,
+)
 
 if TYPE_CHECKING:
     from trendcast.services.forecast import RunInfo
     from trendcast.store.engine import Database
 
-PROMOTION, AFTER, PRICE, ECONOMY = "promotion", "after_promotion", "price", "economic_index"
-COMPETITOR, MENTIONS, WEATHER = "competitor_promotion_intensity", "social_media_mentions", "weather:"
-LABELS = {
-    PROMOTION: "Promotion",
-    PRICE: "Price",
-    ECONOMY: "Economic index",
-    COMPETITOR: "Competitors' promotions",
-    MENTIONS: "Social media mentions",
-    "weather": "Weather",
-}
-# What a retailer loads to have a driver.
-LOAD = {
-    PROMOTION: "promotion_flag in sales_daily (and plan_daily for the days ahead)",
-    PRICE: "unit_price or sales_revenue in sales_daily",
-    "weather": "weather_condition in sales_daily",
-    ECONOMY: "economic_index in market_factors",
-    COMPETITOR: "competitor_promotion_intensity in market_factors",
-    MENTIONS: "social_media_mentions in market_factors",
-}
-Z80 = 1.2815515655446004  # half the width of an 80 % band in standard deviations
+__all__ = [
+    "LOAD", "PRICE", "PROMOTION", "Baseline", "Change", "Changes", "Driver", "Promotion", "Scenario", "absent",
+    "baseline", "described", "drivers", "drivers_of", "finding", "label", "simulate", "simulate_on", "stock_words",
+]  # fmt: skip
+
 BANDS = ("q025", "q05", "q10", "q25", "q50", "q75", "q90", "q95", "q975")
 Z = dict(zip(BANDS, (-1.959964, -1.644854, -Z80, -0.67449, 0.0, 0.67449, Z80, 1.644854, 1.959964), strict=True))
 EXTREME = 5.0  # a sum of effects beyond e^5 is a wrong input, not a forecast
@@ -149,6 +150,7 @@ class Baseline:
     middle: np.ndarray
     high: np.ndarray  # q90
     money: np.ndarray  # (N, H), NaN: not known
+    daily: pd.DataFrame  # mean and money of the sum, a row per day
     weekly: pd.DataFrame  # week, mean, quantiles, money of the sum
     names: tuple[str, ...]
     figures: dict[str, np.ndarray]  # effect, error, low, high, base, gain, sure, against: (N, K)
@@ -242,6 +244,7 @@ def baseline(db: Database, run: RunInfo, series_ids: Sequence[int]) -> Baseline:
         middle=stacked("q50"),
         high=stacked("q90"),
         money=stacked("money"),
+        daily=_summed(mean, stacked("money")),
         weekly=forecast.forecast_weekly(db, run.id, ids),
         names=names,
         figures=figures,
@@ -253,6 +256,13 @@ def baseline(db: Database, run: RunInfo, series_ids: Sequence[int]) -> Baseline:
         missing=dict(facts.get("missing", dict.fromkeys(LOAD, "this run knows no drivers"))),
         judged_from=date.fromisoformat(facts["judged_from"]) if facts.get("judged_from") else None,
     )
+
+
+def _summed(mean: np.ndarray, money: np.ndarray) -> pd.DataFrame:
+    """The sum of several series, added up as the published sums are: to the last digit."""
+    frame = pd.DataFrame({"mean": mean.ravel(), "money": money.ravel()})
+    grouped = frame.groupby(np.tile(np.arange(mean.shape[1]), len(mean)))
+    return pd.DataFrame({"mean": grouped["mean"].sum(), "money": grouped["money"].sum(min_count=1)})
 
 
 # --- what can be changed -------------------------------------------------------------------------------------------
@@ -293,80 +303,16 @@ def drivers_of(base: Baseline) -> list[Driver]:
                 high=max(high, expected),
                 base=expected,
                 source=source,
-                effect=_effect(base, name, size, error, high, expected, weight),
+                effect=effect(base, name, size, error, high, expected, weight),
                 gain=figure["gain"],
                 sure=figure["sure"] >= 0.5 and not against,
-                note=_contradiction(name) if against else "",
+                note=contradiction(name) if against else "",
                 size=size,
                 error=error,
             )
         )
     rank = {PROMOTION: 0, PRICE: 1}
     return sorted(result, key=lambda d: (rank.get(d.name, 2), not d.sure, -abs(d.gain)))
-
-
-def label(name: str) -> str:
-    """A driver's name in planner's words."""
-    return f"Weather: {name.removeprefix(WEATHER)}" if name.startswith(WEATHER) else LABELS.get(name, name)
-
-
-def absent(base: Baseline) -> list[str]:
-    """What is not among the drivers, why, and what to load to have it; a sentence each."""
-    return [
-        f"{LABELS[name]}: {why}." + (f" Load {LOAD[name]}." if "hardly" not in why else "")
-        for name, why in base.missing.items()
-        if name in LOAD
-    ]
-
-
-def _effect(
-    base: Baseline, name: str, size: float, error: float, high: float, expected: float, weight: np.ndarray
-) -> str:
-    """What a driver does, with its 80 % range."""
-    if name == PROMOTION:
-        cut = float(weight @ base.cut)
-        with_cut = f", its usual price cut of {wording.percent(-np.expm1(cut))} included" if cut < -0.01 else ""
-        return f"A day of promotion sells {_ranged(size, error, 1.0)}{with_cut}{_afterwards(base, weight)}."
-    if name == PRICE:
-        return f"A price {wording.percent(0.1)} lower sells {_ranged(size, error, np.log(0.9))}."
-    if name.startswith(WEATHER):
-        kind = name.removeprefix(WEATHER)
-        return f"A day reported as {kind} sells {_ranged(size, error, 1.0)}, compared with {base.clear}."
-    if name == MENTIONS:
-        when = f", {wording.count(base.lead, 'day')} later" if base.lead else ""
-        return f"Twice the mentions sell {_ranged(size, error, np.log(2))}{when}."
-    if name == ECONOMY and name in base.logarithmic:
-        return f"An index {wording.percent(0.01)} higher goes with {_ranged(size, error, np.log(1.01))}."
-    return f"At the highest ever seen ({wording.short(high)}) it goes with {_ranged(size, error, high - expected)}."
-
-
-def _afterwards(base: Baseline, weight: np.ndarray) -> str:
-    """What a promotion takes from the days behind it, where that is anything."""
-    if AFTER not in base.names:
-        return ""
-    fall = float(np.expm1(weight @ base.figures["effect"][:, base.names.index(AFTER)]))
-    return f"; the day after it {wording.percent(-fall)} less" if fall < -0.005 else ""
-
-
-def _ranged(size: float, error: float, step: float) -> str:
-    middle = float(np.expm1(size * step))
-    low, high = sorted(float(np.expm1(size * step + z * error * abs(step))) for z in (-Z80, Z80))
-    digits = 0 if abs(middle) >= 0.02 else 1
-    words = f"{wording.percent(abs(middle), digits)} {'more' if middle >= 0 else 'less'}"
-    if round(100 * abs(middle), digits) == 0:
-        words = "about the same"
-    return (
-        f"{words} (80{wording.NARROW}% range {wording.percent(low, digits, sign=True)} to "
-        f"{wording.percent(high, digits, sign=True)})"
-    )
-
-
-def _contradiction(name: str) -> str:
-    seen = {PROMOTION: "promotions went along with lower sales", PRICE: "higher prices went along with higher sales"}
-    return (
-        f"In the history of this selection {seen.get(name, 'more of it went along with higher sales')}. That is not "
-        "believed to be cause and effect, so it is counted as no effect."
-    )
 
 
 # --- the simulation ------------------------------------------------------------------------------------------------
@@ -534,7 +480,7 @@ def _call(base: Baseline, promotion: Promotion, asked: dict[str, np.ndarray], ex
 
 def _doubts(base: Baseline, k: int, name: str) -> list[str]:
     if base.figures["against"][:, k].any():
-        return [_contradiction(name)]
+        return [contradiction(name)]
     share = float(base.figures["sure"][:, k].mean())
     if share < 0.5:
         return [f"{label(name)}: its effect on this selection is not proven on last year's sales; see the wide range."]
@@ -566,20 +512,24 @@ def _daily(
     found = _widened(base.middle, ends, np.exp(moved), error) if single else {}
     known = base.has_money
 
-    def total(values: np.ndarray) -> np.ndarray:
-        return values[0] if single else values.sum(axis=0)
+    mean, coins = base.daily["mean"].to_numpy(), base.daily["money"].to_numpy()
+
+    def beyond(published: np.ndarray, after: np.ndarray, before: np.ndarray) -> np.ndarray:
+        """What is published plus what changes: where nothing does, what is published."""
+        added = np.where(after == before, 0.0, np.nan_to_num(after) - np.nan_to_num(before)).sum(axis=0)
+        return scenario[0] if single and after is scenario else published + added
 
     return pd.DataFrame(
         {
             "date_id": days,
-            "base": total(base.mean),
-            "scenario": total(scenario),
+            "base": mean,
+            "scenario": beyond(mean, scenario, base.mean),
             "low": found["q10"][0] if single else nothing,
             "high": found["q90"][0] if single else nothing,
             "base_low": base.low[0] if single else nothing,
             "base_high": base.high[0] if single else nothing,
-            "base_money": np.nansum(base.money, axis=0) if known else nothing,
-            "money": np.nansum(money, axis=0) if known else nothing,
+            "base_money": coins if known else nothing,
+            "money": beyond(coins, money, base.money) if known else nothing,
         }
     )
 
@@ -618,7 +568,8 @@ def _weekly(
     mean = weekly["mean"].to_numpy(float)
     after_all = mean * factors
     nothing = np.full(len(weekly), np.nan)
-    base_money, earned = np.array(base_coins, float), np.array(coins, float)
+    base_money = weekly["money"].to_numpy(float)
+    earned = base_money + np.array(coins, float) - np.array(base_coins, float)
     return pd.DataFrame(
         {
             "week": weekly["week"],
@@ -636,79 +587,3 @@ def _weekly(
             "promotion": np.array(flags, float),
         }
     )
-
-
-# --- in words ------------------------------------------------------------------------------------------------------
-
-
-def finding(base: Baseline, scenario: Scenario, name: str = "") -> str:
-    """The sentence above the chart: what is changed, what it does, how sure that is. ``name``: of the selection."""
-    if not scenario.changes:
-        total = wording.units(float(base.mean.sum()))
-        who = f"{name}: " if name else ""
-        return (
-            f"{who}{total} expected from {wording.short_day(base.first)} to {wording.day(base.last)[4:]} "
-            "if all goes as planned."
-        )
-    said = described(base, scenario.changes)
-    said = said[:1].upper() + said[1:]
-    if scenario.first is None:
-        return f"{said}: nothing changes, because that is what is expected already."
-    change = f"{wording.units(abs(scenario.units))} {'more' if scenario.units >= 0 else 'less'}"
-    if wording.short(abs(scenario.units)) == "0":
-        change = "about as many sold"
-    digits = 0 if abs(scenario.share) >= 0.02 else 1
-    shares = [wording.percent(v, digits, sign=True) for v in (scenario.share, scenario.share_low, scenario.share_high)]
-    words = f"{said}: {change} ({shares[0]}, 80{wording.NARROW}% range {shares[1]} to {shares[2]})"
-    if np.isfinite(scenario.money):
-        earned = wording.money(abs(scenario.money))
-        words += f" and {earned} {'more' if scenario.money >= 0 else 'less'} in sales"
-    return words + "."
-
-
-def described(base: Baseline, changes: Changes) -> str:
-    """What is changed: 'with prices 15 % lower from 5 Oct to 25 Oct'."""
-    parts = [f"{_level(base, change)} {_when(base, change.first, change.last)}" for change in changes.levels]
-    for on in (True, False):
-        spans = [(p.first, p.last) for p in changes.promotions if p.on == on]
-        if spans:
-            listed = [_when(base, *span) for span in _joined(spans)]
-            words = listed[0] if len(listed) == 1 else ", ".join(listed[:-1]) + " and " + listed[-1]
-            parts.append(f"{'a promotion' if on else 'no promotion'} {words}")
-    return "with " + (parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]) if parts else ""
-
-
-def _level(base: Baseline, change: Change) -> str:
-    value = change.value
-    if change.name == PRICE:
-        return f"prices {wording.percent(abs(value), _digits(value))} {'lower' if value < 0 else 'higher'}"
-    word = label(change.name).lower()
-    if change.relative:
-        return f"{word} {wording.percent(abs(value), _digits(value))} {'less' if value < 0 else 'more'} than expected"
-    if change.name.startswith(WEATHER):
-        return f"{change.name.removeprefix(WEATHER)} weather on {wording.percent(value)} of the days"
-    return f"{word} at {wording.short(value)}"
-
-
-def _digits(share: float) -> int:
-    return 0 if abs(round(100 * share) - 100 * share) < 1e-6 else 1
-
-
-def _when(base: Baseline, first: date | None, last: date | None) -> str:
-    first, last = max(first or base.first, base.first), min(last or base.last, base.last)
-    return (
-        f"from {wording.short_day(first)} to {wording.short_day(last)}"
-        if first < last
-        else f"on {wording.short_day(first)}"
-    )
-
-
-def _joined(spans: Sequence[tuple[date, date]]) -> list[tuple[date, date]]:
-    """Spans of days in order, neighbours made one."""
-    result: list[tuple[date, date]] = []
-    for first, last in sorted(spans):
-        if result and first <= result[-1][1] + timedelta(days=1):
-            result[-1] = (result[-1][0], max(last, result[-1][1]))
-        else:
-            result.append((first, last))
-    return result

@@ -7,6 +7,7 @@ Names reach a figure only through text.plotly, numbers only through text.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,24 @@ from trendcast import wording
 from trendcast.ui import text
 
 CONFIG = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
+
+
+class Ready(go.Figure):
+    """A finished figure that nobody changes any more: it is turned into what the browser gets once, not on each run of
+    a page."""
+
+    def to_dict(self) -> dict[str, Any]:
+        made: dict[str, Any] | None = getattr(self, "_made", None)
+        if made is None:
+            made = super().to_dict()
+            self._made = made
+        return made
+
+
+def ready(found: tuple[go.Figure, str]) -> tuple[go.Figure, str]:
+    """A chart as it goes into a cache."""
+    figure, alt = found
+    return Ready(figure), alt
 
 
 @dataclass(frozen=True)
@@ -89,11 +108,14 @@ def forecast_chart(
     coverage80: float | None = None,
     coverage95: float | None = None,
     last_day: pd.Timestamp | None = None,
+    marks: pd.DataFrame | None = None,
+    truth: pd.DataFrame | None = None,
 ) -> tuple[go.Figure, str]:
     """History and forecast of one selection, with what happened on lanes below.
 
     ``table``: measures.grid in the window on view; ``unit``: 'units' or 'money'; coverages are shares measured in the
-    backtest, shown beside the bands they belong to.
+    backtest, shown beside the bands they belong to. ``marks``: measures.marked, its anomalies; ``truth``: date and
+    demand, what only a made-up retailer knows.
     """
     colours = palette(dark)
     measure = text.measure_inline(unit)
@@ -146,6 +168,9 @@ def forecast_chart(
             row=1,
             col=1,
         )
+    _ghost(figure, table, colours, grain)
+    if truth is not None and len(truth):
+        _truth(figure, truth, colours)
     ahead = table["mean"].notna() | table["p50"].notna()
     middle = joined["middle"]
     if ahead.any():
@@ -162,6 +187,8 @@ def forecast_chart(
             row=1,
             col=1,
         )
+    if marks is not None:
+        _marks(figure, marks, colours)
     for position, (label, symbol, rows, sizes, hover) in enumerate(lanes):
         figure.add_trace(
             go.Scatter(
@@ -181,7 +208,100 @@ def forecast_chart(
     if ahead.any() and last_day is not None:
         _forecast_start(figure, pd.Timestamp(last_day), table, grain, colours)
     _band_labels(figure, table, colours)
-    return figure, _describe(table, measure, per)
+    said = _describe(table, measure, per)
+    if marks is not None and len(marks):
+        high = int((marks["impact"] == "HIGH").sum())
+        said += f" {text.count(len(marks), per)} marked as unusual, {text.full(high)} of high impact."
+    return figure, said
+
+
+def _ghost(figure: go.Figure, table: pd.DataFrame, colours: Palette, grain: str) -> None:
+    """Demand that stock-outs turned away: hatched on top of what was sold, under a dotted grey line."""
+    lost = table["lost"].fillna(0.0) > 0
+    if not lost.any():
+        return
+    step = 7 if grain == "week" else 1
+    figure.add_trace(
+        go.Bar(
+            x=table.loc[lost, "date"],
+            y=table.loc[lost, "lost"],
+            base=table.loc[lost, "actual"],
+            width=0.8 * step * 86_400_000,
+            name="Lost to stock-outs",
+            marker={
+                "color": "rgba(0,0,0,0)",
+                "line": {"width": 0},
+                "pattern": {"shape": "x", "fgcolor": colours.tag, "size": 5, "solidity": 0.3},
+            },
+            customdata=[text.full(v) for v in table.loc[lost, "lost"]],
+            hovertemplate="Lost to stock-outs %{customdata} (estimated)<extra></extra>",
+        ),
+        row=1,
+        col=1,
+    )
+    # The weeks beside join the line to what was sold.
+    near = lost | lost.shift(1, fill_value=False) | lost.shift(-1, fill_value=False)
+    figure.add_trace(
+        go.Scatter(
+            x=table["date"],
+            y=table["demand"].where(near),
+            mode="lines",
+            name="Demand without stockouts",
+            line={"color": colours.tag, "width": 1.6, "dash": "dot"},
+            connectgaps=False,
+            hoverinfo="skip",
+        ),
+        row=1,
+        col=1,
+    )
+
+
+def _truth(figure: go.Figure, truth: pd.DataFrame, colours: Palette) -> None:
+    """What customers really wanted, which only the demo knows."""
+    figure.add_trace(
+        go.Scatter(
+            x=truth["date"],
+            y=truth["demand"],
+            mode="lines",
+            name="Truth (demo only)",
+            line={"color": colours.look, "width": 1.4, "dash": "longdashdot"},
+            connectgaps=False,
+            customdata=[text.full(v) for v in truth["demand"]],
+            hovertemplate="True demand %{customdata} (demo only)<extra></extra>",
+        ),
+        row=1,
+        col=1,
+    )
+
+
+# Impact -> symbol, size, name: large, small, small and hollow; the colour is never the only sign.
+MARKS = {
+    "HIGH": ("diamond", 13, "High anomaly"),
+    "MEDIUM": ("diamond", 8, "Medium anomaly"),
+    "LOW": ("diamond-open", 7, "Low anomaly"),
+}
+
+
+def _marks(figure: go.Figure, marks: pd.DataFrame, colours: Palette) -> None:
+    """Anomalies as diamonds on the history."""
+    colour = {"HIGH": colours.bad, "MEDIUM": colours.edited, "LOW": colours.tag}
+    for impact, (symbol, size, name) in MARKS.items():
+        rows = marks[marks["impact"] == impact]
+        if rows.empty:
+            continue
+        figure.add_trace(
+            go.Scatter(
+                x=rows["date"],
+                y=rows["actual"],
+                mode="markers",
+                name=name,
+                marker={"symbol": symbol, "size": size, "color": colour[impact], "line": {"width": 1}},
+                customdata=[text.wrapped(headline, 60) for headline in rows["headline"]],
+                hovertemplate=f"<b>{name}</b><br>%{{customdata}}<extra></extra>",
+            ),
+            row=1,
+            col=1,
+        )
 
 
 def _joined(table: pd.DataFrame) -> pd.DataFrame:
@@ -332,6 +452,7 @@ def _layout(figure: go.Figure, colours: Palette, title: str, height: int, lanes:
         margin={"l": 8, "r": 34, "t": 8, "b": 8},
         hovermode="x unified",
         bargap=0,
+        barmode="overlay",
         dragmode=False,
         legend={
             "orientation": "h",

@@ -27,7 +27,7 @@ def layout(figure: go.Figure, colours: Palette, title: str, height: int) -> None
         hovermode="x unified",
         bargap=0.25,
         dragmode=False,
-        legend={"orientation": "h", "y": -0.16, "x": 0, "xanchor": "left", "yanchor": "top", "title": None},
+        legend={"orientation": "h", "y": -0.2, "x": 0, "xanchor": "left", "yanchor": "top", "title": None},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"color": colours.ink, "size": 13},
@@ -128,7 +128,7 @@ def incident_chart(
                     x=rows["date"],
                     y=rows["actual"],
                     mode="markers",
-                    name=f"Unusual, {impact.lower()}",
+                    name=f"Unusual, {impact.lower()} impact",
                     marker={
                         "symbol": symbol,
                         "size": size,
@@ -161,27 +161,26 @@ def _describe(days: pd.DataFrame, marks: pd.DataFrame, first: Any, last: Any, me
 
 
 def contributions(members: pd.DataFrame, node: Sequence[str]) -> pd.DataFrame:
-    """name, gap (actual - expected over the incident's days), share: the members' parts of the incident, largest first,
-    closed with what is left, so that they add up to the incident's own gap.
+    """name, gap (units more or less than expected over the days that stood out), share: the members' parts of the
+    incident, largest first, closed with what is left, so that they add up to the incident's own gap.
 
-    ``members``: rows of services.incidents (key columns, actual, expected); ``node``: level, category, region, store of
-    the incident itself, whose rows, where there are any, say what the parts must add up to.
+    ``members``: of services.incidents (key columns, direction, loss_units, actual, expected); ``node``: level,
+    category, region, store of the incident itself, whose row, where there is one, is what the parts must add up to.
     """
     keys = ["level", "product_category", "region", "store"]
-    known = members[members["actual"].notna() & members["expected"].notna()]
-    if known.empty:
+    sign = members["direction"].where(members["direction"] != 0, np.sign(members["actual"] - members["expected"]))
+    gaps = (sign * members["loss_units"]).astype("float64")
+    own = (members[keys] == list(node)).all(axis=1) & gaps.notna()
+    parts = ~own & gaps.notna()
+    if not parts.any():
         return pd.DataFrame(columns=["name", "gap", "share"])
-    own = (known[keys] == list(node)).all(axis=1)
-    total = float((known["actual"] - known["expected"])[own if own.any() else ~own].sum())
-    parts = known[~own] if (~own).any() else known
-    gaps = (parts["actual"] - parts["expected"]).groupby([parts[key] for key in keys[1:]]).sum()
-    gaps = gaps.reindex(gaps.abs().sort_values(ascending=False).index)
-    rows = [(place(*key), float(gap)) for key, gap in gaps.head(MOST_BARS).items()]
-    rest, more = total - sum(gap for _, gap in rows), len(gaps) - len(rows)
-    if (own.any() and (~own).any()) or more > 0:
-        label = f"{text.count(more, 'smaller part')} and the rest" if more > 0 else "Everything else"
-        if abs(rest) > 0.005 * max(abs(total), 1.0):
-            rows.append((label, rest))
+    total = float(gaps[own if own.any() else parts].sum())
+    named = gaps[parts].groupby([members.loc[parts, key] for key in keys[1:]]).sum()
+    named = named.reindex(named.abs().sort_values(ascending=False).index)
+    rows = [(place(*key), float(gap)) for key, gap in named.head(MOST_BARS).items()]
+    rest, more = total - sum(gap for _, gap in rows), len(named) - len(rows)
+    if abs(rest) > 0.005 * max(abs(total), 1.0):
+        rows.append((f"{text.count(more, 'smaller part')} and the rest" if more else "Everything else", rest))
     frame = pd.DataFrame(rows, columns=["name", "gap"])
     frame["share"] = frame["gap"] / total if total else np.nan
     return frame
@@ -233,7 +232,7 @@ def contributions_chart(parts: pd.DataFrame, *, measure: str, dark: bool) -> tup
 def _room(gaps: pd.Series) -> list[float]:
     """The axis around zero with room for the words beyond the bars."""
     low, high = min(0.0, float(gaps.min())), max(0.0, float(gaps.max()))
-    pad = 0.42 * max(high - low, 1e-9)
+    pad = 0.6 * max(high - low, 1e-9)
     return [low - pad * (low < 0), high + pad * (high > 0)]
 
 

@@ -20,7 +20,7 @@ def movement_chart(risers: Sequence[Line], fallers: Sequence[Line], *, unit: str
     sums = [volume(line, unit) for line in lines]
     values = [one.difference or 0.0 for one in sums]
     labels = [
-        f"{_signed_amount(value, unit)} ({wording.percent(one.change, 1, sign=True)})"
+        f"{_signed_amount(value, unit)} ({wording.percent(one.change, sign=True)})"
         for value, one in zip(values, sums, strict=True)
     ]
     hover = [_hover(line) for line in lines]
@@ -100,9 +100,9 @@ def _bars(
         font={"color": colours.ink, "size": 12},
         hoverlabel={"align": "left"},
     )
-    # Room for the figures at both ends: a label is about a third of the plot on a narrow screen.
+    # Room for the figures at both ends: a label takes a third of the plot on a narrow screen.
     figure.update_xaxes(
-        range=[low - (0.42 * reach if low < 0 else 0), high + (0.42 * reach if high > 0 else 0)],
+        range=[low - (0.8 * reach if low < 0 else 0), high + (0.8 * reach if high > 0 else 0)],
         showgrid=False,
         showticklabels=False,
         zeroline=True,

@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from trendcast import wording
 from trendcast.ui import text
 from trendcast.ui.charts import palette
 from trendcast.ui.charts_inbox import band, layout
@@ -68,6 +69,7 @@ def gauge_chart(
         )
     layout(figure, colours, "", 170)
     figure.update_layout(
+        separators=wording.separators(),
         barmode="stack",
         hovermode="closest",
         bargap=0.45,

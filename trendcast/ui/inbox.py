@@ -30,8 +30,14 @@ STATES: dict[str, tuple[str, tuple[str, ...], bool | None]] = {
 STATUSES = {"NEW": "New", "ACKNOWLEDGED": "Acknowledged", "RESOLVED": "Resolved"}
 IMPACTS = {"HIGH": "◆ High", "MEDIUM": "◈ Medium", "LOW": "◇ Low"}
 KINDS = {"DEMAND": "Demand", "SUPPLY": "Supply", "DATA_QUALITY": "Data quality"}
-CLASSES = {"zero_run": "No sales", "level_shift": "Level shift", "trend_change": "Trend change"}
+CLASSES = {
+    "stock_out": "Stock-out",
+    "zero_run": "No sales",
+    "level_shift": "Level shift",
+    "trend_change": "Trend change",
+}
 COLOURS: dict[str, tuple[str, str]] = {"HIGH": ("#DC2626", "#F87171"), "MEDIUM": ("#B45309", "#FBBF24")}
+ROW = 68  # pixels: above 64 Streamlit wraps the text of a cell
 NAMES = ("state", "impact", "kind", "since")
 _KEY = "inbox_{}".format
 _WRITTEN, _WALK = "inbox_written", "inbox_walk"
@@ -159,13 +165,12 @@ def rows(view: View, wanted: Asked) -> pd.DataFrame:
     )
     if snoozed is None or frame.empty:
         return frame
-    today = pd.Timestamp(view.last_day) + pd.Timedelta(1, "D")
-    asleep = pd.to_datetime(frame["snoozed_until"]) > today
+    asleep = pd.to_datetime(frame["snoozed_until"]) > pd.Timestamp(dt.datetime.now(dt.UTC).date())
     return frame[asleep if snoozed else ~asleep].reset_index(drop=True)
 
 
 def stake(row: Any) -> str:
-    """The money at risk of a row, or units where there are no prices."""
+    """The money at stake in a row, or units where there are no prices."""
     loss = row["loss"]
     if not wording.missing(loss):
         return wording.money(abs(float(loss)))
@@ -179,17 +184,22 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "Severity": [IMPACTS.get(v, v) for v in frame["impact"]],
-            "At risk": [stake(row) for _, row in frame.iterrows()],
+            "At stake": [stake(row) for _, row in frame.iterrows()],
             "What happened": [text.plain(v) for v in frame["headline"]],
             "Where": [charts_inbox.place(*(str(v or "") for v in names)) for names in places],
-            "Likely cause": [text.plain(v) if v and v == v else text.NONE for v in frame["cause"]],
+            "Likely cause": [said(v) or text.NONE for v in frame["cause"]],
             "Day": [text.day_short(v) for v in frame["day"]],
             "Series": [int(v) for v in frame["members"]],
             "State": [state_words(row) for _, row in frame.iterrows()],
-            "Owner": [text.plain(v) if v and v == v else text.NONE for v in frame["owner"]],
+            "Owner": [said(v) or text.NONE for v in frame["owner"]],
             "Age": [age(v) for v in frame["age_days"]],
         }
     )
+
+
+def said(value: Any) -> str:
+    """A text of the database for a table: '' where there is none (a column without any text has NaN for it)."""
+    return text.plain(value) if isinstance(value, str) else ""
 
 
 def age(days: Any) -> str:
@@ -201,11 +211,9 @@ def state_words(row: Any) -> str:
     """The state of a row in words, with its verdict or the day it comes back."""
     words = STATUSES.get(row["status"], str(row["status"]))
     until, verdict = row["snoozed_until"], row["disposition"]
-    if row["status"] != "RESOLVED" and until is not None and until == until:
+    if row["status"] != "RESOLVED" and not pd.isna(until):
         return f"{words}, until {text.day_short(until)}"
-    if verdict and verdict == verdict:
-        return f"{words}: {str(verdict).replace('_', ' ')}"
-    return words
+    return f"{words}: {said(verdict).replace('_', ' ')}" if said(verdict) else words
 
 
 def kind_words(row: Any) -> str:
@@ -230,8 +238,8 @@ def checked(counts: Mapping[str, Any]) -> str:
         return "The sales have not been checked for anomalies yet."
     series, days = int(counts.get("series_checked") or 0), int(counts.get("days_checked") or 0)
     return (
-        f"Last checked {text.moment(counts['last_checked'])}: {text.count(series, 'series', 'series')}, "
-        f"{text.count(days, 'day')} so far."
+        f"Last checked {text.moment(counts['last_checked'])}: {text.count(series, 'series', 'series')} over "
+        f"{text.count(days, 'day')}."
     )
 
 
@@ -278,11 +286,11 @@ def listing(view: View, wanted: Asked) -> None:
         key=key,
         on_select="rerun",
         selection_mode=["multi-row", "single-cell"],
-        row_height=52,
+        row_height=ROW,
         height="content" if len(shown) < 12 else 640,
         column_config={
             "Severity": st.column_config.TextColumn(width=96),
-            "At risk": st.column_config.TextColumn(width=96, alignment="right"),
+            "At stake": st.column_config.TextColumn(width=96, alignment="right"),
             "What happened": st.column_config.TextColumn(width=460),
             "Where": st.column_config.TextColumn(width=170),
             "Likely cause": st.column_config.TextColumn(width=180),

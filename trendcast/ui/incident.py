@@ -46,10 +46,14 @@ def show(view: View, number: int) -> None:
     triage.said()
     _moves(view, found)
     _chart(view, found)
-    left, right = st.columns([3, 2], gap="large")
-    with left:
-        _parts(view, found)
-    with right:
+    parts = charts_inbox.contributions(found["anomalies"], [str(found[key] or "") for key in KEYS])
+    if len(parts) > 1:
+        left, right = st.columns([3, 2], gap="large")
+        with left:
+            _parts(view, parts)
+        with right:
+            _rule(found)
+    else:
         _rule(found)
     _similar(found)
     _log(found)
@@ -85,7 +89,7 @@ def _head(found: dict[str, Any]) -> None:
         st.badge(text.markdown(inbox.state_words(found)), color=states.get(found["status"], "gray"))  # type: ignore[arg-type]
         st.caption(" · ".join(_facts(found)))
     st.markdown("#### " + text.sentence(found["headline"]))
-    if found.get("next_step"):
+    if inbox.said(found.get("next_step")):
         st.markdown(":material/arrow_forward: **" + text.sentence(found["next_step"]).rstrip() + "**")
 
 
@@ -95,11 +99,11 @@ def _facts(found: dict[str, Any]) -> list[str]:
     facts = [text.day(last) if same else f"{text.day(first)} to {text.day(last)}"]
     at_risk = inbox.stake(found)
     if at_risk != text.NONE:
-        facts.append(f"{text.markdown(at_risk)} at risk")
-    if found.get("owner"):
+        facts.append(f"{text.markdown(at_risk)} at stake")
+    if inbox.said(found.get("owner")):
         facts.append(f"owner {text.markdown(found['owner'])}")
-    if found.get("cause"):
-        facts.append(f"likely {text.markdown(found['cause'], 120)}")
+    if inbox.said(found.get("cause")):
+        facts.append(f"likely cause: {text.markdown(found['cause'], 120)}")
     return facts
 
 
@@ -152,9 +156,18 @@ def window(first: Any, last: Any, last_day: dt.date) -> tuple[dt.date, dt.date]:
     return start.date(), end.date()
 
 
+def notable(found: dict[str, Any]) -> pd.DataFrame:
+    """The days that stood out, with the figures the rule used: day, actual, expected, low, high (the 95 % band),
+    impact."""
+    frame = pd.DataFrame(found["days"], columns=["day", "actual", "expected", "lo", "hi", "impact"])
+    return frame.rename(columns={"lo": "low", "hi": "high"}).astype(
+        dict.fromkeys(("actual", "expected", "low", "high"), "float64")
+    )
+
+
 def on_rule(days: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
     """The days with the figures the rule itself used on those that stood out, so that the chart and the sentence above
-    it agree. ``own``: the incident's rows of exactly this series: day, actual, expected, low, high."""
+    it agree. ``own``: of ``notable``."""
     days = days.copy().set_index("date")
     for row in own.itertuples():
         day = pd.Timestamp(row.day)
@@ -163,6 +176,7 @@ def on_rule(days: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
         for column, value in (("expected", row.expected), ("low95", row.low), ("high95", row.high)):
             if value is not None and np.isfinite(value):
                 days.loc[day, column] = value
+    days["low80"], days["high80"] = days[["low80", "low95"]].max(axis=1), days[["high80", "high95"]].min(axis=1)
     return days.reset_index()
 
 
@@ -175,8 +189,7 @@ def _chart(view: View, found: dict[str, Any]) -> None:
     if first > view.last_day:
         st.caption("The run on view ends before this incident.")
         return
-    members = found["anomalies"]
-    own = members[(members[list(KEYS)] == [found[key] for key in KEYS]).all(axis=1)]
+    own = notable(found)
     days = on_rule(reads.expected_days(view.run_id, series_id, first, last), own)
     marks = own.assign(date=pd.to_datetime(own["day"]))[["date", "actual", "impact"]]
     figure, alt = charts_inbox.incident_chart(
@@ -195,17 +208,13 @@ def _chart(view: View, found: dict[str, Any]) -> None:
 # --- what it is made of ----------------------------------------------------------------------------------------------
 
 
-def _parts(view: View, found: dict[str, Any]) -> None:
+def _parts(view: View, parts: pd.DataFrame) -> None:
     st.subheader("What it is made of", anchor=False)
-    parts = charts_inbox.contributions(found["anomalies"], [str(found[key] or "") for key in KEYS])
-    if len(parts) < 2:
-        st.caption("One series alone: it has no parts.")
-        return
     figure, alt = charts_inbox.contributions_chart(parts, measure=text.plotly(text.UNITS["units"]), dark=view.dark)
     st.plotly_chart(figure, key=f"parts_chart_{view.dark}", config=CONFIG, alt=alt)
     total = float(parts["gap"].sum())
     st.caption(
-        f"Actual less expected over the incident's days. The bars add up to {text.full(total)} "
+        f"Actual less expected on the days that stood out. The bars add up to {text.full(total)} "
         f"{text.measure_inline('units')}."
     )
 
@@ -240,9 +249,8 @@ def _similar(found: dict[str, Any]) -> None:
 
 
 def _ended(row: Any) -> str:
-    words = inbox.STATUSES.get(row["status"], str(row["status"]))
-    verdict = row["disposition"]
-    return f"{words}: {str(verdict).replace('_', ' ')}" if verdict and verdict == verdict else words
+    words, verdict = inbox.STATUSES.get(row["status"], str(row["status"])), inbox.said(row["disposition"])
+    return f"{words}: {verdict.replace('_', ' ')}" if verdict else words
 
 
 def _log(found: dict[str, Any]) -> None:
@@ -256,8 +264,8 @@ def _log(found: dict[str, Any]) -> None:
             "When": [text.moment(v) for v in frame["at"]],
             "Who": [text.plain(v) for v in frame["who"]],
             "What": [MOVES.get(str(v), text.plain(v).replace("_", " ").capitalize()) for v in frame["action"]],
-            "State": [inbox.STATUSES.get(v, text.NONE) if v and v == v else text.NONE for v in frame["to_status"]],
-            "Note": [text.plain(v) if v and v == v else "" for v in frame["note"]],
+            "State": [inbox.STATUSES.get(inbox.said(v), text.NONE) for v in frame["to_status"]],
+            "Note": [inbox.said(v) for v in frame["note"]],
         }
     )
     st.dataframe(shown, hide_index=True, height="content", key="incident_log", alt=f"{len(shown)} moves, who and when.")
@@ -291,7 +299,7 @@ def _plain(view: View, found: dict[str, Any]) -> None:
         both = len(set(ours) & set(flagged))
         st.markdown(
             f"In the last {DAYS} days the plain rule flags {text.count(len(flagged), 'day')} of this series, TrendCast "
-            f"{text.count(len(ours), 'day')}; {both} of them are the same."
+            f"{text.count(len(ours), 'day')}, {both} of them in common."
         )
         st.plotly_chart(figure, key=f"plain_chart_{view.dark}", config=CONFIG, alt=alt)
         st.caption(

@@ -271,6 +271,89 @@ class LiveProvider:
 
         return review.review(self.db, run, today=today, unit=unit, known=figures)
 
+    # --- what if ---
+
+    def what_if_baseline(self, run: Any, series_ids: list[int]) -> Any:
+        from trendcast.services import what_if
+
+        return what_if.baseline(self.db, run, series_ids)
+
+    def scenarios(self) -> list[Any]:
+        from trendcast.services import scenarios
+
+        return list(scenarios.listed(self.db))
+
+    def scenario(self, scenario_id: int) -> Any:
+        from trendcast.services import scenarios
+
+        return scenarios.read(self.db, scenario_id)
+
+    def save_scenario(self, **scenario: Any) -> int:
+        from trendcast.services import scenarios
+
+        choice = scenario.pop("choice")
+        return scenarios.save(self.db, selection=_selection(choice), **scenario)
+
+    def archive_scenario(self, scenario_id: int) -> None:
+        from trendcast.services import scenarios
+
+        scenarios.archive(self.db, scenario_id)
+
+    def accuracy_exceptions(self, run: Any) -> pd.DataFrame:
+        from trendcast.services import accuracy
+
+        return accuracy.exceptions(self.db, run)
+
+    def triangle(self, run: Any, series_ids: list[int]) -> pd.DataFrame:
+        from trendcast.services import accuracy
+
+        return accuracy.triangle(self.db, run, series_ids)
+
+    def published_errors(self, run: Any, level: str, series_ids: list[int]) -> pd.DataFrame:
+        from trendcast.services import accuracy
+
+        return accuracy.by_lag(self.db, run, level, series_ids)
+
+    def segments(self, run: Any, series_ids: list[int]) -> pd.DataFrame:
+        from trendcast.services import accuracy
+
+        return accuracy.segments(self.db, run, series_ids)
+
+    def quality(self) -> Any:
+        from trendcast.services import quality
+
+        return quality.quality(self.db)
+
+    def feature_rows(self, categories: tuple[str, ...], regions: tuple[str, ...]) -> pd.DataFrame:
+        from trendcast.services import overview
+
+        return overview.feature_rows(self.db, categories, regions)
+
+    def settings_table(self) -> pd.DataFrame:
+        from trendcast.services import overview
+
+        return overview.settings_table()
+
+    def holdings(self) -> str:
+        from trendcast.services import upload
+
+        return upload.holdings(self.db)
+
+    def upload_recall(self, cells: Any) -> Any:
+        from trendcast.services import upload
+
+        return upload.recall(self.db, cells)
+
+    def upload_load(self, cells: Any, reading: Any, parsed: Any, **how: Any) -> Any:
+        from trendcast.services import runtime, upload
+
+        return upload.load(self.db, cells, reading, parsed, clock=runtime.clock, **how)
+
+    def recommendations(self, run: Any, index_rows: pd.DataFrame) -> list[dict[str, Any]]:
+        from trendcast.services import recommend
+
+        return recommend.for_selection(self.db, run, index_rows)
+
 
 def _selection(choice: Choice) -> Any:
     from trendcast.services.forecast import Selection

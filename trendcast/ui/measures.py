@@ -5,6 +5,8 @@ The chart, the table and the downloads show this one frame, so they cannot disag
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +19,8 @@ COLUMNS = [
     "date",
     "future",
     "actual",
+    "lost",
+    "demand",
     "last_year",
     "p50",
     "low80",
@@ -56,13 +60,18 @@ def grid(
     ``history``, ``daily`` and ``weekly`` are those of services.forecast (history may reach beyond ``last_day`` with
     what is planned: promotion, open, events); ``logged``: week, mean, money, published one week before. In ``unit``
     money, actuals are the history's revenue, means the money of the forecast, quantiles theirs times its price.
-    Columns: see COLUMNS; ``days`` counts the days whose actual is known, ``closed`` and ``promotion`` are shares of
+    Columns: see COLUMNS; ``lost`` is what stock-outs turned away and ``demand`` the actual with it (both NaN where
+    nothing ever was lost); ``days`` counts the days whose actual is known, ``closed`` and ``promotion`` are shares of
     days, ``closed`` only counts days that are usually open, ``error`` is (forecast - actual) / actual.
     """
     last_day = pd.Timestamp(last_day)
     days = _days(history, daily, last_day, unit)
     table = _by_day(days) if grain == "day" else _by_week(days, weekly, last_day, unit)
     step = 1 if grain == "day" else WEEK
+    table.loc[table["actual"].isna(), "lost"] = np.nan
+    if not (table["lost"] > 0).any():
+        table["lost"] = np.nan
+    table["demand"] = table["actual"] + table["lost"]
     back = table.set_index("date")["actual"]
     table["last_year"] = back.reindex(table["date"] - pd.Timedelta(YEAR, "D")).to_numpy()
     table["as_of_last_week"] = np.nan
@@ -87,6 +96,8 @@ def _days(history: pd.DataFrame, daily: pd.DataFrame, last_day: pd.Timestamp, un
     actual = known["revenue" if unit == "money" else "units"].reindex(days.index).astype(float)
     past = days.index <= last_day
     days["actual"] = actual.where(past)
+    lost = "lost_revenue" if unit == "money" else "lost"
+    days["lost"] = known[lost].reindex(days.index).astype(float).where(past) if lost in known else np.nan
     for name, column in zip(("low95", "low80", "p50", "high80", "high95"), QUANTILES, strict=True):
         values = ahead[column].reindex(days.index) if column in ahead else pd.Series(np.nan, index=days.index)
         days[name] = values.astype(float)
@@ -129,6 +140,7 @@ def _by_week(days: pd.DataFrame, weekly: pd.DataFrame, last_day: pd.Timestamp, u
     table = pd.DataFrame(
         {
             "actual": grouped["actual"].sum(min_count=1),
+            "lost": grouped["lost"].sum(min_count=1),
             "days": grouped["actual"].count(),
             "n": grouped["date"].count(),
             "blend": grouped["blend"].sum(),
@@ -214,6 +226,7 @@ def _number(value: float) -> float | None:
 
 ROWS = {
     "actual": "Actual",
+    "demand": "Demand without stockouts",
     "last_year": "Last year",
     "p50": "Forecast P50",
     "low80": "Low (P10)",
@@ -222,6 +235,51 @@ ROWS = {
     "as_of_last_week": "Forecast as of last week",
     "error": "Error of last week's forecast",
 }
+
+
+@dataclass(frozen=True)
+class Mark:
+    """An anomaly of a selection on a day."""
+
+    day: dt.date
+    impact: str
+    headline: str
+    incident_id: int
+    status: str
+
+
+RANK = {"HIGH": 0, "MEDIUM": 1, "LOW": 2}
+
+
+def marked(table: pd.DataFrame, marks: Sequence[Mark], grain: str) -> pd.DataFrame:
+    """Where the marks lie on the rows of a grid: date, actual, impact (the gravest of the week), headline. A mark on a
+    row without an actual stands where sales were expected, or at zero."""
+    rows = []
+    for mark in sorted(marks, key=lambda one: RANK[one.impact]):
+        day = pd.Timestamp(mark.day)
+        date = day - pd.Timedelta(day.day_of_week, "D") if grain == "week" else day
+        rows.append((date, mark.impact, mark.headline))
+    frame = pd.DataFrame(rows, columns=["date", "impact", "headline"])
+    if frame.empty:
+        return frame.assign(actual=[])
+    grouped = frame.groupby("date", sort=True)
+    frame = pd.DataFrame({"impact": grouped["impact"].first(), "headline": grouped["headline"].agg(_first_two)})
+    at = table.set_index("date")
+    frame = frame[frame.index.isin(at.index)]
+    level = at["actual"].fillna(at["last_year"]).fillna(0.0)
+    return frame.assign(actual=level.reindex(frame.index)).rename_axis("date").reset_index()
+
+
+def true_demand(truth: pd.DataFrame, table: pd.DataFrame, grain: str) -> pd.DataFrame:
+    """The demo's true demand on the rows of a grid: date, demand; whole weeks only."""
+    days = pd.DataFrame({"date": pd.to_datetime(truth["date_id"]), "demand": truth["demand"].astype(float)})
+    frame = by_week(days) if grain == "week" and len(days) else days
+    return frame[frame["date"].isin(table["date"])].reset_index(drop=True)
+
+
+def _first_two(headlines: pd.Series) -> str:
+    said = list(dict.fromkeys(headlines))
+    return " ".join(said[:2]) + (f" And {len(said) - 2} more." if len(said) > 2 else "")
 
 
 def pivot(table: pd.DataFrame) -> pd.DataFrame:
@@ -252,8 +310,10 @@ def export(table: pd.DataFrame, grain: str, unit: str) -> pd.DataFrame:
     if grain == "week":
         out["ISO week"] = [f"{d.isocalendar().year}-W{d.isocalendar().week:02d}" for d in table["date"]]
     named = {**ROWS, "low95": "Low (P2.5)", "high95": "High (P97.5)"}
-    order = ["actual", "last_year", "p50", "low80", "high80", "low95", "high95", "mean", "as_of_last_week"]
+    order = ["actual", "demand", "last_year", "p50", "low80", "high80", "low95", "high95", "mean", "as_of_last_week"]
     for column in order:
+        if column == "demand" and table["demand"].isna().all():
+            continue
         out[named[column] + suffix] = table[column].round(6).to_numpy()
     out["Error of last week's forecast %"] = table["error"].to_numpy()
     out["Promotion %"] = table["promotion"].to_numpy()

@@ -18,9 +18,12 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from trendcast.errors import DatabaseAway, NoRun, NotFound
+from trendcast.errors import DatabaseAway, InvalidInput, NoRun, NotFound
+from trendcast.services import findings
 from trendcast.services.review import Figures, Review, Scope
-from trendcast.ui import charts, measures, scores
+from trendcast.services.scenarios import Saved
+from trendcast.services.what_if import Baseline
+from trendcast.ui import charts, measures, numbers, scores, text
 from trendcast.ui.live import LiveProvider
 from trendcast.ui.provider import Choice, Provider
 
@@ -258,13 +261,21 @@ def accuracy(run_id: int, level: str) -> pd.DataFrame:
 
 @st.cache_resource(ttl=DAY, max_entries=256, show_spinner=False)
 def forecast_figure(
-    run_id: int, choice: Choice, unit: str, grain: str, first: dt.date, last: dt.date, dark: bool
+    run_id: int,
+    choice: Choice,
+    unit: str,
+    grain: str,
+    first: dt.date,
+    last: dt.date,
+    dark: bool,
+    marks: tuple[measures.Mark, ...] = (),
+    with_truth: bool = False,
 ) -> tuple[go.Figure, str]:
-    """The ready chart of history and forecast."""
+    """The ready chart of history and forecast, with its anomalies and, of the demo, the truth."""
     run = _holder().run(run_id)
     held = scores.held(series_accuracy(run_id, choice), grain)
     shown = measures.thin(on_view(run_id, choice, unit, grain, first, last))
-    return charts.forecast_chart(
+    found = charts.forecast_chart(
         shown,
         grain=grain,
         unit=unit,
@@ -272,13 +283,67 @@ def forecast_figure(
         last_day=pd.Timestamp(run.last_day),
         coverage80=held.share80,
         coverage95=held.share95,
+        marks=measures.marked(shown, marks, grain),
+        truth=measures.true_demand(truth(run_id, choice), shown, grain) if with_truth and unit == "units" else None,
     )
+    return charts.ready(found)
 
 
+def marks(run_id: int, choice: Choice) -> tuple[measures.Mark, ...]:
+    """The anomalies of the selection's own series, newest first; none for more than MANY series."""
+    ids = _ids(run_id, choice)
+    if len(ids) > MANY:
+        return ()
+
+    def ask() -> tuple[measures.Mark, ...]:
+        frame = provider.marks(_holder().run(run_id), ids)
+        return tuple(
+            measures.Mark(pd.Timestamp(row.date_id).date(), row.impact, row.headline, int(row.incident_id), row.status)
+            for row in frame.sort_values("date_id", ascending=False).itertuples()
+            if row.incident_id == row.incident_id
+        )
+
+    found: tuple[measures.Mark, ...] = _recent().get(("inbox", "of", run_id, choice), ask)
+    return found
+
+
+@st.cache_data(ttl=DAY, max_entries=256, show_spinner=False)
+def recommendations(run_id: int, choice: Choice) -> list[dict[str, Any]]:
+    """services.recommend.for_selection: what to do about the selection, most money first."""
+    return provider.recommendations(_holder().run(run_id), series(run_id, choice))
+
+
+@st.cache_resource(ttl=DAY, max_entries=128, show_spinner=False)
 def on_view(run_id: int, choice: Choice, unit: str, grain: str, first: dt.date, last: dt.date) -> pd.DataFrame:
     """The rows of the selection's table between the weeks chosen, both included."""
     end = pd.Timestamp(last) + pd.Timedelta(6 if grain == "day" else 0, "D")
     return measures.window(table(run_id, choice, unit, grain), pd.Timestamp(first), end)
+
+
+@st.cache_resource(ttl=DAY, max_entries=64, show_spinner=False)
+def numbers_table(
+    run_id: int, choice: Choice, unit: str, grain: str, first: dt.date, last: dt.date, near: bool, dark: bool
+) -> numbers.Table:
+    """The table of measures as it is shown."""
+    rows = on_view(run_id, choice, unit, grain, first, last)
+    return numbers.build(rows, grain=grain, near=near, dark=dark)
+
+
+@st.cache_resource(ttl=DAY, max_entries=64, show_spinner=False)
+def accuracy_table(run_id: int, level: str) -> pd.DataFrame:
+    """The backtest's figures of a level, as they are shown."""
+    return scores.accuracy_table(accuracy(run_id, level))
+
+
+@st.cache_data(ttl=DAY, max_entries=128, show_spinner=False)
+def made_of(run_id: int, choice: Choice, unit: str) -> str:
+    """What moves the selection's number in the weeks ahead, a sentence."""
+    found = parts(run_id, choice, unit)
+    if found is None:
+        return ""
+    ahead = found[found["date"] > pd.Timestamp(_holder().run(run_id).last_day)].head(84)
+    sums = ahead.drop(columns="date").sum()
+    return findings.made_of({name: float(value) for name, value in sums.items()}, charts.COMPONENTS, unit)
 
 
 @st.cache_resource(ttl=DAY, max_entries=128, show_spinner=False)
@@ -317,8 +382,10 @@ def parts_figure(
     shown = measures.window(found, pd.Timestamp(first), pd.Timestamp(last) + pd.Timedelta(6, "D"))
     if grain == "week":
         shown = measures.by_week(shown)
-    return charts.decomposition_chart(
-        measures.thin(shown), unit=unit, dark=dark, last_day=pd.Timestamp(run.last_day), grain=grain
+    return charts.ready(
+        charts.decomposition_chart(
+            measures.thin(shown), unit=unit, dark=dark, last_day=pd.Timestamp(run.last_day), grain=grain
+        )
     )
 
 
@@ -374,12 +441,17 @@ def _look(run_id: int, series_id: int, kind: str) -> dict[str, Any]:
     return result
 
 
-def look(run_id: int, series_id: int, kind: str) -> dict[str, Any] | None:
-    """The stored look at one series by a reference model, or None when nobody has asked for it yet."""
+@st.cache_data(ttl=1.5, max_entries=256, show_spinner=False)
+def _look_now(run_id: int, series_id: int, kind: str) -> dict[str, Any] | None:
     try:
         return _look(run_id, series_id, kind)
     except NotFound:
         return None
+
+
+def look(run_id: int, series_id: int, kind: str) -> dict[str, Any] | None:
+    """The stored look at one series by a reference model, or None when nobody has asked for it yet."""
+    return _look_now(run_id, series_id, kind)
 
 
 @st.cache_data(ttl=5, max_entries=4, show_spinner=False)
@@ -585,3 +657,159 @@ def review(run_id: int, scope: Scope, unit: str) -> Review:
         ("review", run_id, scope, unit, today),
         lambda: provider.review(_holder().run(run_id), today, unit, _review_figures(run_id, scope)),
     )
+
+
+# --- what if ---------------------------------------------------------------------------------------------------------
+
+SIMULATED = 200  # up to so many series of one selection are simulated at once
+
+
+@st.cache_resource(ttl=DAY, max_entries=64, show_spinner=False)
+def what_if_baseline(run_id: int, choice: Choice) -> Baseline:
+    """services.what_if.baseline of the selection: what a simulation needs, read once."""
+    ids = _ids(run_id, choice)
+    if len(ids) > SIMULATED:
+        raise InvalidInput(
+            f"{text.count(len(ids), 'series', 'series')} are too many to try at once: choose up to "
+            f"{text.full(SIMULATED)}, or a level above."
+        )
+    found: Baseline = provider.what_if_baseline(_holder().run(run_id), ids)
+    return found
+
+
+def scenarios() -> list[Saved]:
+    """services.scenarios.listed."""
+    found: list[Saved] = _recent().get(("scenarios",), provider.scenarios)
+    return found
+
+
+def scenario(scenario_id: int) -> Saved:
+    """services.scenarios.read."""
+    found: Saved = _recent().get(("scenarios", scenario_id), lambda: provider.scenario(scenario_id))
+    return found
+
+
+def save_scenario(**what: Any) -> int:
+    """services.scenarios.save; the list is read again."""
+    try:
+        return provider.save_scenario(**what)
+    finally:
+        _recent().expire("scenarios")
+
+
+def archive_scenario(scenario_id: int) -> None:
+    """services.scenarios.archive; the list is read again."""
+    try:
+        provider.archive_scenario(scenario_id)
+    finally:
+        _recent().expire("scenarios")
+
+
+# --- accuracy --------------------------------------------------------------------------------------------------------
+
+
+@st.cache_data(ttl=DAY, max_entries=8, show_spinner=False)
+def accuracy_all(run_id: int) -> pd.DataFrame:
+    """The backtest's figures of every level."""
+    return provider.accuracy(run_id, None)
+
+
+@st.cache_resource(ttl=DAY, max_entries=16, show_spinner=False)
+def accuracy_exceptions(run_id: int) -> pd.DataFrame:
+    """services.accuracy.exceptions."""
+    return provider.accuracy_exceptions(_holder().run(run_id))
+
+
+@st.cache_resource(ttl=DAY, max_entries=64, show_spinner=False)
+def triangle(run_id: int, choice: Choice) -> pd.DataFrame:
+    """services.accuracy.triangle of the selection."""
+    return provider.triangle(_holder().run(run_id), _ids(run_id, choice))
+
+
+@st.cache_resource(ttl=DAY, max_entries=64, show_spinner=False)
+def published_errors(run_id: int, choice: Choice) -> pd.DataFrame:
+    """services.accuracy.by_lag of the selection's series."""
+    return provider.published_errors(_holder().run(run_id), choice.level, _ids(run_id, choice))
+
+
+@st.cache_resource(ttl=DAY, max_entries=64, show_spinner=False)
+def segments(run_id: int, choice: Choice) -> pd.DataFrame:
+    """services.accuracy.segments of the selection's series."""
+    return provider.segments(_holder().run(run_id), _ids(run_id, choice))
+
+
+# --- data quality, features, settings, uploads -----------------------------------------------------------------------
+
+
+def quality() -> Any:
+    """services.quality.quality: asked again when a batch came."""
+    return _quality(_newest_batch())
+
+
+def _newest_batch() -> int:
+    frame = batches(200)
+    return int(frame["id"].max()) if len(frame) else 0
+
+
+@st.cache_resource(ttl=3600, max_entries=4, show_spinner="Looking at every series…")
+def _quality(newest_batch: int) -> Any:
+    return provider.quality()
+
+
+@st.cache_resource(ttl=3600, max_entries=8, show_spinner=False)
+def _feature_rows(newest_batch: int, categories: tuple[str, ...], regions: tuple[str, ...]) -> pd.DataFrame:
+    return provider.feature_rows(categories, regions)
+
+
+def feature_rows(categories: tuple[str, ...], regions: tuple[str, ...]) -> pd.DataFrame:
+    """The rows of sql/feature_rows.sql for some categories and regions."""
+    return _feature_rows(_newest_batch(), categories, regions)
+
+
+def settings_table() -> pd.DataFrame:
+    """The settings as they are: services.overview.settings_table."""
+    return provider.settings_table()
+
+
+def holdings() -> str:
+    """Whose data is loaded: none, demo or own."""
+    return provider.holdings()
+
+
+@st.cache_resource(ttl=1800, max_entries=4, show_spinner="Reading the file…")
+def upload_cells(sha256: str, name: str, sheet: str, _data: bytes) -> Any:
+    """services.upload_cells.read of an uploaded file."""
+    from trendcast.services import upload_cells as cells
+
+    return cells.read(name, _data, sheet)
+
+
+@st.cache_resource(ttl=1800, max_entries=4, show_spinner=False)
+def upload_reading(sha256: str, sheet: str, _cells: Any) -> Any:
+    """How the file is most likely meant: as a file of its shape was read last time, else services.upload.propose; and
+    whether it was remembered."""
+    from trendcast.services import upload
+
+    try:
+        known = provider.upload_recall(_cells)
+    except DatabaseAway:
+        known = None
+    return (known, True) if known is not None else (upload.propose(_cells), False)
+
+
+@st.cache_resource(ttl=1800, max_entries=8, show_spinner="Understanding the rows…")
+def upload_table(sha256: str, sheet: str, reading: Any, _cells: Any) -> Any:
+    """services.upload.table: the file's rows as sales."""
+    from trendcast.services import upload
+
+    return upload.table(_cells, reading)
+
+
+def upload_load(cells: Any, reading: Any, parsed: Any, **how: Any) -> Any:
+    """Load an uploaded file; whatever is cached of what is loaded is read again."""
+    try:
+        return provider.upload_load(cells, reading, parsed, **how)
+    finally:
+        for cached in (loaded_tables, batches, quarantine, runs, upload_reading):
+            cached.clear()
+        standing(fresh=True)

@@ -54,13 +54,16 @@ def _everything(view: View) -> bool:
 # --- tiles -----------------------------------------------------------------------------------------------------------
 
 
+TITLES = {"forecasts": "Forecasts", "accuracy": "Accuracy", "inventory": "Inventory", "anomaly-inbox": "Anomalies"}
+
+
 def tiles(view: View, found: Review) -> None:
     """Each figure with its level, lag and comparison; its link opens the page that explains it."""
     with st.grid(4, min_column_width=150, key="tiles"):
         for kpi in found.kpis:
-            with st.container(border=True, gap="small", height="stretch", key=f"tile_{kpi.name}"):
+            with st.container(border=True, gap="xsmall", height="stretch", key=f"tile_{kpi.name}"):
                 _tile(kpi)
-                link(view, kpi.link, _note(kpi), icon=":material/arrow_forward:")
+                link(view, kpi.link, TITLES[kpi.link.page], icon=":material/arrow_forward:")
 
 
 _COLOURS: dict[int, Literal["inverse", "off", "normal"]] = {-1: "inverse", 0: "off", 1: "normal"}
@@ -68,25 +71,27 @@ _COLOURS: dict[int, Literal["inverse", "off", "normal"]] = {-1: "inverse", 0: "o
 
 def _tile(kpi: Kpi) -> None:
     against: Any = None
-    words: str | None = None
     if kpi.value is not None and kpi.against is not None:
         if kpi.kind == "share":
             points = 100 * (kpi.value - kpi.against)
             against = 0 if abs(points) < 0.05 else f"{'-' if points < 0 else '+'}{wording.fixed(abs(points), 1)} points"
         elif kpi.against:
             against = text.change(kpi.value / kpi.against - 1)
-        words = kpi.against_words
     st.metric(
         kpi.label,
         _value(kpi),
         delta=against,
         delta_color=_COLOURS[kpi.better],
-        delta_description=words if against is not None else None,
         help=text.sentence(kpi.basis),
         chart_data=list(kpi.line) if len(kpi.line) > 2 else None,
-        chart_type="line",
+        chart_type="bar" if kpi.kind == "count" else "line",
         height="stretch",
     )
+    said = [kpi.against_words] if against is not None else []
+    said += [kpi.note] if kpi.note else []
+    if said:
+        words = "; ".join(said)
+        st.caption(text.sentence(words[:1].upper() + words[1:] + "."))
 
 
 def _value(kpi: Kpi) -> str:
@@ -95,14 +100,6 @@ def _value(kpi: Kpi) -> str:
     if kpi.kind == "share":
         return text.percent(kpi.value, sign=kpi.name == "bias")
     return text.full(kpi.value) if kpi.kind == "count" else text.amount(kpi.value, kpi.kind)
-
-
-_DEFAULT_NOTES = {"ahead": "Forecasts", "stockouts": "Inventory", "stock_value": "Inventory", "alerts": "Anomalies"}
-
-
-def _note(kpi: Kpi) -> str:
-    words = kpi.note or _DEFAULT_NOTES.get(kpi.name, "Accuracy")
-    return text.sentence(words[:1].upper() + words[1:])
 
 
 # --- exceptions ------------------------------------------------------------------------------------------------------
@@ -129,7 +126,7 @@ def exceptions(view: View, found: Review) -> None:
     fine = [rules[breach.name] for breach in found.exceptions if not breach.count]
     if fine:
         st.caption(
-            ("Checked, and nothing found: " if broken else "Nothing is broken. Checked: ") + ", ".join(fine) + "."
+            ("Checked, and nothing found: " if broken else "Nothing stands out. Checked: ") + ", ".join(fine) + "."
         )
 
 
@@ -164,12 +161,12 @@ def risks(view: View, found: Review) -> None:
 
 
 def _risk(view: View, risk: Risk) -> None:
-    with st.container(horizontal=True, gap="small", vertical_alignment="top"):
-        st.markdown(
-            f"{ICONS[risk.kind]} **{text.sentence(_stake(risk))}** · {text.sentence(risk.headline)}"
-            + (f"  \n:gray[{text.sentence(risk.why)}]" if risk.why else ""),
-            width="stretch",
-        )
+    left, right = st.columns([0.88, 0.12], gap="small", vertical_alignment="top")
+    left.markdown(
+        f"{ICONS[risk.kind]} **{text.sentence(_stake(risk))}** · {text.sentence(risk.headline.rstrip('.'))}."
+        + (f"  \n:gray[{text.sentence(risk.why)}]" if risk.why else "")
+    )
+    with right:
         link(view, risk.link, "Open", icon=":material/arrow_forward:")
 
 
@@ -344,14 +341,12 @@ def decisions(view: View, found: Review) -> None:
             "Nothing has been decided yet. Decisions on the Inventory page appear here, later with their outcome."
         )
         return
-    known = [one for one in found.decisions if one.outcome]
-    paid = [one for one in known if (one.outcome_money or 0.0) > 0]
-    money = sum(one.outcome_money or 0.0 for one in known)
+    told = found.outcomes
     st.markdown(
         text.sentence(
-            f"Of the last {text.count(len(known), 'decision')} with an outcome, {len(paid)} paid"
-            + (f", {wording.money(money)} together." if money else ".")
-            if known
+            f"Of {text.count(told.known, 'decision')} with an outcome, {told.paid} paid; all together brought "
+            f"{wording.money(told.money)}. Open one on the Inventory page to see why."
+            if told.known
             else "The outcome of these decisions is not known yet; it comes when their orders have arrived."
         )
     )

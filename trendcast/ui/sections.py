@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -12,11 +13,11 @@ import streamlit as st
 
 from trendcast.errors import TrendCastError
 from trendcast.export import tables
-from trendcast.ui import charts, filters, looks, measures, reads, scores, states, text
-from trendcast.ui.shell import View
+from trendcast.services.review import Link, told
+from trendcast.ui import charts, demo, filters, looks, measures, reads, scores, states, text
+from trendcast.ui.shell import View, link
 
 GRAINS = {"week": "Weeks", "day": "Days"}
-AROUND = {"week": (4, 13), "day": (7, 28)}  # how far the table "around now" looks back and ahead
 
 
 def calm(section: Callable[..., None]) -> Callable[..., None]:
@@ -45,22 +46,25 @@ def tiles(view: View) -> None:
     what = "units" if view.unit == "units" else "money"
     with st.grid(4, min_column_width=150, key="tiles"):
         weeks = text.count(figures.weeks, "week")
+        ahead, before, earlier = (
+            text.full_amount(value, view.unit) for value in (figures.ahead, figures.before, figures.last_year)
+        )
         _tile(
             f"Next {weeks}",
-            text.short(figures.ahead),
+            text.amount(figures.ahead, view.unit),
             figures.ahead,
             figures.last_year,
             "vs last year",
             f"Expected {what} of the {weeks} from {text.week(figures.first_week) if figures.weeks else text.NONE}: "
-            f"{text.full(figures.ahead)}. The same weeks last year: {text.full(figures.last_year)}.",
+            f"{ahead}. The same weeks last year: {earlier}.",
         )
         _tile(
             f"Previous {weeks}",
-            text.short(figures.before),
+            text.amount(figures.before, view.unit),
             figures.ahead,
             figures.before,
             "ahead",
-            f"Actual of the last {weeks}: {text.full(figures.before)}. The arrow compares the {weeks} ahead with them.",
+            f"Actual of the last {weeks}: {before}. The arrow compares the {weeks} ahead with them.",
         )
         error, skill = measured.get("wape", {}).get(scores.OURS), measured.get("skill")
         reach = len(measured.get("by_week", ())) or 13
@@ -107,7 +111,13 @@ def _drift(cover: float | None, level: str) -> str:
 def _tile(label: str, value: str, ahead: float | None, other: float | None, words: str, explain: str) -> None:
     change = (ahead - other) / other if _both(ahead, other) and other else None  # type: ignore[operator]
     st.metric(
-        label, value, delta=text.change(change, words), delta_color="off", help=explain, border=True, height="stretch"
+        label,
+        value,
+        delta=text.change(change, words),
+        delta_color="off",
+        help=text.sentence(explain),
+        border=True,
+        height="stretch",
     )
 
 
@@ -116,26 +126,86 @@ def _both(a: Any, b: Any) -> bool:
 
 
 def chart(view: View) -> str:
-    """History and forecast; returns the grain chosen."""
+    """History and forecast, beside it what to do and what was unusual; returns the grain chosen."""
+    marks = reads.marks(view.run_id, view.choice)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.subheader("History and forecast", anchor=False)
         grain = filters.own("by", GRAINS, "week", "Show by")
-    figure, alt = reads.forecast_figure(*view.key, grain, view.first, view.last, view.dark)
-    st.plotly_chart(figure, key=f"chart_{view.dark}", config=charts.CONFIG, alt=alt)
-    rows = reads.on_view(*view.key, grain, view.first, view.last)
-    if rows["future"].any() and not rows["low80"].notna().any():
-        st.caption(
-            "Bands of a sum of several series are shown by week only: daily bands do not add up."
-            if grain == "day"
-            else "There are no bands for this sum of series."
+    left, right = st.columns([0.73, 0.27], gap="medium")
+    with left:
+        truth = demo.truth_on()
+        figure, alt = reads.forecast_figure(
+            *view.key, grain, view.first, view.last, view.dark, marks=marks, with_truth=truth
         )
+        st.plotly_chart(figure, key=f"chart_{view.dark}", config=charts.CONFIG, alt=alt)
+        rows = reads.on_view(*view.key, grain, view.first, view.last)
+        if rows["future"].any() and not rows["low80"].notna().any():
+            st.caption(
+                "Bands of a sum of several series are shown by week only: daily bands do not add up."
+                if grain == "day"
+                else "There are no bands for this sum of series."
+            )
+        if truth:
+            st.caption(
+                "The truth is what customers of the made-up retailer wanted, also where shelves were empty. No model "
+                + ("sees it." if view.unit == "units" else "sees it. It is known in units only.")
+            )
+    with right:
+        advice(view)
+        unusual(view, marks)
     return grain
 
 
-def alerts(view: View) -> None:
-    """The place of anomalies and recommendations of this selection: nothing is drawn while there are none."""
-    st.container(key="alerts")
-    st.container(key="recommendations")
+FEW = 3  # recommendations and anomalies beside the chart
+
+
+@calm
+def advice(view: View) -> None:
+    """What to do about the selection: stock and trend, most money first."""
+    found = reads.recommendations(view.run_id, view.choice)
+    with st.container(key="recommendations", gap="small"):
+        st.markdown("**What to do**")
+        if not found:
+            st.caption("Nothing: stock and trend ask for no change.")
+            return
+        for one in found[:FEW]:
+            headline, why = told(str(one["sentence"]))
+            money = "" if one["money"] is None else f" ({text.amount(one['money'], 'money')} at stake)"
+            st.markdown(
+                (f":blue-badge[{text.markdown(one['tag'])}] " if one["tag"] else "")
+                + text.sentence(f"{headline[:1].upper()}{headline[1:]}{money}. {why}")
+            )
+        stock = [one for one in found if one["kind"] == "stock"]
+        if stock:
+            names = tuple(("category", str(one["product_category"])) for one in stock[:40])
+            label = "Order in Inventory" if len(found) <= FEW else f"All {len(found)}: Inventory"
+            link(view, Link("inventory", names), label, icon=":material/arrow_forward:")
+        elif len(found) > FEW:
+            st.caption(f"And {text.count(len(found) - FEW, 'more')}.")
+
+
+def unusual(view: View, marks: tuple[measures.Mark, ...]) -> None:
+    """The newest anomalies on view, the open ones first; each leads to its incident."""
+    shown: dict[int, measures.Mark] = {}
+    for mark in marks:
+        if view.first <= mark.day <= view.last + dt.timedelta(days=6):
+            shown.setdefault(mark.incident_id, mark)
+    ordered = sorted(shown.values(), key=lambda one: (one.status == "RESOLVED", measures.RANK[one.impact]))
+    with st.container(key="alerts", gap="small"):
+        st.markdown("**Unusual days**")
+        if not ordered:
+            st.caption("None on view.")
+            return
+        for mark in ordered[:FEW]:
+            st.caption(text.sentence(mark.headline.split(";")[0].rstrip(".") + "."))
+            link(
+                view,
+                Link("anomaly-inbox", (("incident", str(mark.incident_id)),)),
+                f"{mark.impact.capitalize()}, {text.day_short(mark.day)}",
+                icon=":material/diamond:" if mark.impact != "LOW" else ":material/change_history:",
+            )
+        if len(ordered) > FEW:
+            st.caption(f"{len(ordered) - FEW} more are marked in the chart.")
 
 
 def table(view: View, grain: str) -> None:
@@ -144,41 +214,16 @@ def table(view: View, grain: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.subheader("Numbers", anchor=False)
         shown = filters.own("span", {"near": "Around now", "all": "All weeks on view"}, "near", "Table shows")
-    near = rows
-    if shown == "near":
-        now = int(rows["future"].to_numpy().argmax()) if rows["future"].any() else len(rows)
-        back, ahead = AROUND[grain]
-        near = rows.iloc[max(0, now - back) : now + ahead].reset_index(drop=True)
-    frame = measures.pivot(near.iloc[-400:])
-    heads = list(frame.columns[1:])
-    future = near["future"].iloc[-400:].tolist()
-    config: dict[str, Any] = {"Measure": st.column_config.TextColumn("Measure", pinned=True, width=196)}
-    for head, later in zip(heads, future, strict=True):
-        label = text.week_column(head) if grain == "week" else text.day_column(head)
-        full = text.week(head) if grain == "week" else text.day(head)
-        config[head] = st.column_config.TextColumn(
-            label, alignment="right", width=92, help=f"{full}{', forecast' if later else ''}"
-        )
-    first = heads[future.index(True)] if True in future else None
+    found = reads.numbers_table(*view.key, grain, view.first, view.last, shown == "near", view.dark)
     st.dataframe(
-        _mark_future(frame, heads, future, view.dark),
+        found.styled,
         hide_index=True,
-        column_config=config,
+        column_config=found.config,
         height="content",
         key="measures",
-        alt=f"Measures by {grain}; forecasts from {first}." if first else f"Measures by {grain}.",
+        alt=f"Measures by {grain}; forecasts from {found.first}." if found.first else f"Measures by {grain}.",
     )
     _downloads(view, rows, grain)
-
-
-def _mark_future(frame: pd.DataFrame, heads: list[str], future: list[bool], dark: bool) -> Any:
-    """Tint what lies ahead, with a stronger first column: the line between past and future."""
-    tint, edge = ("rgba(96,165,250,0.10)", "rgba(96,165,250,0.24)") if dark else ("#F1F6FE", "#DCE9FD")
-    ahead = [head for head, later in zip(heads, future, strict=True) if later]
-    if not ahead:
-        return frame
-    styled = frame.style.set_properties(subset=ahead[1:], **{"background-color": tint}) if ahead[1:] else frame.style
-    return styled.set_properties(subset=ahead[:1], **{"background-color": edge})
 
 
 def _downloads(view: View, rows: pd.DataFrame, grain: str) -> None:
@@ -240,6 +285,7 @@ def decomposition(view: View, grain: str) -> None:
         st.caption(f"The parts are shown for up to {reads.MANY} series at once; choose fewer names.")
         return
     figure, alt = found
+    st.markdown(text.sentence(reads.made_of(*view.key)))
     st.plotly_chart(figure, key=f"parts_{view.dark}", config=charts.CONFIG, alt=alt)
     st.caption(
         "The parts add up to the actual (solid) and to the forecast (dotted). All effects share one scale; "
@@ -259,7 +305,7 @@ def accuracy(view: View) -> None:
         return
     st.markdown(scores.accuracy_sentence(found, level))
     st.dataframe(
-        scores.accuracy_table(found),
+        reads.accuracy_table(view.run_id, level),
         hide_index=True,
         key="accuracy",
         height="content",

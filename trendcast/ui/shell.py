@@ -4,6 +4,7 @@ nothing to show."""
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,12 @@ class Router:
 
     def run(self) -> None:
         try:
+            self._run()
+        finally:
+            _settle()
+
+    def _run(self) -> None:
+        try:
             if self._needs_run is None or self._frame():
                 self._page.run()
         except TrendCastError as error:
@@ -84,12 +91,28 @@ class Router:
         return True
 
 
+SETTLING = (1, 20)  # pages after which what was loaded is taken out of the collector's sight
+_drawn = 0
+
+
+def _settle() -> None:
+    """Streamlit collects garbage in full after each run of a page; over all the modules and caches of this process
+    that takes longer than the page itself. What is there once pages were drawn stays: the collector need not look."""
+    global _drawn
+    _drawn += 1
+    if _drawn in SETTLING:
+        gc.collect()
+        gc.freeze()
+
+
 PAGES: tuple[tuple[str, str, str, bool], ...] = (
     # file, title, icon, needs a run; the first is home
     ("review.py", "Review", ":material/checklist:", True),
     ("forecasts.py", "Forecasts", ":material/trending_up:", True),
+    ("what-if.py", "What if", ":material/tune:", True),
     ("anomaly-inbox.py", "Anomalies", ":material/notifications:", True),
     ("inventory.py", "Inventory", ":material/inventory_2:", True),
+    ("accuracy.py", "Accuracy", ":material/target:", True),
     ("data.py", "Data", ":material/database:", False),
 )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +14,7 @@ import streamlit as st
 
 from trendcast import wording
 from trendcast.export import tables
-from trendcast.ui import reads, text
+from trendcast.ui import inbox, reads, text
 from trendcast.ui.shell import View
 
 # In the order of the list: what needs a decision comes first.
@@ -103,6 +105,19 @@ def quantity(value: Any) -> str:
     return text.full(float(value)) if not wording.missing(value) and float(value) > 0 else text.NONE
 
 
+def parts(sentence: str, tags: Sequence[str] = ()) -> list[str]:
+    """The sentences of an advice, without the tags in front of them: those stand beside it."""
+    lead = f"{', '.join(tags)}: " if len(tags) else ""
+    said = sentence.removeprefix(lead) if lead else re.sub(r"^(?:[A-Z]{4,}(?: [A-Z]{4,})?(?:, |: ))+", "", sentence)
+    return re.split(r"(?<=[.!?]) (?=[A-Z])", said)
+
+
+def why(row: Any) -> str:
+    """What a line of the list says: of an order what happens without it, the quantity and day have their columns."""
+    said = parts(row["sentence"], row["tags"])
+    return " ".join(said[1:3] if row["status"].startswith("order") and len(said) > 1 else said[:2])
+
+
 def table(frame: pd.DataFrame, decided: Mapping[str, str]) -> pd.DataFrame:
     """The list as it is shown. ``decided``: category -> what was decided on this run's advice."""
     found = [row for _, row in frame.iterrows()]
@@ -115,10 +130,11 @@ def table(frame: pd.DataFrame, decided: Mapping[str, str]) -> pd.DataFrame:
                 day(row["order_by"]) if row["status"] in ("order_now", "order_soon") else text.NONE for row in found
             ],
             "At stake": [stake(row) for row in found],
-            "Why": [text.plain(row["sentence"]) for row in found],
+            "Why": [text.plain(why(row)) for row in found],
             "Cover": [days(row["cover_days"]) for row in found],
             "On hand": [text.full(_float(row["on_hand"])) for row in found],
             "On order": [text.full(_float(row["on_order"])) for row in found],
+            "Tags": [", ".join(row["tags"]).capitalize() or text.NONE for row in found],
             "Decision": [decided.get(str(row["product_category"]), text.NONE) for row in found],
         }
     )
@@ -300,25 +316,26 @@ def listing(view: View, frame: pd.DataFrame, chosen: Sequence[str]) -> None:
         key=f"stock_rows_{st.session_state.get(_TURN, 0)}",
         on_select="rerun",
         selection_mode="single-cell",
-        row_height=52,
+        row_height=inbox.ROW,
         height="content" if len(shown) < 12 else 640,
         column_config={
-            "Status": st.column_config.TextColumn(width=118),
-            "Category": st.column_config.TextColumn(width=150),
-            "Order": st.column_config.TextColumn(width=86, alignment="right"),
+            "Status": st.column_config.TextColumn(width=114),
+            "Category": st.column_config.TextColumn(width=126),
+            "Order": st.column_config.TextColumn(width=76, alignment="right"),
             "By": st.column_config.TextColumn(width=92),
             "At stake": st.column_config.TextColumn(
-                width=92,
+                width=84,
                 alignment="right",
                 help="Margin expected to be lost without the order; of excess, what a year of carrying it costs.",
             ),
-            "Why": st.column_config.TextColumn(width=480),
+            "Why": st.column_config.TextColumn(width=470),
             "Cover": st.column_config.TextColumn(
                 width=78, alignment="right", help="Days until the expected demand has used up the stock on hand."
             ),
             "On hand": st.column_config.TextColumn(width=86, alignment="right"),
             "On order": st.column_config.TextColumn(width=86, alignment="right"),
-            "Decision": st.column_config.TextColumn(width=130),
+            "Tags": st.column_config.TextColumn(width=170),
+            "Decision": st.column_config.TextColumn(width=150),
         },
         alt=f"{len(shown)} categories: what to order by when; what needs a decision first, then by money.",
     )
@@ -409,7 +426,6 @@ def close() -> None:
 def nothing(view: View) -> None:
     """Without stock data: what to load, why, and a template of it."""
     with st.container(key="stock_empty"):
-        st.subheader("Nothing is known about the stock yet", anchor=False)
         st.write(
             "With the daily stock of each category TrendCast says what to order by when, what a stock-out would cost "
             "and where too much money lies on the shelf. Load it as `inventory_daily.csv`; stock is per category."
@@ -423,13 +439,17 @@ def nothing(view: View) -> None:
             for name in TEMPLATES:
                 st.download_button(
                     f"Template {name}.csv",
-                    lambda name=name: tables.csv(template(name, view)),
+                    functools.partial(_template_file, name, view),
                     file_name=f"{name}.csv",
                     mime="text/csv",
                     on_click="ignore",
                     icon=":material/download:",
                     key=f"template_{name}",
                 )
+
+
+def _template_file(name: str, view: View) -> bytes:
+    return tables.csv(template(name, view))
 
 
 def template(name: str, view: View) -> pd.DataFrame:

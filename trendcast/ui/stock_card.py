@@ -11,7 +11,7 @@ import streamlit as st
 
 from trendcast import wording
 from trendcast.errors import NotFound, TrendCastError
-from trendcast.ui import charts_stock, reads, stock, text
+from trendcast.ui import charts_stock, inbox, reads, stock, text
 from trendcast.ui.charts import CONFIG
 from trendcast.ui.shell import View, person
 
@@ -21,7 +21,7 @@ REASONS = {
     "competitor": "Competitor",
     "price": "Price",
     "product": "New or ended product",
-    "supply": "Supply",
+    "supplier": "Supplier",
     "event": "Event or weather",
     "data": "Data error",
     "target": "Target",
@@ -43,12 +43,15 @@ def show(view: View, frame: pd.DataFrame, name: str) -> None:
         if not wording.missing(row["money"]):
             st.caption(f"{text.markdown(stock.stake(row))} at stake")
     st.header(text.markdown(name), anchor=False)
-    st.markdown("#### " + text.sentence(reads.stock_finding_of(view.run_id, name)))
+    said = stock.parts(reads.stock_finding_of(view.run_id, name), row["tags"])
+    st.markdown("#### " + text.sentence(said[0]))
+    if said[1:]:
+        st.markdown(text.sentence(" ".join(said[1:])))
     _decision(view, row)
     if row["status"] == "unknown":
         stock.nothing(view)
         return
-    left, right = st.columns([3, 2], gap="large")
+    left, right = st.columns([5, 4], gap="large")
     with left:
         _gauge(view, row)
         _assumed(row)
@@ -223,21 +226,21 @@ def _gauge(view: View, row: dict[str, Any]) -> None:
         dark=view.dark,
     )
     st.plotly_chart(figure, key=f"gauge_{view.dark}", config=CONFIG, alt=alt)
-    st.caption("The lower of the two arrows counts: below the safety stock an order is due.")
+    st.caption("The lower of the two arrows counts: in the hatched part the stock is thinner than it should be.")
 
 
 FIGURES = (
     ("On hand", "on_hand", "units"),
     ("On order", "on_order", "units"),
     ("Lead time", "lead_time_days", "days"),
-    ("Expected demand until an order arrives", "demand_mean", "units"),
+    ("Demand until an order arrives", "demand_mean", "units"),
     ("Safety stock", "safety_stock", "units"),
     ("Reorder point advised", "reorder_point", "units"),
     ("Your reorder point", "reorder_point_now", "units"),
     ("Cover", "cover_days", "days"),
-    ("Chance of a stock-out without the order", "p_stockout", "share"),
-    ("With it", "p_stockout_with_order", "share"),
-    ("Expected lost margin without it", "lost_money", "money"),
+    ("Chance of a stock-out", "p_stockout", "chance"),
+    ("Chance with the order", "p_stockout_with_order", "chance"),
+    ("Lost margin without it", "lost_money", "money"),
     ("Excess, at its cost", "excess_money", "money"),
 )
 
@@ -251,7 +254,10 @@ def written(value: Any, kind: str) -> str:
         return wording.money(number)
     if kind == "days":
         return stock.days(number)
-    return text.percent(number, 0) if kind == "share" else text.full(round(number))
+    if kind == "chance":  # never none and never certain: nobody can be so sure
+        edge = f"under 1{text.NARROW}%" if number < 0.005 else f"over 99{text.NARROW}%" if number > 0.995 else ""
+        return edge or text.percent(number, 0)
+    return text.full(round(number))
 
 
 def _figures(row: dict[str, Any]) -> None:
@@ -292,8 +298,8 @@ def _projection(view: View, row: dict[str, Any]) -> None:
     st.plotly_chart(figure, key=f"projection_{view.dark}", config=CONFIG, alt=alt)
     st.caption(
         "Solid is what was, dashed is expected without a new order, dash and dot with the one advised. "
-        f"The chance of a stock-out without it is {written(row.get('p_stockout'), 'share')}, with it "
-        f"{written(row.get('p_stockout_with_order'), 'share')}."
+        f"The chance of a stock-out without it is {written(row.get('p_stockout'), 'chance')}, with it "
+        f"{written(row.get('p_stockout_with_order'), 'chance')}."
     )
 
 
@@ -304,8 +310,8 @@ EFFECTS = (
     ("Safety stock", "safety_stock", "units"),
     ("Order quantity", "order_quantity", "units"),
     ("Order by", "order_by", "date"),
-    ("Chance of a stock-out without it", "p_stockout", "share"),
-    ("Chance with it", "p_stockout_with_order", "share"),
+    ("Chance of a stock-out without it", "p_stockout", "chance"),
+    ("Chance with it", "p_stockout_with_order", "chance"),
     ("Expected lost margin without it", "lost_money", "money"),
     ("Carrying cost of the order, a month", "carrying_cost_month_of_order", "money"),
     ("Excess", "excess_units", "units"),
@@ -394,7 +400,8 @@ def effects(row: dict[str, Any], other: dict[str, Any]) -> pd.DataFrame:
 
 
 def _effect(row: dict[str, Any], other: dict[str, Any]) -> None:
-    st.markdown("**" + text.sentence(other["sentence"]) + "**")
+    said = stock.parts(other["sentence"], other["tags"])
+    st.markdown("**" + text.sentence(said[0]) + "** " + text.sentence(" ".join(said[1:])))
     shown = effects(row, other)
     st.dataframe(
         shown,
@@ -434,9 +441,9 @@ def _log(name: str) -> None:
             "When": [text.moment(v) for v in frame["decided_at"]],
             "Decision": [stock.DECIDED.get(v, text.plain(v)) for v in frame["decision"]],
             "Quantity": [stock.quantity(v) for v in frame["value"]],
-            "Advised": [text.plain(v) for v in frame["sentence"]],
+            "Advised": [text.plain(stock.parts(inbox.said(v))[0]) for v in frame["sentence"]],
             "Reason": [_reason_words(row) for _, row in frame.iterrows()],
-            "What came of it": [text.plain(v) if v and v == v else "still open" for v in frame["outcome"]],
+            "What came of it": [inbox.said(v) or "still open" for v in frame["outcome"]],
             "By": [text.plain(v) for v in frame["decided_by"]],
         }
     )
@@ -444,22 +451,22 @@ def _log(name: str) -> None:
         shown,
         hide_index=True,
         height="content" if len(shown) < 8 else 320,
-        row_height=52,
+        row_height=inbox.ROW + 16,
         key="card_log",
         column_config={
-            "When": st.column_config.TextColumn(width=150),
+            "When": st.column_config.TextColumn(width=110),
             "Decision": st.column_config.TextColumn(width=90),
             "Quantity": st.column_config.TextColumn(width=86, alignment="right"),
-            "Advised": st.column_config.TextColumn(width=320),
-            "Reason": st.column_config.TextColumn(width=170),
-            "What came of it": st.column_config.TextColumn(width=260),
-            "By": st.column_config.TextColumn(width=80),
+            "Advised": st.column_config.TextColumn(width=180),
+            "Reason": st.column_config.TextColumn(width=150),
+            "What came of it": st.column_config.TextColumn(width=340),
+            "By": st.column_config.TextColumn(width=110),
         },
         alt=f"{len(shown)} decisions, the newest first.",
     )
 
 
 def _reason_words(row: Any) -> str:
-    code, words = row["reason_code"], row["reason"]
-    parts = [REASONS.get(code, text.plain(code)) if code and code == code else "", text.plain(words or "")]
+    code = inbox.said(row["reason_code"])
+    parts = [REASONS.get(code, code.replace("_", " ").capitalize()), inbox.said(row["reason"])]
     return ": ".join(part for part in parts if part) or text.NONE

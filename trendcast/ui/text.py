@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -217,6 +218,11 @@ def plotly(name: Any, limit: int = 60) -> str:
     for mark in "&<>$%{}\"'":
         text = text.replace(mark, f"&#{ord(mark)};") if mark != "&" else text.replace("&", "&#38;")
     return ISOLATE + text + RELEASE
+
+
+def wrapped(words: Any, width: int = 60, limit: int = 300) -> str:
+    """A sentence for a Plotly hover, on lines of about ``width`` letters."""
+    return "<br>".join(plotly(line, width + 40) for line in textwrap.wrap(_clip(plain(words), limit), width))
 
 
 def file_name(*parts: str) -> str:

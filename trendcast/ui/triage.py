@@ -100,15 +100,15 @@ def act(incidents: Chosen, action: str, *, note: str = "", until: Any = None) ->
 
 def snooze(view: View, chosen: Chosen, key: str) -> None:
     """Snooze until a day: it comes back then by itself."""
-    tomorrow = view.last_day + dt.timedelta(days=2)
+    today = dt.datetime.now(dt.UTC).date()
     with (
         st.popover("Snooze", icon=":material/snooze:", disabled=view.away, key=f"{key}_snooze"),
         st.form(f"{key}_snooze_form", border=False),
     ):
         st.date_input(
             "Until",
-            value=view.last_day + dt.timedelta(days=8),
-            min_value=tomorrow,
+            value=today + dt.timedelta(days=7),
+            min_value=today + dt.timedelta(days=1),
             format="YYYY-MM-DD",
             key=f"{key}_until",
             help="It leaves the open list and comes back on that day.",
@@ -130,7 +130,12 @@ def resolve(view: View, chosen: Chosen, key: str, *, main: bool = False) -> None
         ),
         st.form(f"{key}_resolve_form", border=False),
     ):
-        st.text_input("What it was", key=f"{key}_note", placeholder="For whoever sees the like again", max_chars=500)
+        st.text_input(
+            "What was found or done",
+            key=f"{key}_note",
+            placeholder="For whoever sees the like of it again",
+            max_chars=500,
+        )
         st.form_submit_button(
             "Resolve", type="primary", on_click=_act_from, args=(chosen, "resolve", key), key=f"{key}_resolve_do"
         )

@@ -1,0 +1,304 @@
+"""Detection as a use-case, in a real database: once per state of the data, in one go, corrected as the data are."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sqlalchemy import event
+
+from tests.services.shops import CATEGORIES, Shop
+from trendcast.errors import Conflict
+from trendcast.jobs import worker
+from trendcast.services import detect as service
+from trendcast.services import incidents
+from trendcast.services import jobs as job_service
+from trendcast.services.load import load_frames
+from trendcast.store.engine import Database
+
+TABLES = ("anomaly_log", "incident", "anomaly_event", "detection_run")
+
+
+@pytest.fixture
+def shop(db: Database) -> Shop:
+    return Shop(db)
+
+
+def state(shop: Shop) -> dict[str, Any]:
+    return {table: shop.rows(table) for table in TABLES}
+
+
+def test_without_sales_there_is_nothing_to_check(db: Database) -> None:
+    with pytest.raises(Conflict, match="no sales"):
+        service.detect(db, lambda: None, lambda *_, **__: None, None)  # type: ignore[arg-type, return-value]
+
+
+def test_a_regional_outage_is_one_incident_with_its_members(shop: Shop) -> None:
+    shop.load(159)
+    shop.detect()
+    shop.units[2::4, 159] = np.round(shop.units[2::4, 159] * 0.4)
+    shop.load(160)
+    result = shop.detect()
+    assert (result["days"], result["incidents"], result["as_of"]) == (1, 1, str(shop.day(159)))
+    (incident,) = shop.rows("incident")
+    assert (incident["impact"], incident["status"], incident["members"]) == ("HIGH", "NEW", 11)
+    assert "Region South" in incident["headline"]
+    log = shop.rows("anomaly_log")
+    lead = next(row for row in log if row["lead"])
+    assert (lead["level"], lead["region"], lead["product_category"]) == ("region", "South", "")
+    assert {row["product_category"] for row in log if not row["lead"]} == set(CATEGORIES)
+    assert lead["actual_value"] == shop.units[2::4, 159].sum()
+    assert lead["loss"] == pytest.approx(20 * lead["loss_units"])
+    assert lead["created_at"] == shop.clock()
+    assert lead["anomaly_score"] > 4
+    told = result["anomalies"]
+    assert {(row["date"], row["region"]) for row in told} == {(str(shop.day(159)), "South")}
+    assert len(told) == 11
+
+
+def test_the_same_data_twice_change_nothing(shop: Shop) -> None:
+    shop.units[5, 150] = 3
+    shop.load(160)
+    first = shop.detect()
+    before = state(shop)
+    again = shop.detect()
+    assert again["repeated"]
+    assert {**again, "seconds": 0, "repeated": 0} == {
+        **first,
+        "seconds": 0,
+        "repeated": 0,
+        "parts": first["parts"],
+    } or (again["anomalies"] == first["anomalies"])
+    assert state(shop) == before
+    load_frames(shop.db, {"sales_daily": shop.frame(0, 160)}, source="test", clock=shop.clock)
+    shop.detect()
+    assert state(shop)["anomaly_log"] == before["anomaly_log"]
+    assert state(shop)["incident"] == before["incident"]
+
+
+def test_a_dry_run_says_the_same_and_writes_nothing(shop: Shop) -> None:
+    shop.units[5, 159] = 3
+    shop.load(160)
+    dry = shop.detect(dry_run=True)
+    assert all(rows == [] for rows in state(shop).values())
+    assert dry["anomalies"] == shop.detect()["anomalies"]
+    assert dry["dry_run"]
+
+
+def test_the_first_look_settles_what_is_long_past(shop: Shop) -> None:
+    shop.units[5, 130] = 3
+    shop.units[9, 158] = 3
+    shop.units[11, 90] = 3  # older than the first look
+    shop.load(160)
+    shop.detect()
+    log = {row["detected_date"]: row for row in shop.rows("anomaly_log")}
+    assert set(log) == {shop.day(130), shop.day(158)}
+    assert (log[shop.day(130)]["status"], log[shop.day(130)]["note"]) == ("RESOLVED", service.FIRST_READ)
+    assert (log[shop.day(158)]["status"], log[shop.day(158)]["note"]) == ("NEW", None)
+    assert incidents.counts(shop.db)["open"] == 1
+
+
+def test_data_that_ended_long_ago_are_not_called_late(shop: Shop) -> None:
+    shop.load(160)
+    later = shop.clock() + timedelta(days=900)
+    service.detect(shop.db, lambda: later, lambda *_, **__: None, None)
+    assert [row for row in shop.rows("anomaly_log") if row["kind"] == "DATA_QUALITY"] == []
+
+
+def test_an_episode_of_days_is_one_entry_that_grows(shop: Shop) -> None:
+    shop.units[7, 150:153] = np.round(shop.units[7, 150:153] * 0.2)
+    shop.load(150)
+    shop.detect()
+    sizes = []
+    for day in (151, 152, 153):
+        shop.load(day)
+        shop.detect()
+        (entry,) = shop.rows("anomaly_log")
+        sizes.append((entry["loss_units"], entry["last_day"]))
+        assert entry["episode_start"] == shop.day(150)
+    assert [day for _, day in sizes] == [shop.day(number) for number in (150, 151, 152)]
+    assert sizes[0][0] < sizes[1][0] < sizes[2][0]
+    assert len(shop.rows("incident")) == 1
+
+
+def test_corrected_data_resolve_what_they_no_longer_show(shop: Shop) -> None:
+    right = shop.units[5, 155]
+    shop.units[5, 155] = 3
+    shop.load(160)
+    shop.detect()
+    (entry,) = shop.rows("anomaly_log")
+    assert entry["status"] == "NEW"
+    shop.units[5, 155] = right
+    shop.load(160, first=155)
+    shop.detect()
+    (entry,) = shop.rows("anomaly_log")
+    (incident,) = shop.rows("incident")
+    assert (entry["status"], entry["note"]) == ("RESOLVED", service.CORRECTED)
+    assert (incident["status"], incident["note"]) == ("RESOLVED", service.CORRECTED)
+    assert [row["action"] for row in shop.rows("anomaly_event")] == ["found", "corrected"]
+
+
+def test_a_missing_feed_is_one_matter_of_data_until_it_arrives(shop: Shop) -> None:
+    whole = shop.units.copy()
+    shop.units[1::4, 159] = np.nan
+    shop.load(159)
+    shop.detect()
+    shop.load(160)
+    shop.detect()
+    (entry,) = shop.rows("anomaly_log")
+    assert (entry["kind"], entry["class"], entry["region"], entry["status"]) == (
+        "DATA_QUALITY", "MISSING_FEED", "North", "NEW",
+    )  # fmt: skip
+    shop.units = whole
+    shop.load(160, first=159)
+    shop.detect()
+    (entry,) = shop.rows("anomaly_log")
+    assert (entry["status"], entry["note"]) == ("RESOLVED", service.CORRECTED)
+    assert len(shop.rows("incident")) == 1
+
+
+def test_a_doubled_feed_is_no_boom(shop: Shop) -> None:
+    shop.units[3::4, 159] *= 2
+    shop.load(160)
+    shop.detect()
+    assert [(row["kind"], row["class"]) for row in shop.rows("anomaly_log")] == [("DATA_QUALITY", "DOUBLED_FEED")]
+
+
+def test_no_stock_is_said_with_the_stock(shop: Shop) -> None:
+    shop.units[8:12, 159] = 0
+    stock = pd.DataFrame(
+        {
+            "date_id": [shop.day(number) for number in range(100, 160)],
+            "product_category": "C02",
+            "stock_level": [5000] * 59 + [0],
+            "reorder_point": 100,
+            "lead_time_days": 7,
+            "stockout_flag": [False] * 59 + [True],
+        }
+    )
+    shop.load(160)
+    load_frames(shop.db, {"inventory_daily": stock}, source="test", clock=shop.clock)
+    shop.detect()
+    (incident,) = shop.rows("incident")
+    assert incident["kind"] == "SUPPLY"
+    lead = next(row for row in shop.rows("anomaly_log") if row["lead"])
+    assert (lead["level"], lead["class"], lead["cause"]) == ("category", "STOCK_OUT", "stock-out")
+
+
+def test_a_day_still_arriving_waits_until_it_is_whole(shop: Shop) -> None:
+    shop.load(159)
+    shop.detect()
+    whole = shop.units.copy()
+    shop.units[12:, 159] = np.nan
+    shop.load(160)
+    assert shop.detect()["as_of"] == str(shop.day(158))
+    shop.units = whole
+    shop.units[3, 159] = 2
+    shop.load(160, first=159)
+    result = shop.detect()
+    assert (result["as_of"], result["days"]) == (str(shop.day(159)), 1)
+    assert [row["detected_date"] for row in shop.rows("anomaly_log")] == [shop.day(159)]
+
+
+def test_as_of_looks_at_nothing_later(shop: Shop) -> None:
+    shop.units[5, 150] = 3
+    shop.units[9, 155] = 3
+    shop.load(160)
+    shop.detect(as_of=shop.day(152))
+    assert [row["detected_date"] for row in shop.rows("anomaly_log")] == [shop.day(150)]
+    assert shop.detect(as_of=shop.day(156))["days"] == 4
+    assert len(shop.rows("anomaly_log")) == 2
+
+
+def test_a_pass_asks_the_database_five_times(shop: Shop) -> None:
+    shop.load(160)
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, words: str, *_: object) -> None:
+        asked.append(words)
+
+    event.listen(shop.db._engine, "before_cursor_execute", note)
+    shop.detect()
+    event.remove(shop.db._engine, "before_cursor_execute", note)
+    assert 1 <= len(asked) <= 5
+
+
+def test_names_that_break_careless_sql_or_keys_are_only_names(shop: Shop) -> None:
+    evil = "x'; DROP TABLE run; --|\"[]{}%s:id"
+    shop.keys = [(evil if category == "C00" else category, region) for category, region in shop.keys]
+    shop.units[0:4, 159] = 3
+    shop.load(160)
+    shop.detect()
+    found = [row for row in shop.rows("anomaly_log") if row["product_category"] == evil]
+    assert found
+    frame = incidents.inbox(shop.db, categories=[evil])
+    assert len(frame)
+    assert evil in str(frame["headline"].iloc[0])
+
+
+def test_a_load_wakes_detection_once(shop: Shop) -> None:
+    def slots() -> int:
+        found = job_service.slots(shop.db)
+        return int((found["name"] == "detect").sum())
+
+    worker.tick(shop.db)
+    assert slots() == 0
+    shop.load(159)
+    worker.tick(shop.db)
+    worker.tick(shop.db)
+    assert slots() == 1
+    shop.detect()
+    worker.tick(shop.db)
+    assert slots() == 1
+    shop.load(160)
+    worker.tick(shop.db)
+    assert slots() == 2
+
+
+def test_the_newest_forecast_from_before_the_day_is_the_expectation(shop: Shop) -> None:
+    """Of a run that ends before the day, one that is older, and one that has seen the day."""
+    from sqlalchemy import text
+
+    shop.units[5, 159] = 3
+    shop.load(160)
+    with shop.db.transaction() as connection:
+        parts = {"categories": [key[0] for key in shop.keys], "regions": [key[1] for key in shop.keys]}
+        shop.db.execute("series_add", connection=connection, levels=["category_region"] * 40, stores=[""] * 40, **parts)
+        for last, mean in ((150, 300.0), (158, 500.0), (159, 900.0)):
+            connection.execute(
+                text("""
+                WITH made AS (INSERT INTO run (status, first_day, last_day, horizon, data_batch_hi, code_version,
+                    params_hash, lease_token) VALUES ('ready', :first, :last, 91, 1, '', '', gen_random_uuid())
+                    RETURNING id)
+                INSERT INTO forecast (run_id, series_id, date_id, mean, q025, q05, q10, q25, q50, q75, q90, q95, q975)
+                SELECT made.id, s.id, d::date, :mean, 0, 0, 0, 0, 0, 0, 0, 0, 0
+                FROM made, series s, generate_series(CAST(:last AS date) + 1, CAST(:last AS date) + 20, '1 day') AS d
+                """),
+                {"first": shop.day(0), "last": shop.day(last), "mean": mean},
+            )
+    shop.detect()
+    entry = next(row for row in shop.rows("anomaly_log") if row["detected_date"] == shop.day(159))
+    assert entry["expected_value"] == pytest.approx(500)
+    assert entry["forecast_run"] == shop.rows("run")[1]["id"]
+    assert entry["explanation"]["facts"]["frozen"]
+
+
+def test_a_dry_run_on_a_database_others_read_changes_nothing(demo_db: Database) -> None:
+    result = service.detect(demo_db, lambda: None, lambda *_, **__: None, None, dry_run=True)  # type: ignore[arg-type, return-value]
+    assert result["n_series"] == 6
+    assert demo_db.rows("detect_last", scope="") == []
+
+
+def test_the_plain_rule_is_there_to_compare(demo_db: Database) -> None:
+    from trendcast.services import forecast
+
+    run = forecast.current_run(demo_db)
+    series = int(forecast.series_index(demo_db, run.id)["series_id"].iloc[-1])
+    frame = service.plain_rule(demo_db, run, [series], days=90)
+    assert list(frame.columns) == ["date_id", "actual", "expected", "score", "impact"]
+    assert len(frame) == 90
+    assert frame["score"].max() <= 3.4743
+    assert set(frame["impact"]) <= {"", "LOW", "MEDIUM"}

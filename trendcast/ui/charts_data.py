@@ -1,0 +1,143 @@
+"""Charts of the Data page: pure builders from frames to (figure, sentence for readers who cannot see it)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from trendcast import wording
+from trendcast.ui import text
+from trendcast.ui.charts import palette
+
+# Column of the feature set -> its name in tables.
+FEATURES = {
+    "sales_units": "Units",
+    "rolling_avg_7d": "Mean of 7 days",
+    "rolling_avg_30d": "Mean of 30 days",
+    "rolling_std_14d": "Spread of 14 days",
+    "sales_lag_1": "Day before",
+    "sales_lag_7": "Week before",
+    "sales_lag_14": "Two weeks before",
+    "week_over_week_change": "Against the week before",
+    "stock_level": "Stock",
+    "economic_index": "Economic index",
+    "competitor_promotion_intensity": "Competitors' promotions",
+    "social_media_mentions": "Mentions",
+    "seasonal_events": "Events",
+}
+STAGES = (
+    "Reading the sales",
+    "Fitting the models",
+    "Combining and calibrating",
+    "Measuring the accuracy",
+    "Learning the drivers",
+    "Deciding on stock",
+    "Writing the forecasts",
+    "Thinning old runs",
+)
+# Title of a small chart -> its lines.
+PANELS = {
+    "Units and their means of 7 and 30 days": ("sales_units", "rolling_avg_7d", "rolling_avg_30d"),
+    "Spread of 14 days": ("rolling_std_14d",),
+    "Stock": ("stock_level",),
+    "Economic index": ("economic_index",),
+    "Competitors' promotions": ("competitor_promotion_intensity",),
+    "Mentions in social media": ("social_media_mentions",),
+}
+
+
+def features_chart(frame: pd.DataFrame, *, dark: bool) -> tuple[go.Figure, str]:
+    """Small charts of the feature set of one category and region, sharing the time axis; empty ones are left out."""
+    colours = palette(dark)
+    frame = frame.sort_values("date_id")
+    panels = {title: names for title, names in PANELS.items() if frame[names[0]].notna().any()}
+    figure = make_subplots(
+        rows=len(panels), cols=1, shared_xaxes=True, vertical_spacing=0.05, subplot_titles=list(panels)
+    )
+    styles = (
+        (colours.last_year, 1.0, "solid"),
+        (colours.actual, 1.8, "solid"),
+        (colours.forecast, 1.8, "dot"),
+    )
+    said = []
+    for row, (title, names) in enumerate(panels.items(), start=1):
+        for name, (colour, width, dash) in zip(names, styles if len(names) > 1 else styles[1:2], strict=False):
+            values = frame[name].astype(float)
+            figure.add_trace(
+                go.Scatter(
+                    x=frame["date_id"],
+                    y=values,
+                    mode="lines",
+                    name=FEATURES[name],
+                    showlegend=False,
+                    line={"color": colour, "width": width, "dash": dash},
+                    customdata=[text.full(v) for v in values],
+                    hovertemplate=FEATURES[name] + " %{customdata}<extra></extra>",
+                ),
+                row=row,
+                col=1,
+            )
+        values = frame[names[0]].astype(float)
+        said.append(f"{title.lower()} between {text.short(values.min())} and {text.short(values.max())}")
+    figure.update_layout(
+        separators=wording.separators(),
+        height=60 + 110 * len(panels),
+        margin={"l": 8, "r": 12, "t": 26, "b": 8},
+        hovermode="x unified",
+        hoversubplots="axis",
+        dragmode=False,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": colours.ink, "size": 12},
+    )
+    shared = {"fixedrange": True, "color": colours.ink, "tickfont": {"size": 11, "color": colours.ink}}
+    figure.update_yaxes(
+        gridcolor=colours.grid, zerolinecolor=colours.tag, tickformat="~s", nticks=4, automargin=True, **shared
+    )
+    figure.update_yaxes(rangemode="tozero", row=1, col=1)
+    figure.update_xaxes(showgrid=False, tickformat="%-d %b\n%Y", hoverformat="%a %-d %b %Y", title=None, **shared)
+    figure.update_annotations(x=0, xanchor="left", font={"size": 12, "color": colours.ink})
+    return figure, "Small charts over time: " + "; ".join(said) + "."
+
+
+def stages_chart(seconds: Mapping[str, float], *, dark: bool) -> tuple[go.Figure, str]:
+    """How long each stage of a run took, in their order."""
+    colours = palette(dark)
+    # As a run goes through them; the store keeps no order.
+    order = [name for name in STAGES if name in seconds] + [n for n in seconds if n not in STAGES and n != "total"]
+    stages = {name: float(seconds[name]) for name in order}
+    figure = go.Figure(
+        go.Bar(
+            y=[text.plotly(name[:1].upper() + name[1:]) for name in stages],
+            x=list(stages.values()),
+            orientation="h",
+            marker={"color": colours.forecast},
+            text=[text.seconds(value) for value in stages.values()],
+            textposition="outside",
+            textfont={"color": colours.ink},
+            cliponaxis=False,
+            hoverinfo="skip",
+            width=0.6,
+        )
+    )
+    figure.update_layout(
+        separators=wording.separators(),
+        height=60 + 34 * len(stages),
+        margin={"l": 8, "r": 70, "t": 8, "b": 8},
+        hovermode=False,
+        dragmode=False,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": colours.ink, "size": 13},
+    )
+    figure.update_xaxes(visible=False, fixedrange=True, rangemode="tozero")
+    figure.update_yaxes(
+        autorange="reversed", showgrid=False, fixedrange=True, automargin=True, color=colours.ink, title=None,
+        tickfont={"color": colours.ink},
+    )  # fmt: skip
+    longest = max(stages, key=stages.__getitem__) if stages else ""
+    words = f"the longest is {longest.lower()} with {text.seconds(stages[longest])}" if longest else "nothing is known"
+    return figure, f"Bars of the seconds by stage: {words}."
