@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from trendcast.ui import filters, ledger, reads, shell, upload
+from trendcast.ui import filters, ledger, reads, shell, upload, who
 
 view = shell.view()
-away = bool(view and view.away)
+away = view.locked if view else not who.actor().may("planner")
 dark = st.context.theme.type == "dark"
 st.header("Data", anchor=False)
 first = "upload" if reads.loaded_tables().empty else "loads"

@@ -21,5 +21,9 @@ SELECT now() AS now,
        (SELECT min(next_attempt_at) FROM job_slot WHERE state = 'queued' AND next_attempt_at < now()) AS waiting_since,
        EXISTS (SELECT FROM job_slot WHERE state = 'running' AND lease_until >= now()) AS job_at_work,
        EXISTS (SELECT FROM lease WHERE name = 'ticker' AND lease_until >= now()) AS worker_alive,
-       (SELECT count(*) FROM load_batch WHERE status = 'held') AS held_batches
+       (SELECT count(*) FROM load_batch WHERE status = 'held') AS held_batches,
+       -- Waiting with at least one attempt: without a mail server nothing is attempted, and nothing is wrong.
+       (SELECT min(created) FROM outbox WHERE impact = 0 AND attempts > 0
+        AND status IN ('PENDING', 'SENDING', 'UNKNOWN')) AS urgent_since,
+       (SELECT last_error FROM channel_state WHERE failures > 0 ORDER BY failures DESC LIMIT 1) AS mail_error
 FROM sales LEFT JOIN published ON true

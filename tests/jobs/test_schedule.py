@@ -13,6 +13,8 @@ from trendcast.services import jobs as job_service
 from trendcast.store import jobs
 from trendcast.store.engine import Database
 
+SETTINGS = settings.load({})
+
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC"])
 @pytest.mark.parametrize("at", [time(8, 0), time(2, 15)])  # the second does not exist, or comes twice, on some days
@@ -62,33 +64,33 @@ def refreshes(db: Database) -> int:
 
 
 def test_the_first_load_asks_for_a_refresh_at_once_and_only_once(db: Database) -> None:
-    worker.tick(db)
+    worker.tick(db, SETTINGS)
     assert refreshes(db) == 0
     load(db, "now() - interval '1 min'")
     for _ in range(3):
-        worker.tick(db)
+        worker.tick(db, SETTINGS)
     assert refreshes(db) == 1
     claim = jobs.claim(db, names=["refresh"])
     assert claim is not None
     jobs.fail(db, claim.id, claim.token, "no", again=False)
-    worker.tick(db)
+    worker.tick(db, SETTINGS)
     assert refreshes(db) == 1  # what failed for good is not asked for again, until new data comes
     load(db, "now()")
-    worker.tick(db)
+    worker.tick(db, SETTINGS)
     assert refreshes(db) == 2
 
 
 def test_later_data_waits_for_the_refreshs_hour(db: Database) -> None:
     load(db, "now() - interval '3 days'")
     publish(db)
-    worker.tick(db)
+    worker.tick(db, SETTINGS)
     assert refreshes(db) == 0  # nothing new
     load(db, "now() + interval '1 min'")
-    worker.tick(db)
+    worker.tick(db, SETTINGS)
     assert refreshes(db) == 0  # new since the hour: tomorrow
     load(db, "now() - interval '2 days'")
-    worker.tick(db)
-    worker.tick(db)
+    worker.tick(db, SETTINGS)
+    worker.tick(db, SETTINGS)
     assert refreshes(db) == 1  # one missed hour is caught up
     slots = job_service.slots(db).set_index("name")
     assert slots.loc["refresh", "scheduled_for"].time() == time(5, 0)
@@ -104,9 +106,9 @@ def test_a_workers_wrong_clock_decides_nothing(db: Database, skew: timedelta) ->
     held = jobs.claim(db, names=["look"])
     assert held is not None
     wrong._ticker = jobs.take_lease(db, "ticker", wrong.holder)
-    worker.tick(db)
+    worker.tick(db, SETTINGS)
     due = job_service.slots(db).set_index("name").loc["refresh", "scheduled_for"].to_pydatetime()
     now = db.rows("job_now")[0]["now"]
     assert due == last_due(now, time(5, 0), ZoneInfo("UTC"))
-    assert {jobs.claim(db).name for _ in range(2)} == {"refresh", "detect"}  # type: ignore[union-attr]
+    assert {jobs.claim(db).name for _ in range(3)} == {"refresh", "detect", "digest"}  # type: ignore[union-attr]
     assert jobs.claim(db) is None  # a lease of 90 s is not over an hour early

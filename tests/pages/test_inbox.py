@@ -196,6 +196,7 @@ def test_a_link_opens_the_incident_with_everything_about_it(retailer, open_page)
         "The rule, with its figures",
         "The like of it before",
         "Log",
+        "Who was told",
     ]
     charts = app.get("plotly_chart")
     assert len(charts) == 2

@@ -26,7 +26,8 @@ def facts(**changed: object) -> dict[str, Any]:
         "now": NOW, "published_at": NOW.replace(hour=5, minute=10), "run_last_day": date(2026, 3, 9),
         "sales_last_day": date(2026, 3, 9), "sales_committed_at": NOW.replace(hour=3), "days_old_when_loaded": 1,
         "unpublished_since": None, "refresh_open": False, "refresh_error": None, "waiting_since": None,
-        "job_at_work": False, "worker_alive": True, "held_batches": 0, **changed,
+        "job_at_work": False, "worker_alive": True, "held_batches": 0, "urgent_since": None,
+        "mail_error": None, **changed,
     }  # fmt: skip
 
 

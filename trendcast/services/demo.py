@@ -100,7 +100,8 @@ def next_day(db: Database, clock: Clock, progress: Progress, token: str) -> dict
         # The demo may run ahead of the calendar on the wall.
         rows = _load(db, demo, day - timedelta(days=1), day, lambda: max(clock(), evening))
         _write_truth(db, demo, anew=False)
-    return {**_look_and_forecast(db, clock, told, token), "rows": rows, "day": day, "seconds": told.seconds}
+    result = _look_and_forecast(db, clock, told, token, announce=True)
+    return {**result, "rows": rows, "day": day, "seconds": told.seconds}
 
 
 def is_demo(db: Database) -> bool:
@@ -162,21 +163,24 @@ class _Past:
         self.counts["decisions"] += demo_people.decide(db, then, run_id, number)
 
 
-def _look_and_forecast(db: Database, clock: Clock, told: _Told, token: str) -> dict[str, Any]:
+def _look_and_forecast(
+    db: Database, clock: Clock, told: _Told, token: str, *, announce: bool = False
+) -> dict[str, Any]:
     """Detection of the new days, then the refresh that is shown, with its own stages."""
     from trendcast.services.refresh import refresh
 
     with told.stage("Checking the new days"):
-        found = _detect(db, clock)
+        found = _detect(db, clock, announce=announce)
     published = refresh(db, clock, told.progress, token)
     told.seconds.update(published["seconds"])
     return {**published, "new_incidents": found["incidents"]}
 
 
-def _detect(db: Database, clock: Clock) -> dict[str, Any]:
+def _detect(db: Database, clock: Clock, *, announce: bool = False) -> dict[str, Any]:
+    """Detection in this process. Of a past that is made up nobody is mailed; of a new day as of any other."""
     from trendcast.services import detect
 
-    return dict(detect.detect(db, clock, _silent, None, trigger="ingest"))
+    return dict(detect.detect(db, clock, _silent, None, trigger="ingest", announce=announce))
 
 
 def _load(

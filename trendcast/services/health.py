@@ -57,6 +57,9 @@ def judge(facts: Mapping[str, Any], today: date) -> list[str]:
     if facts["waiting_since"] is not None and now - facts["waiting_since"] > STUCK and not facts["job_at_work"]:
         worker = "" if facts["worker_alive"] else " No worker is running: set TRENDCAST_JOBS=on or start one."
         reasons.append(f"Jobs have been waiting since {facts['waiting_since']:%Y-%m-%d %H:%M} UTC.{worker}")
+    if facts["urgent_since"] is not None and now - facts["urgent_since"] > STUCK:
+        why = f" {facts['mail_error']}" if facts["mail_error"] else ""
+        reasons.append(f"An urgent alert has waited since {facts['urgent_since']:%Y-%m-%d %H:%M} UTC to be sent.{why}")
     if facts["held_batches"]:
         count = facts["held_batches"]
         reasons.append(f"{count} loaded {'batch waits' if count == 1 else 'batches wait'} for someone to accept.")

@@ -98,7 +98,8 @@ def _ages(db: Database, first_days: pd.Series) -> list[int]:
 
 def incident(db: Database, incident_id: int) -> dict[str, Any]:
     """The inbox's fields of one incident and what is behind it: ``anomalies`` (members), ``events``, ``similar``,
-    ``rule`` (sentences with the numbers filled in), ``next_step``. Raises NotFound."""
+    ``mails`` (rendered, with what became of each), ``rule`` (sentences with the numbers filled in), ``next_step``.
+    Raises NotFound."""
     frame = _inbox(db, incident_id)
     if frame.empty:
         raise NotFound(f"There is no incident {incident_id}.")
@@ -116,6 +117,7 @@ def incident(db: Database, incident_id: int) -> dict[str, Any]:
         "anomalies": members.drop(columns="explanation"),
         "events": events[["at", "who", "action", "from_status", "to_status", "note"]],
         "similar": db.frame("incident_similar", id=incident_id),
+        "mails": db.frame("outbox_list", incident_id=incident_id, limit=200),
         "rule": explain.rule(
             worst, row["class"], row["kind"], row["impact"], told.get("facts", {}), not np.isnan(row["loss"])
         ),

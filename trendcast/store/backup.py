@@ -4,7 +4,6 @@ database is read or touched."""
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -82,7 +81,7 @@ def _run(db: Database, program: str, *arguments: str) -> None:
     to = [] if "-d" in arguments else ["-d", _address(db)]
     command: Sequence[str] = [str(_program(program)), "--no-password", *to, *arguments]
     password = normalise_url(db.url).password
-    environment = {**os.environ, **({"PGPASSWORD": str(password)} if password else {})}
+    environment = {"LC_ALL": "C", "PATH": "/usr/bin:/bin", **({"PGPASSWORD": str(password)} if password else {})}
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     if done.returncode:
         words = done.stderr.strip().splitlines()

@@ -348,7 +348,7 @@ def _bulk(view: View, ticked: pd.DataFrame) -> None:
         icon=":material/visibility:",
         on_click=triage.act,
         args=(chosen, "acknowledge"),
-        disabled=view.away,
+        disabled=view.locked,
         key="bulk_acknowledge",
     )
     triage.snooze(view, chosen, "bulk")
@@ -436,7 +436,7 @@ def check_now(view: View, label: str) -> None:
             "The last check failed: " + text.markdown(slot.get("error") or "no reason was given", 300),
             icon=":material/error:",
         )
-    if st.button(label, icon=":material/search:", disabled=view.away, key="inbox_check"):
+    if st.button(label, icon=":material/search:", disabled=view.locked, key="inbox_check"):
         try:
             reads.enqueue("detect", {})
         except TrendCastError as error:

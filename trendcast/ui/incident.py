@@ -57,6 +57,7 @@ def show(view: View, number: int) -> None:
         _rule(found)
     _similar(found)
     _log(found)
+    _mails(found)
     _plain(view, found)
 
 
@@ -116,7 +117,7 @@ def _moves(view: View, found: dict[str, Any]) -> None:
             st.button(
                 "Open again",
                 icon=":material/undo:",
-                disabled=view.away,
+                disabled=view.locked,
                 on_click=triage.act,
                 args=(chosen, "reopen"),
                 key="incident_reopen",
@@ -128,7 +129,7 @@ def _moves(view: View, found: dict[str, Any]) -> None:
                     icon=":material/visibility:",
                     type="primary",
                     shortcut="A",
-                    disabled=view.away,
+                    disabled=view.locked,
                     on_click=triage.act,
                     args=(chosen, "acknowledge"),
                     key="incident_acknowledge",
@@ -269,6 +270,52 @@ def _log(found: dict[str, Any]) -> None:
         }
     )
     st.dataframe(shown, hide_index=True, height="content", key="incident_log", alt=f"{len(shown)} moves, who and when.")
+
+
+DELIVERY = {
+    "PENDING": "Waiting",
+    "SENDING": "Being sent",
+    "SENT": "Sent",
+    "UNKNOWN": "Not known whether it arrived; sent again",
+    "DEAD": "Refused",
+    "CANCELLED": "Not sent",
+}
+REASONS = {
+    "first": "Alert",
+    "worse": "Got worse",
+    "wider": "Spread",
+    "reminder": "Reminder",
+    "resolved": "Over",
+    "storm": "Part of one mail about many",
+}
+
+
+def _mails(found: dict[str, Any]) -> None:
+    """Who was told, what became of it, and the message itself."""
+    st.subheader("Who was told", anchor=False)
+    frame = found.get("mails")
+    if frame is None or frame.empty:
+        st.caption("Nobody yet: incidents of high impact are mailed at once, the others are in the next digest.")
+        return
+    answers = [
+        " ".join(part for part in ("" if pd.isna(code) else f"{int(code)}", inbox.said(words)) if part)
+        for code, words in zip(frame["last_code"], frame["last_error"], strict=True)
+    ]
+    times = [made if pd.isna(sent) else sent for sent, made in zip(frame["sent_at"], frame["created"], strict=True)]
+    shown = pd.DataFrame(
+        {
+            "When": [text.moment(v) for v in times],
+            "To": [text.plain(v) for v in frame["recipient"]],
+            "Why": [REASONS.get(str(v), text.plain(v)) for v in frame["reason"]],
+            "Delivery": [DELIVERY.get(str(v), text.plain(v)) for v in frame["status"]],
+            "Attempts": frame["attempts"],
+            "Answer": [text.plain(v) for v in answers],
+        }
+    )
+    st.dataframe(shown, hide_index=True, height="content", key="incident_mails", alt=f"{len(shown)} messages.")
+    with st.expander("The message", key="incident_message"):
+        st.text(str(frame["subject"].iloc[0]))
+        st.text(str(frame["body_text"].iloc[0]))
 
 
 # --- the customer's plain rule beside ours ---------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from trendcast.services import findings
 from trendcast.services.review import Figures, Review, Scope
 from trendcast.services.scenarios import Saved
 from trendcast.services.what_if import Baseline
-from trendcast.ui import charts, measures, numbers, scores, text
+from trendcast.ui import charts, measures, numbers, scores, text, who
 from trendcast.ui.live import LiveProvider
 from trendcast.ui.provider import Choice, Provider
 
@@ -427,7 +427,8 @@ def worker_alive() -> bool:
 
 
 def enqueue(name: str, arguments: dict[str, Any]) -> int:
-    """Start a job; the caches of jobs forget."""
+    """Start a job; the caches of jobs forget. A look changes nothing; other jobs are a planner's."""
+    who.must("viewer" if name == "look" else "planner")
     slot_id = provider.enqueue(name, arguments)
     slots.clear()
     return slot_id
@@ -547,6 +548,7 @@ def incident(incident_id: int) -> dict[str, Any]:
 
 def move(incident_id: int, action: str, **how: Any) -> dict[str, Any]:
     """services.incidents.move; what the inbox shows is read again, also when somebody else was faster."""
+    who.must("planner")
     try:
         return provider.move(incident_id, action, **how)
     finally:
@@ -636,6 +638,7 @@ def decisions(categories: tuple[str, ...] = (), limit: int = 200) -> pd.DataFram
 
 def decide(**decision: Any) -> int:
     """services.decisions.decide; the log is read again."""
+    who.must("planner")
     try:
         return provider.decide(**decision)
     finally:
@@ -691,6 +694,7 @@ def scenario(scenario_id: int) -> Saved:
 
 def save_scenario(**what: Any) -> int:
     """services.scenarios.save; the list is read again."""
+    who.must("planner")
     try:
         return provider.save_scenario(**what)
     finally:
@@ -699,6 +703,7 @@ def save_scenario(**what: Any) -> int:
 
 def archive_scenario(scenario_id: int) -> None:
     """services.scenarios.archive; the list is read again."""
+    who.must("planner")
     try:
         provider.archive_scenario(scenario_id)
     finally:
@@ -807,6 +812,7 @@ def upload_table(sha256: str, sheet: str, reading: Any, _cells: Any) -> Any:
 
 def upload_load(cells: Any, reading: Any, parsed: Any, **how: Any) -> Any:
     """Load an uploaded file; whatever is cached of what is loaded is read again."""
+    who.must("planner")
     try:
         return provider.upload_load(cells, reading, parsed, **how)
     finally:

@@ -14,7 +14,7 @@ import streamlit as st
 
 from trendcast.errors import TrendCastError
 from trendcast.services.review import Link
-from trendcast.ui import demo, reads, states
+from trendcast.ui import demo, reads, states, who
 from trendcast.ui import filters as bar
 from trendcast.ui.provider import Choice
 
@@ -37,6 +37,11 @@ class View:
     away: bool
     last_day: dt.date
     has_money: bool
+
+    @property
+    def locked(self) -> bool:
+        """Nothing can be changed from here: the database is away, or this person may only look."""
+        return self.away or not who.actor().may("planner")
 
     @property
     def unit(self) -> str:
@@ -166,7 +171,7 @@ def go(view: View, where: Link) -> None:
 
 def person() -> str:
     """Who is at the page: the name that decisions and moves are logged under."""
-    return "local"
+    return who.actor().name
 
 
 def view() -> View | None:

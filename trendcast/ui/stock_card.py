@@ -102,7 +102,7 @@ def _decision(view: View, row: dict[str, Any]) -> None:
         )
     if row["status"] == "unknown":
         return
-    off = view.away or view.filters.as_of is not None
+    off = view.locked or view.filters.as_of is not None
     key = f"card_{view.run_id}_{replaces or 0}_{row['product_category']}"  # a new decision closes the forms
     with st.container(horizontal=True, vertical_alignment="center", key="card_decide"):
         st.button(

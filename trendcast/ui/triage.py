@@ -102,7 +102,7 @@ def snooze(view: View, chosen: Chosen, key: str) -> None:
     """Snooze until a day: it comes back then by itself."""
     today = dt.datetime.now(dt.UTC).date()
     with (
-        st.popover("Snooze", icon=":material/snooze:", disabled=view.away, key=f"{key}_snooze"),
+        st.popover("Snooze", icon=":material/snooze:", disabled=view.locked, key=f"{key}_snooze"),
         st.form(f"{key}_snooze_form", border=False),
     ):
         st.date_input(
@@ -124,7 +124,7 @@ def resolve(view: View, chosen: Chosen, key: str, *, main: bool = False) -> None
         st.popover(
             "Resolve",
             icon=":material/check:",
-            disabled=view.away,
+            disabled=view.locked,
             key=f"{key}_resolve",
             type="primary" if main else "secondary",
         ),
@@ -151,7 +151,7 @@ def _act_from(chosen: Chosen, action: str, key: str) -> None:
 def verdict(view: View, chosen: Chosen, key: str) -> None:
     """What it was, in one of five words, each with what it means."""
     with (
-        st.popover("Verdict", icon=":material/gavel:", disabled=view.away, key=f"{key}_verdict"),
+        st.popover("Verdict", icon=":material/gavel:", disabled=view.locked, key=f"{key}_verdict"),
         st.form(f"{key}_verdict_form", border=False),
     ):
         st.radio(

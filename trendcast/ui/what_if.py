@@ -471,7 +471,7 @@ def _kept(view: View, base: Baseline, controls: list[Control]) -> None:
         ):
             name = st.text_input("Name", max_chars=keeping.LONGEST_NAME, key="what_if_name")
             note = st.text_input("Note", max_chars=keeping.LONGEST_NOTE, key="what_if_note")
-            wanted = st.form_submit_button("Keep this scenario", disabled=view.away, icon=":material/bookmark_add:")
+            wanted = st.form_submit_button("Keep this scenario", disabled=view.locked, icon=":material/bookmark_add:")
         if wanted:
             _keep(view, base, applied, name, note)
     found = reads.scenarios()
@@ -495,7 +495,7 @@ def _kept(view: View, base: Baseline, controls: list[Control]) -> None:
             if st.button("Open", key="what_if_open", icon=":material/open_in_new:"):
                 _open(view, base, controls, saved)
                 st.rerun(scope="fragment")
-            if st.button("Put aside", key="what_if_archive", icon=":material/archive:", disabled=view.away):
+            if st.button("Put aside", key="what_if_archive", icon=":material/archive:", disabled=view.locked):
                 reads.archive_scenario(saved.id)
                 st.rerun(scope="fragment")
     shown = [by_id[i] for i in chosen] or found
