@@ -91,9 +91,10 @@ def detect(
             return {**result, "dry_run": True, "seconds": round(time.perf_counter() - begun, 2)}
         progress("Writing the incidents", 0, 1)
         _write(db, connection, clock(), trigger, scope, window, found, episodes, gone, result)
-        if window.first_look or not announce or is_historical(state["days_old_when_loaded"]):
+        touched = any(episode.touched for episode in episodes)  # else nothing is to be told that was not before
+        if touched and (window.first_look or not announce or is_historical(state["days_old_when_loaded"])):
             alerts.hush(db, connection, clock())
-        else:
+        elif touched:
             result["told"] = alerts.announce(db, connection, settings.load(), clock())
     seconds["writing"] = time.perf_counter() - begun - sum(seconds.values())
     progress("Writing the incidents", 1, 1)

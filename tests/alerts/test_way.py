@@ -1,0 +1,120 @@
+"""The whole way, nothing replaced: a load, the worker that hears of it, the detection, the mail server, the mailbox."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.services import shops
+from trendcast import settings
+from trendcast.jobs.worker import Worker
+from trendcast.services import incidents
+
+PATIENCE = 60.0  # seconds on a busy machine; an idle one needs three
+
+
+@pytest.fixture(autouse=True)
+def lately(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shop's day 150 is yesterday: of data that ended long ago nobody is told."""
+    monkeypatch.setattr(shops, "FIRST", datetime.now(UTC).date() - timedelta(days=151))
+
+
+@pytest.fixture
+def office(post_office: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A mail server that this process and its children are set to."""
+    box, route = post_office()
+    for name, value in {
+        "SMTP_SERVER": route.server,
+        "SMTP_PORT": str(route.port),
+        "SMTP_CA_FILE": route.ca_file,
+        "EMAIL_USER": route.user,
+        "EMAIL_PASSWORD": route.password,
+        "ALERT_FROM_EMAIL": route.sender,
+        "ALERT_RECIPIENTS": "ann@shop.example,bob@shop.example",
+        "TRENDCAST_PUBLIC_URL": "https://trend.shop.example",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return box
+
+
+@pytest.fixture
+def worker(db: Any) -> Iterator[Callable[[], None]]:
+    """``worker()`` starts a worker in a thread; it ends with the test."""
+    stop = threading.Event()
+    threads: list[threading.Thread] = []
+
+    def start() -> None:
+        one = Worker(settings.load(), lambda: datetime.now(UTC), db)
+        threads.append(threading.Thread(target=one.run, args=(stop,)))
+        threads[-1].start()
+
+    yield start
+    stop.set()
+    for thread in threads:
+        thread.join()
+
+
+def letters(box: Any, about: str) -> list[Any]:
+    found = [email.message_from_bytes(one.content, policy=email.policy.default) for one in box.mails]
+    return [one for one in found if about in str(one["Subject"])]
+
+
+def wait_for(condition: Callable[[], bool]) -> float:
+    """Seconds until it holds; fails when it never does."""
+    begun = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begun < PATIENCE, "It did not happen in time."
+        time.sleep(0.1)
+    return time.monotonic() - begun
+
+
+def test_one_outage_is_one_mail_to_each_person_and_one_more_when_it_is_over(
+    db: Any, office: Any, worker: Callable[[], None]
+) -> None:
+    shop = shops.Shop(db)
+    shop.load(150)
+    shop.detect()
+    assert not db.rows("outbox_list", incident_id=None, limit=10)  # of the past nobody is told
+    north = [row for row, (_, region) in enumerate(shop.keys) if region == "North"]
+    whole = shop.units[north, 150].copy()
+    shop.units[north, 150] = (whole * 0.4).round()
+    worker()
+    shop.load(151)
+    wait_for(lambda: len(letters(office, "CRITICAL")) == 2)
+    first = letters(office, "CRITICAL")
+    assert sorted(str(one["To"]) for one in first) == ["ann@shop.example", "bob@shop.example"]
+    assert len({str(one["Message-ID"]) for one in first}) == 2
+    for one in first:
+        assert "Region North" in str(one["Subject"])
+        body = one.get_body(("plain",)).get_content()
+        number = int(incidents.inbox(db)["incident_id"].iloc[0])
+        assert f"https://trend.shop.example/anomaly-inbox?incident={number}" in body
+    sent = db.rows("outbox_list", incident_id=number, limit=10)
+    assert all(row["status"] == "SENT" and row["last_code"] == 250 for row in sent)
+    assert incidents.incident(db, number)["mails"]["recipient"].tolist() != []
+
+    # The till reports come after all: the data are corrected, and the same people hear of it in the same thread.
+    shop.units[north, 150] = whole
+    shop.load(151, first=150)
+    wait_for(lambda: len(letters(office, "Resolved")) == 2)
+    starts = {str(one["To"]): str(one["Message-ID"]) for one in first}
+    assert all(str(one["In-Reply-To"]) == starts[str(one["To"])] for one in letters(office, "Resolved"))
+    assert len(letters(office, "North")) == 4  # one alert and one end for each of two people, and nothing else
+
+
+def test_a_quiet_day_mails_nobody(db: Any, office: Any, worker: Callable[[], None]) -> None:
+    shop = shops.Shop(db)
+    shop.load(150)
+    shop.detect()
+    worker()
+    shop.load(151)
+    wait_for(lambda: len(shop.rows("detection_run")) == 2)
+    time.sleep(1.5)
+    assert letters(office, "CRITICAL") == []
