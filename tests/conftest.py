@@ -123,7 +123,8 @@ def _publish(database: Database) -> None:
 
 @pytest.fixture(scope="session")
 def demo_db(server: embedded.Server, template: str) -> Iterator[Database]:
-    """A Database with a published run: 3 categories x 2 regions, three years to 30 September 2026. To read only."""
+    """A Database with a published run: 3 categories x 2 regions, three years to 30 September 2026. To read only: a
+    test that writes clones it."""
     _administer(server, f"CREATE DATABASE tc_demo TEMPLATE {template} STRATEGY FILE_COPY")
     database = Database(server.database_url("tc_demo"), role="worker")
     _publish(database)
@@ -132,17 +133,30 @@ def demo_db(server: embedded.Server, template: str) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="session")
-def checked_db(server: embedded.Server, demo_db: Database) -> Iterator[Database]:
+def clone_demo(server: embedded.Server, demo_db: Database) -> Iterator[Callable[[str], Database]]:
+    """``clone_demo("name")``: the published demo retailer in a database of one's own, to write into."""
+    made: list[Database] = []
+
+    def clone(name: str) -> Database:
+        # A database in use cannot be cloned; whoever used it connects again by itself.
+        _administer(server, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'tc_demo'")
+        _administer(server, f"CREATE DATABASE tc_{name} TEMPLATE tc_demo STRATEGY FILE_COPY")
+        made.append(Database(server.database_url(f"tc_{name}"), role="worker"))
+        return made[-1]
+
+    yield clone
+    for database in made:
+        database.close()
+
+
+@pytest.fixture(scope="session")
+def checked_db(clone_demo: Callable[[str], Database]) -> Database:
     """The published demo retailer after a check for anomalies. To read only, or to check again."""
     from trendcast.services.detect import detect
 
-    # A database in use cannot be cloned; whoever used it connects again by itself.
-    _administer(server, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'tc_demo'")
-    _administer(server, "CREATE DATABASE tc_checked TEMPLATE tc_demo STRATEGY FILE_COPY")
-    database = Database(server.database_url("tc_checked"), role="worker")
+    database = clone_demo("checked")
     detect(database, lambda: datetime.now(UTC), lambda *_, **__: None, None)
-    yield database
-    database.close()
+    return database
 
 
 class Rest:

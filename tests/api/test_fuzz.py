@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def address(demo_db: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(clone_demo: Callable[[str], Database], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """``uvicorn trendcast.api.app:app`` on the demo retailer."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -29,7 +29,7 @@ def address(demo_db: Database, tmp_path_factory: pytest.TempPathFactory) -> Iter
     process = subprocess.Popen(
         [sys.executable, "-m", "uvicorn", "trendcast.api.app:app", "--port", str(port)],
         cwd=ROOT,
-        env={**os.environ, "TRENDCAST_HOME": str(home), "DATABASE_URL": demo_db.url},
+        env={**os.environ, "TRENDCAST_HOME": str(home), "DATABASE_URL": clone_demo("fuzz").url},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

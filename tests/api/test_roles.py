@@ -32,13 +32,19 @@ def test_every_address_has_a_policy_and_every_policy_an_address():
     assert found == set(policy.NEEDED)
 
 
+@pytest.fixture(scope="module")
+def own_demo(clone_demo):
+    """A published retailer that may be written to."""
+    return clone_demo("roles")
+
+
 @pytest.fixture
-def proxied(serving, demo_db, monkeypatch):
+def proxied(serving, own_demo, monkeypatch):
     """The REST service behind a proxy that signs people in."""
     monkeypatch.setenv("TRENDCAST_AUTH", "proxy")
     monkeypatch.setenv("TRENDCAST_PROXY_SECRET", SECRET)
     monkeypatch.setenv("TRENDCAST_PLANNER_GROUPS", "supply-chain")
-    return serving(demo_db.url)
+    return serving(own_demo.url)
 
 
 def signed_in(groups=None):
@@ -84,17 +90,17 @@ def test_what_a_client_says_about_itself_counts_for_nothing(proxied):
     assert proxied.post("/anomalies/detect", headers=signed_in() | liar).status_code == 403
 
 
-def test_a_key_opens_what_its_scope_says_until_it_is_revoked_or_over(proxied, demo_db):
-    key = keys.create(demo_db, NOW, "cash desk", "read", 30, "test")
+def test_a_key_opens_what_its_scope_says_until_it_is_revoked_or_over(proxied, own_demo):
+    key = keys.create(own_demo, NOW, "cash desk", "read", 30, "test")
     bearer = {"Authorization": f"Bearer {key}"}
     assert proxied.get("/series", headers=bearer).status_code == 200
     assert proxied.post("/anomalies/detect", headers=bearer).status_code == 403
-    keys.revoke(demo_db, NOW, "cash desk", "test")
-    assert keys.find(demo_db, key, NOW) is None
-    over = keys.create(demo_db, NOW, "till", "write", 1, "test")
-    assert keys.find(demo_db, over, NOW).role == "planner"
-    assert keys.find(demo_db, over, NOW + dt.timedelta(days=1, seconds=1)) is None
-    assert keys.find(demo_db, key[:-1], NOW) is None
+    keys.revoke(own_demo, NOW, "cash desk", "test")
+    assert keys.find(own_demo, key, NOW) is None
+    over = keys.create(own_demo, NOW, "till", "write", 1, "test")
+    assert keys.find(own_demo, over, NOW).role == "planner"
+    assert keys.find(own_demo, over, NOW + dt.timedelta(days=1, seconds=1)) is None
+    assert keys.find(own_demo, key[:-1], NOW) is None
     answer = proxied.get("/series", headers={"Authorization": "Bearer tc_made-up"})
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"

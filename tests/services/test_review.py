@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import pandas as pd
 import pytest
 
-from tests.conftest import DEMO_LAST_DAY, _administer
+from tests.conftest import DEMO_LAST_DAY
 from trendcast.demo import generate
 from trendcast.errors import NotFound
 from trendcast.services import findings, forecast, recommend, review, review_figures
@@ -193,15 +192,13 @@ def said(category: str, week: date, lag: int, actual: float) -> float:
 
 
 @pytest.fixture(scope="module")
-def later(server, demo_db, sold) -> Iterator[tuple[Database, list[Published]]]:
+def later(clone_demo, sold) -> tuple[Database, list[Published]]:
     """A copy of the demo with a second run, and 20 weeks of published forecasts that came true or not."""
     from trendcast.services import jobs as job_service
     from trendcast.services.refresh import refresh
     from trendcast.store import jobs
 
-    demo_db.close()  # a template must be at rest; the pool opens again by itself
-    _administer(server, "CREATE DATABASE tc_review TEMPLATE tc_demo STRATEGY FILE_COPY")
-    db = Database(server.database_url("tc_review"), role="worker")
+    db = clone_demo("review")
     before = forecast.current_run(db).id
     index = forecast.series_index(db, before)
     series = index.query("level == 'category'").set_index("product_category")["series_id"]
@@ -234,9 +231,7 @@ def later(server, demo_db, sold) -> Iterator[tuple[Database, list[Published]]]:
     assert claim is not None
     result = refresh(db, lambda: datetime.now(UTC), lambda *_, **__: None, claim.token, members=("structural",))
     jobs.finish(db, claim.id, claim.token, result)
-    yield db, past
-    db.close()
-    _administer(server, "DROP DATABASE tc_review WITH (FORCE)")
+    return db, past
 
 
 def wape(rows: list[Published]) -> float:
