@@ -17,7 +17,8 @@ LEFT JOIN (
     GROUP BY v.date_id
 ) e ON e.date_id = d.date_id
 LEFT JOIN (
-    SELECT n.date_id, sum(n.stock_level) AS stock_level, bool_or(n.stockout_flag) AS stockout_flag,
+    SELECT n.date_id, sum(n.stock_level) AS stock_level,
+           bool_or(COALESCE(n.stockout_flag, n.stock_level <= 0)) AS stockout_flag,
            sum(n.reorder_point) AS reorder_point, max(n.lead_time_days) AS lead_time_days
     FROM inventory_daily n
     WHERE CAST(:categories AS text[]) = '{}' OR n.product_category = ANY(CAST(:categories AS text[]))

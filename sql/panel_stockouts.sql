@@ -1,4 +1,4 @@
 -- Days on which a category was out of stock.
 SELECT date_id, product_category, 1 AS stockout_flag
 FROM inventory_daily
-WHERE stockout_flag
+WHERE COALESCE(stockout_flag, stock_level <= 0)

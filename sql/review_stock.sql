@@ -1,6 +1,7 @@
 -- By whole week back from a day: days with and days of a stock-out, and the stock on its last day at today's unit cost.
 SELECT (CAST(:last_day AS date) - i.date_id) / 7 AS weeks_ago,
-       count(i.stockout_flag) AS days, count(*) FILTER (WHERE i.stockout_flag) AS stockouts,
+       count(COALESCE(i.stockout_flag, i.stock_level <= 0)) AS days,
+       count(*) FILTER (WHERE COALESCE(i.stockout_flag, i.stock_level <= 0)) AS stockouts,
        sum(greatest(i.stock_level, 0) * c.cost) FILTER (WHERE (CAST(:last_day AS date) - i.date_id) % 7 = 0) AS value
 FROM inventory_daily i
 LEFT JOIN unnest(CAST(:named AS text[]), CAST(:costs AS double precision[])) AS c (product_category, cost)

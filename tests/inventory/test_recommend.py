@@ -349,4 +349,74 @@ def test_an_unknown_parameter_is_named() -> None:
 
 
 def test_latest_day_is_open_when_demand_never_reaches_the_stock() -> None:
-    assert _latest(np.cumsum(np.ones((10, 20)), axis=1), np.full(10, 3), 1000.0, 0.95) is None
+    without, lost = _replay(1000.0, np.zeros(20), np.cumsum(np.ones((10, 20)), axis=1))
+    assert _latest(without, lost, np.full(10, 3), 0.95, 1e-9) is None
+
+
+# --- what is on order counts from the day it comes ------------------------------------------------------------------
+
+
+def coming(units: float, day: int) -> np.ndarray:
+    return np.where(np.arange(91) == day, units, 0.0)
+
+
+@pytest.mark.parametrize("policy", ["cover", "min_max", "reorder_point", "order_up_to"])
+@pytest.mark.parametrize(("on_hand", "units", "day"), [(0.0, 200.0, 14), (20.0, 300.0, 20), (0.0, 4000.0, 60)])
+def test_what_comes_after_the_lead_time_keeps_nobody_from_ordering(
+    on_hand: float, units: float, day: int, policy: str
+) -> None:
+    found = advise(category(on_hand=on_hand, receipts=coming(units, day), lead_times=np.array([3.0])), policy=policy)
+    assert found.figures["p_stockout"] == 1.0
+    assert found.status == "order_now"
+    assert found.order_by == TODAY
+    assert 20 <= found.order_quantity <= 20 * 18, "for the days until it comes, not for all that comes"
+    without = advise(category(on_hand=on_hand, lead_times=np.array([3.0])), policy=policy)
+    assert found.order_quantity <= without.order_quantity
+
+
+def test_late_goods_leave_room_until_they_come() -> None:
+    late = category(on_hand=0.0, receipts=coming(4000.0, 60), lead_times=np.array([3.0]))
+    assert advise(late, max_stock=900.0).order_quantity == advise(late).order_quantity > 0
+
+
+def test_a_stock_out_that_a_delivery_mends_before_an_order_could_is_told_and_not_ordered_for() -> None:
+    found = advise(category(on_hand=5.0, receipts=coming(600.0, 4), lead_times=np.array([7.0])), target_service=0.95)
+    assert (found.status, found.order_quantity) == ("ok", 0.0)
+    assert found.order_by > TODAY + timedelta(days=14)
+    assert "over 99\u202f% chance of a stock-out until then: ask for what is on order sooner" in found.sentence
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(0, 800), st.floats(0, 3000), st.integers(0, 90), st.integers(1, 30))
+def test_nothing_is_ok_while_stock_runs_out_before_the_next_delivery(
+    on_hand: float, units: float, day: int, lead: int
+) -> None:
+    stock = category(on_hand=on_hand, receipts=coming(units, day), lead_times=np.array([float(lead)]))
+    found = advise(stock, target_service=0.95)
+    if lead < day and found.figures["p_stockout"] > 0.05:
+        assert found.status in ("order_now", "order_soon")
+        assert found.order_quantity > 0
+    days = found.figures["order_by_days"]
+    if days is None or days < 0:
+        return
+
+    def unprevented(ordered: int) -> float:
+        """Share of paths that lose sales on a day an order of today could have served, and one of that day cannot."""
+        path, _ = drawn(stock)
+        short = np.zeros(len(path), bool)
+        left = np.full(len(path), on_hand)
+        for at in range(min(ordered + lead, 91)):
+            left = left + (units if at == day else 0.0)
+            short |= (path[:, at] - left > 1e-4) & (at >= lead)
+            left = np.maximum(left - path[:, at], 0.0)
+        return float(short.mean())
+
+    assert unprevented(days) <= 0.05
+    if days + 1 + lead <= 91:
+        assert unprevented(days + 1) > 0.05
+
+
+def test_lead_times_that_are_cut_are_named() -> None:
+    long = category(lead_times=np.array([250.0]))
+    assert "no delivery takes longer than 182 days" in advise(long).assumed
+    assert not any("no delivery" in one for one in advise(category(lead_times=np.array([182.0]))).assumed)

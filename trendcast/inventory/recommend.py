@@ -26,6 +26,7 @@ DEFAULT_LOT_DAYS = 14
 TARGET_COVER_DAYS = 14  # more than this, or than a lot, beyond the protection interval is excess
 MOST_LOT_DAYS = 182
 LONGEST_DAYS = 364
+LONGEST_LEAD_DAYS = LONGEST_DAYS // 2
 MARGIN, HOLDING_RATE = 0.35, 0.25
 SERVICE = {"A": 0.98, "B": 0.95, "C": 0.90}
 DEFAULT_LEAD_DAYS = 14
@@ -56,7 +57,10 @@ def recommend_one(inputs: Inputs, pool: np.ndarray, pool_weight: np.ndarray, par
     if not len(observed):
         observed = np.array([float(DEFAULT_LEAD_DAYS)])
         assumed.append(f"lead time {DEFAULT_LEAD_DAYS} days")
-    lead = np.minimum(demand.draw_lead_times(observed, parameters.lead_time_factor, inputs.seed), LONGEST_DAYS // 2)
+    lead = demand.draw_lead_times(observed, parameters.lead_time_factor, inputs.seed)
+    if lead.max() > LONGEST_LEAD_DAYS:
+        lead = np.minimum(lead, LONGEST_LEAD_DAYS)
+        assumed.append(f"no delivery takes longer than {LONGEST_LEAD_DAYS} days")
     review = parameters.review_days
     horizon = len(inputs.mean)
     days = min(max(horizon, int(lead.max()) + review + WAIT_DAYS + 28), LONGEST_DAYS)
@@ -122,8 +126,10 @@ def _advise(
     on_order = float(np.nan_to_num(inputs.receipts).sum())
     position = inputs.on_hand + on_order
 
+    tiny = 1e-9 * max(1.0, position)
+    without, short_without = _replay(inputs.on_hand, receipts, running)
     # The last day on which an order still comes in time, with the service wanted, when no stock is bought before.
-    wait = _latest(running, lead, position, service)
+    wait = _latest(without, short_without, lead, service, tiny)
     status = "ok"
     if wait is not None:
         status = "order_now" if wait < review else "order_soon" if wait <= SOON_DAYS else "ok"
@@ -138,6 +144,17 @@ def _advise(
             parameters.policy, min(then, demand.quantile(shifted, service)), shifted, service, lot
         )
         wanted = max(goal.target - then, 0.0) if parameters.policy != "reorder_point" else goal.wanted
+        least = max(goal.reorder_point - then, 0.0)
+        # What is on order may be enough and come too late: then the days until it comes are bridged.
+        tops_up = parameters.policy in ("order_up_to", "reorder_point")
+        gap, more = _gap(short_without, when + lead, review, 0 if tops_up else lot_days)
+        bridge = demand.quantile(gap, service)
+        if bridge + more > wanted and bridge > tiny and receipts[when:].any():
+            least, wanted = bridge, bridge + more
+            if parameters.policy == "reorder_point" and lot > 0:
+                wanted = math.ceil(wanted / lot - 1e-9) * lot
+            # There is room until the late deliveries come.
+            then -= float(receipts[min(when + int(np.median(lead)), days) :].sum())
         shelf = None
         if parameters.shelf_life_days is not None:
             shelf = demand.quantile(ahead[:, min(parameters.shelf_life_days, ahead.shape[1]) - 1], 0.5)
@@ -148,21 +165,19 @@ def _advise(
             position=then,
             max_stock=parameters.max_stock,
             shelf_life_demand=shelf,
-            least=max(goal.reorder_point - then, 0.0),
+            least=least,
         )
         quantity, note = rounded.quantity, rounded.note
     order_day = act if status == "order_soon" else 0
 
     # Without the order, and with it, until an order decided a week later could arrive.
     window = np.minimum(order_day + lead + WAIT_DAYS, days)
-    without, short_without = _replay(inputs.on_hand, receipts, running)
     arrival = np.minimum(order_day + lead, days)
     with_order, short_with = _replay(inputs.on_hand, receipts, running, quantity, arrival)
     if lot_days < WAIT_DAYS:
         # One lot does not last the week: those that follow it are part of the advice.
         _, short_with = _replay(inputs.on_hand, receipts, running, quantity, arrival, (lot, max(1, round(lot_days))))
     lost, lost_with = demand.over(short_without, window), demand.over(short_with, window)
-    tiny = 1e-9 * max(1.0, position)
     before = demand.over(short_without, arrival)
     p_without, p_with = float((lost > tiny).mean()), float((lost_with > tiny).mean())
     cover = _cover(running, inputs.on_hand)
@@ -284,18 +299,34 @@ def _lot(
     return float(expected), covered
 
 
-def _latest(running: np.ndarray, lead: np.ndarray, position: float, service: float) -> int | None:
-    """The last day (0: the business date) on which an order still arrives, with probability ``service``, before demand
-    has used up the position; below 0: it is too late already; None: not within the horizon."""
-    count, days = running.shape
-    # Demand passes the position on this day of each path; an order must have left `lead` days before.
-    passed = (running <= position).sum(axis=1)
-    beyond = passed >= days
-    slack = np.where(beyond, np.inf, passed - lead)
+def _latest(without: np.ndarray, lost: np.ndarray, lead: np.ndarray, service: float, tiny: float) -> int | None:
+    """The last day (0: the business date) on which an order still arrives, with probability ``service``, before a
+    stock-out that an order could prevent; below 0: it is too late already; None: not within the horizon. ``without`` and
+    ``lost`` (M, D): stock and units lost so far without the order, but with what is on order on the day it is due."""
+    count, days = lost.shape
+    day = np.arange(days)[None, :]
+    short = np.diff(lost, axis=1, prepend=0.0) > tiny
+    # What runs out before an order of today arrives, and is mended by a delivery, no order can prevent.
+    concerned = short & (day >= lead[:, None])
+    some = concerned.any(axis=1)
+    first = np.where(some, concerned.argmax(axis=1), days)
+    # The spell without stock began after the last day before it that ended with some.
+    stocked = (without > tiny) & (day < first[:, None])
+    last = np.where(stocked.any(axis=1), days - 1 - stocked[:, ::-1].argmax(axis=1), -1)
+    begun = (short & (day > last[:, None])).argmax(axis=1)
+    slack = np.where(some, begun - lead, np.inf)
     ordered = np.sort(slack)
     allowed = math.floor((1 - service) * count + 1e-9)  # so many paths may be short
     latest = ordered[min(allowed, count - 1)]
     return None if not math.isfinite(latest) else int(latest)
+
+
+def _gap(lost: np.ndarray, arrival: np.ndarray, review: int, lot_days: float) -> tuple[np.ndarray, float]:
+    """(units lost from the arrival of an order to the next one's (M,), expected units in the days a lot lasts after
+    that): what this order could have served."""
+    protected = demand.over(lost, arrival + review)
+    later = demand.over(lost, arrival + review + max(round(lot_days), 0))
+    return protected - demand.over(lost, arrival), float((later - protected).mean())
 
 
 def _from(running: np.ndarray, start: int) -> np.ndarray:

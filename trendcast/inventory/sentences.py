@@ -91,6 +91,14 @@ def _order_sentence(advice: Advice, parameters: Parameters) -> list[str]:
     return said
 
 
+def _sooner(figures: Mapping[str, Any]) -> list[str]:
+    """That stock runs out before what is on order comes, which no order can mend; nothing where it does not."""
+    before = figures["p_stockout_before_arrival"]
+    if figures["on_order"] <= 0 or before <= 2 * (1 - figures["target_service"]):
+        return []
+    return [f"It has a {_chance(before)} chance of a stock-out until then: ask for what is on order sooner."]
+
+
 def _excess_sentence(advice: Advice, parameters: Parameters) -> list[str]:
     figures = advice.figures
     said = [
@@ -104,14 +112,15 @@ def _excess_sentence(advice: Advice, parameters: Parameters) -> list[str]:
         )
     if figures["dead"]:
         said.append("Think of a markdown: it would take more than half a year to sell.")
-    return said
+    return said + _sooner(figures)
 
 
 def _ok_sentence(advice: Advice, parameters: Parameters) -> list[str]:
     figures = advice.figures
     return [
         f"{advice.product_category} needs no order{_until(advice)}: {wording.units(figures['on_hand'])} on hand"
-        f"{_lasts(figures)}{_on_order(figures, ', and ')}."
+        f"{_lasts(figures)}{_on_order(figures, ', and ')}.",
+        *_sooner(figures),
     ]
 
 
