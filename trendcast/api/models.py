@@ -60,7 +60,7 @@ class RunStamp(BaseModel):
     """Which published run an answer comes from."""
 
     id: int
-    kind: str = Field(description="'quick': the fast members only; 'full': all members.")
+    kind: str = Field(description="'full': all models spoke; 'quick': only some were asked.")
     last_day: date = Field(description="The last full day of data: forecasts start on the day after.")
     published_at: datetime
 

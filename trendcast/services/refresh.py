@@ -33,7 +33,8 @@ COVERAGE_LEAST = 0.5  # measured coverage of the 80 % band below which there is 
 COVERAGE_POINTS = 200  # and how many points that takes
 # What a run holds beside its forecasts: stage -> a module of services with
 # ``compute(db, engine, publication) -> computed`` and ``write(db, connection, run_id, ids, node, computed)``: id and
-# ``node`` (row of the hierarchy's nodes) of each series written. One that fails is told of; the forecast stands.
+# ``node`` (row of the hierarchy's nodes) of each series written. One that fails in
+# either is told of; the forecast stands.
 CONTRIBUTIONS: dict[str, str] = {
     "Learning the drivers": "trendcast.services.drivers",
     "Deciding on stock": "trendcast.services.recommend",
@@ -68,7 +69,6 @@ def refresh(
     progress: Callable[..., None],
     token: str,
     *,
-    kind: str = "quick",
     members: Sequence[str] = (),
     show: bool = True,
     memory: dict[str, Any] | None = None,
@@ -103,7 +103,7 @@ def refresh(
             engine.recall(memory)
     run_id = runs.begin(
         db,
-        kind=kind,
+        kind="full" if set(MEMBERS) <= set(engine.member_table) else "quick",
         first_day=_date(panel.first_day),
         last_day=_date(panel.last_day),
         horizon=engine.horizon,
@@ -201,7 +201,7 @@ def _write(
         "labels": {member.name: member.label for member in engine.member_table},
         "failures": {
             **engine.failures,
-            **{stage: f"{type(e).__name__}: {e}" for stage, e in computed.items() if isinstance(e, Exception)},
+            **{stage: _failure(error) for stage, error in computed.items() if isinstance(error, Exception)},
         },
         "warnings": coverage_warnings(metrics, named["level"].unique()),
         "reconciled": publication.reconciled,
@@ -240,9 +240,7 @@ def _write(
         )
         _write_backtest(db, connection, run_id, ids, node, panel, publication)
         _write_metrics(db, connection, run_id, metrics)
-        for stage, found in computed.items():
-            if not isinstance(found, Exception):
-                import_module(CONTRIBUTIONS[stage]).write(db, connection, run_id, ids, node, found)
+        summary["failures"].update(_write_contributions(db, connection, run_id, ids, node, computed))
         actuals = weekly_actuals(panel, ids, node)
         summary["scored"] = runs.score(db, connection, _date(panel.last_day), actuals)
         summary["peak_memory_mb"] = int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
@@ -267,6 +265,27 @@ def _contributions(db: Database, engine: Forecaster, publication: Publication, s
                 log.exception("A part of the refresh failed: %s", stage)
                 computed[stage] = error
     return computed
+
+
+def _write_contributions(
+    db: Database, connection: Any, run_id: int, ids: np.ndarray, node: np.ndarray, computed: dict[str, Any]
+) -> dict[str, str]:
+    """Write what was computed; the stages whose writing failed, and why. What such a one wrote is undone."""
+    failures: dict[str, str] = {}
+    for stage, found in computed.items():
+        if isinstance(found, Exception):
+            continue
+        try:
+            with connection.begin_nested():
+                import_module(CONTRIBUTIONS[stage]).write(db, connection, run_id, ids, node, found)
+        except Exception as error:
+            log.exception("A part of the refresh could not be written: %s", stage)
+            failures[stage] = _failure(error)
+    return failures
+
+
+def _failure(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _write_series(
