@@ -252,5 +252,5 @@ def test_pages_are_short_and_direct() -> None:
     every_module(
         f"{name}: {lines} lines"
         for name, file in modules().items()
-        if room(name) == "pages" and (lines := len(file.read_text(encoding="utf-8").splitlines())) > 120
+        if room(name) == "pages" and (lines := len(file.read_text(encoding="utf-8").splitlines())) > 80
     )

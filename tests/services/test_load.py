@@ -57,7 +57,7 @@ def everything(db: Database) -> str:
 
 
 def quarantined(db: Database, batch: int | None) -> dict[bytes, str]:
-    return {bytes(row["raw"]): row["reason"] for row in db.rows("load_quarantine", batch=batch, limit=None)}
+    return {bytes(row["raw"]): row["reason"] for row in db.rows("overview_quarantine", batch_id=batch, limit=None)}
 
 
 def test_a_plain_file_comes_in_whole(db: Database, tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def test_every_bad_row_waits_with_its_reason_and_every_good_one_loads(db: Databa
     assert quarantined(db, result.batch) == bad
     assert {row[1] for row in sales(db)} == {name for _, name in WELCOME.values()}
     assert result.rows == len(lines) + 1
-    for row in db.rows("load_quarantine", batch=result.batch, limit=None):
+    for row in db.rows("overview_quarantine", batch_id=result.batch, limit=None):
         line = (content.encode() + b"2024-01-01,broken \xff\xfe byte,N,S,1,,\n").split(b"\n")[row["row_number"] - 1]
         assert line == bytes(row["raw"])
 

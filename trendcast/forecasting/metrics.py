@@ -73,24 +73,18 @@ def zero_share(y: np.ndarray, f: np.ndarray, axis: Axis = None) -> Score:
     return _mean((y <= 0).astype(float), scored, axis)
 
 
-def seasonal_scale(history: np.ndarray, season: int = 7, squared: bool = False) -> np.ndarray:
-    """In-sample mean |y_t - y_(t-season)| of each series (squared: mean square), (S,) from (S, T); NaN if undefined."""
+def seasonal_scale(history: np.ndarray, season: int = 7) -> np.ndarray:
+    """In-sample mean |y_t - y_(t-season)| of each series, (S,) from (S, T); NaN if undefined."""
     history = np.asarray(history, float)
     if history.shape[-1] <= season:
         return np.full(history.shape[:-1], np.nan)
     step = history[..., season:] - history[..., :-season]
-    return np.asarray(_mean(step**2 if squared else np.abs(step), ~np.isnan(step), -1))
+    return np.asarray(_mean(np.abs(step), ~np.isnan(step), -1))
 
 
 def mase(y: np.ndarray, f: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """Mean absolute error of each series / its `seasonal_scale`, (S,)."""
     return np.asarray(_ratio(np.asarray(mae(y, f, axis=-1)), scale))
-
-
-def rmsse(y: np.ndarray, f: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Root of mean squared error of each series / its `seasonal_scale(squared=True)`, (S,)."""
-    error = _mean((f - y) ** 2, _scored(y, f), -1)
-    return np.sqrt(_ratio(np.asarray(error), scale))
 
 
 def weekly(values: np.ndarray, starts: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
@@ -129,30 +123,7 @@ def scaled_pinball(y: np.ndarray, q: np.ndarray, levels: Sequence[float], scale:
     return np.asarray(_ratio(2 * np.asarray(pinball(y, q, levels, axis=-1)), scale))
 
 
-def wis(y: np.ndarray, q: np.ndarray, levels: Sequence[float], axis: Axis = None) -> Score:
-    """Mean weighted interval score of symmetric quantiles with the median among them (Bracher et al. 2021).
-
-    Equals twice the pinball loss averaged over the quantiles: (1/(K + 1/2)) (|y - m|/2 + sum_k alpha_k/2 IS_k).
-    """
-    p = np.asarray(levels, float)
-    if not (np.allclose(p + p[::-1], 1) and len(p) % 2):
-        raise ValueError("The weighted interval score needs symmetric quantiles and the median.")
-    loss, scored = _pinball(y, q, levels)
-    return _mean(2 * loss, scored, axis)
-
-
 def coverage(y: np.ndarray, lower: np.ndarray, upper: np.ndarray, axis: Axis = None) -> Score:
     """Share of truths within [lower, upper]."""
     scored = ~(np.isnan(y) | np.isnan(lower) | np.isnan(upper))
     return _mean(((y >= lower) & (y <= upper)).astype(float), scored, axis)
-
-
-def mean_width(y: np.ndarray, lower: np.ndarray, upper: np.ndarray, axis: Axis = None) -> Score:
-    """Mean width of the intervals where the truth is known, in units."""
-    return _mean(upper - lower, ~(np.isnan(y) | np.isnan(lower) | np.isnan(upper)), axis)
-
-
-def relative_width(y: np.ndarray, lower: np.ndarray, upper: np.ndarray, axis: Axis = None) -> Score:
-    """Sum of widths / sum of units."""
-    scored = ~(np.isnan(y) | np.isnan(lower) | np.isnan(upper))
-    return _ratio(_sum(upper - lower, scored, axis), _sum(np.abs(y), scored, axis))

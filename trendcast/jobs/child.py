@@ -16,7 +16,6 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from importlib import import_module
 from typing import IO, Any, NoReturn
 
@@ -61,10 +60,6 @@ class Progress:
                 jobs.write_progress(self._database, self._slot_id, self._token, snapshot)
 
 
-def clock() -> datetime:
-    return datetime.now(UTC)
-
-
 def main() -> None:
     answers = _keep_stdout()
     order = json.loads(sys.stdin.buffer.readline() or b"{}")
@@ -93,6 +88,7 @@ def main() -> None:
 
 def work(order: Mapping[str, Any]) -> dict[str, Any]:
     """Do the job of the order and return its result."""
+    from trendcast.services import runtime
     from trendcast.store.engine import Database
 
     database = Database(order["url"], role="worker")
@@ -100,7 +96,7 @@ def work(order: Mapping[str, Any]) -> dict[str, Any]:
         progress = Progress(database, order["id"], order["token"])
         module, _, name = order["target"].partition(":")
         function = getattr(import_module(module), name)
-        return function(database, clock, progress, order["token"], **order["arguments"]) or {}
+        return function(database, runtime.clock, progress, order["token"], **order["arguments"]) or {}
     finally:
         database.close()
 

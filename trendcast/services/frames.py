@@ -346,8 +346,8 @@ def forecast_report(
         "product_category": product_category,
         "forecast_horizon": f"{days // 7} weeks" if days % 7 == 0 else f"{days} days",
         "mae": measured["mae"],
-        "mape": _percent(measured["mape"]),
-        "wape": _percent(measured["wape"]),
+        "mape": report.percentage(measured["mape"]),
+        "wape": report.percentage(measured["wape"]),
         "avg_weekly_forecast": 7 * total / days,
         "seasonal_peak": weekly["yhat"].idxmax().date().isoformat(),
         "seasonal_trough": weekly["yhat"].idxmin().date().isoformat(),
@@ -356,10 +356,6 @@ def forecast_report(
         "measured_weeks": measured["weeks"],
         "measured_origins": [day.isoformat() for day in measured["origins"]],
     }
-
-
-def _percent(share: float | None) -> float | None:
-    return None if share is None else 100 * share
 
 
 def whole_weeks(days: pd.DataFrame) -> pd.DataFrame:

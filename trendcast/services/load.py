@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ import pandas as pd
 import pyarrow as pa
 
 from trendcast.errors import Conflict, InvalidInput
+from trendcast.services import runtime
 from trendcast.services.sources import FrameSource, Source, open_file, tables_in
 from trendcast.services.tables import MOST_CATEGORIES, TABLES, Table, check, shown
 from trendcast.store import loads
@@ -38,10 +39,6 @@ WARN_MADS = 6.0
 REJECTED_ROWS_KEPT = 1_000
 
 CONTRADICTING = "another row has the same key and other values"
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _silent(stage: str, done: int, total: int, **facts: object) -> None:
@@ -108,7 +105,7 @@ def load_directory(
     dry_run: bool = False,
     actor: str = "someone",
     on_progress: Progress = _silent,
-    clock: Clock = utc_now,
+    clock: Clock = runtime.clock,
 ) -> LoadSummary:
     """Load every file of the folder that is named after a table of the contract.
 
@@ -145,7 +142,7 @@ def load_frames(
     actor: str = "someone",
     sha256: str | None = None,
     on_progress: Progress = _silent,
-    clock: Clock = utc_now,
+    clock: Clock = runtime.clock,
 ) -> LoadSummary:
     """Load frames by table name with the checks and the merge of files. ``source='demo'`` marks the demo retailer;
     raises Conflict when that is asked of a database with one's own data. ``sha256``: of what the frames were read
@@ -197,7 +194,7 @@ class Loader:
     day_first: bool = False
     dry_run: bool = False
     actor: str = "someone"
-    clock: Clock = utc_now
+    clock: Clock = runtime.clock
     # Whether a source with the content of a batch merged before is no work. Not so where only changes come: there a
     # value that is put back makes the same content as its first coming.
     by_content: bool = True
@@ -379,9 +376,10 @@ class Loader:
         )
         if accepted_by is not None:
             self.db.execute(
-                "load_audit_accept",
+                "audit_add",
                 connection=connection,
                 actor=accepted_by,
+                action="accept batch",
                 object=f"load_batch {batch}",
                 after={"table": result.table, "source": result.source, "reason": result.reason, "rows": rows_ok},
             )

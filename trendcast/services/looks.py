@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 KINDS = ("prophet", "mstl")
 INTERVAL = 0.8  # what stock Prophet's band is meant to hold
 DRAWS = 300  # paths behind it
-MEANINGFUL_OPEN = 0.05  # a day with less of its capacity open says little about a day with all of it
 YEAR = 365
 LEAST_DAYS = 21
 
@@ -109,6 +108,8 @@ def _read(db: Database, run_id: int, series_id: int) -> tuple[OneSeries, int]:
 
 def one_series(first_day: np.datetime64, history: int, days: pd.DataFrame, events: pd.DataFrame) -> OneSeries:
     """From day-by-day columns units, open, promotion, stockout (history and beyond) and events (date_id, event)."""
+    from trendcast.forecasting.structural_member import MEANINGFUL_OPEN
+
     share = days["open"].to_numpy(float)
     units = days["units"].to_numpy(float)
     usable = (share > MEANINGFUL_OPEN) & np.isfinite(units) & ~days["stockout"].to_numpy(bool)

@@ -72,8 +72,8 @@ def compose(run: RunInfo, row: pd.Series, stored: Stored, days: int) -> dict[str
         "store": row["store"] or None,
         "forecast_horizon": _span(days),
         "mae": accuracy["mae"],
-        "mape": _percent(accuracy["mape"]),
-        "wape": _percent(accuracy["wape"]),
+        "mape": percentage(accuracy["mape"]),
+        "wape": percentage(accuracy["wape"]),
         "avg_weekly_forecast": 7 * float(np.mean([day["mean"] for day in daily])),
         "seasonal_peak": peak.isoformat(),
         "seasonal_trough": trough.isoformat(),
@@ -251,5 +251,6 @@ def _span(days: int) -> str:
     return f"{days // 7} weeks" if days % 7 == 0 else f"{days} days"
 
 
-def _percent(share: float | None) -> float | None:
+def percentage(share: float | None) -> float | None:
+    """What a share is in percent, where it is known."""
     return None if share is None else share * 100

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Figures", "Line", "Mover", "Review", "Scope", "Volume", "figures", "finding", "review"]
 
-OPEN = ("NEW", "ACKNOWLEDGED")
 MOST_RISKS, MOST_MOVES, MOST_LINKED = 20, 6, 40
 DECISIONS, NEWEST, SCORED = 200, 4, 5  # read; shown of the newest; shown of those with an outcome
 STOCK_WEEKS, ALERT_WEEKS = 13, 8
@@ -193,7 +192,7 @@ def review(
     scope = found.scope
     advised = recommend.advice(db, run.id, scope.categories)
     open_incidents = incidents.inbox(
-        db, statuses=OPEN, categories=scope.categories, regions=scope.regions, stores=scope.stores
+        db, statuses=incidents.OPEN, categories=scope.categories, regions=scope.regions, stores=scope.stores
     )
     decided = decisions.log(db, categories=scope.categories, limit=DECISIONS)
     with db.read() as connection:

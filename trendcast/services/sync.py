@@ -21,7 +21,8 @@ from typing import Any
 import pandas as pd
 
 from trendcast.errors import DatabaseAway, InvalidInput, NotConfigured, TrendCastError
-from trendcast.services.load import Clock, Loader, LoadSummary, Progress, TableSummary, _silent, utc_now
+from trendcast.services import runtime
+from trendcast.services.load import Clock, Loader, LoadSummary, Progress, TableSummary, _silent
 from trendcast.services.sources import CsvSource
 from trendcast.services.tables import TABLES, Table, match_header
 from trendcast.settings import Settings
@@ -58,7 +59,7 @@ def sync(
     patient: bool = False,
     actor: str = "someone",
     on_progress: Progress = _silent,
-    clock: Clock = utc_now,
+    clock: Clock = runtime.clock,
 ) -> LoadSummary:
     """Bring over what is new or changed in the customer's tables.
 

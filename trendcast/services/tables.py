@@ -185,15 +185,6 @@ TABLES: dict[str, Table] = {
     )
 }
 
-ARROW: dict[str, pa.DataType] = {
-    "date": pa.date32(),
-    "name": pa.string(),
-    "text": pa.string(),
-    "number": pa.float64(),
-    "whole": pa.int64(),
-    "flag": pa.bool_(),
-}
-
 
 def match_header(table: Table, header: Sequence[str], where: str) -> dict[str, str]:
     """Which header stands for which column of the contract: ``{column: header}``, case and outer blanks ignored.

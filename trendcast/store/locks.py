@@ -2,6 +2,5 @@
 
 MIGRATION = 7_301_001  # one schema upgrade at a time
 LOAD = 7_301_002  # one merge into the facts at a time
-SCHEDULE = 7_301_003  # one process decides which slots are due
 CLAIM = 7_301_005  # one decision at a time on who starts a job of which there is one at a time
 DETECT = 7_301_004  # one detection of a scope at a time (second key: the scope's hash)
