@@ -118,7 +118,9 @@ class Lead:
         """That it changed, in words; nothing when it did not."""
         if not abs(self.now - self.before) >= max(NOTABLE_DAYS, NOTABLE_SHARE * self.before):
             return []
-        return [f"lead time now {wording.fixed(self.now)} days (was {wording.fixed(self.before)})"]
+        if self.source == "orders":
+            return [f"the last orders took {wording.fixed(self.now)} days (before: {wording.fixed(self.before)})"]
+        return [f"the stated lead time is now {wording.fixed(self.now)} days (was {wording.fixed(self.before)})"]
 
 
 def lead_time(levels: Levels | None, orders: Orders | None, last_day: date) -> Lead:

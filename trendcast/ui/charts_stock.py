@@ -24,7 +24,7 @@ def gauge_chart(
     figure = go.Figure()
     for name, value, colour, pattern in (
         ("Safety stock", safety, colours.edited, "/"),
-        ("Reorder quantity", quantity, colours.forecast, ""),
+        ("Usual order", quantity, colours.forecast, ""),
     ):
         figure.add_trace(
             go.Bar(

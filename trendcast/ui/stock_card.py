@@ -357,7 +357,7 @@ def _what_if(view: View, row: dict[str, Any]) -> None:
         )
     changes = st.session_state.get(_CHANGES, {}).get(key, ())
     if not changes:
-        st.caption("Nothing is stored here: it shows what the advice would be. Lasting values go into item_params.")
+        st.caption("Nothing is stored here: it shows what the advice would be. To keep a value, load it with the item parameters.")
         return
     try:
         other = reads.recalculated(view.run_id, name, changes)
