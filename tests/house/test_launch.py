@@ -270,6 +270,11 @@ def test_a_venv_that_is_not_ours_is_never_removed(folder: Path) -> None:
 # --- the start ---
 
 
+def written(file: Path) -> bool:
+    """Whether the file is there with its content: between the two a slow machine may look."""
+    return file.exists() and bool(file.read_text())
+
+
 @pytest.fixture
 def startable(folder: Path) -> Iterator[Path]:
     """The folder with a small server in place of the dashboard: it answers on its port and has a child that ignores
@@ -278,7 +283,7 @@ def startable(folder: Path) -> Iterator[Path]:
     (folder / "streamlit" / "__init__.py").touch()
     (folder / "streamlit" / "__main__.py").write_text(SERVER)
     yield folder
-    for file in folder.glob("*.pid"):  # what a failed test left
+    for file in filter(written, folder.glob("*.pid")):  # what a failed test left
         with contextlib.suppress(psutil.NoSuchProcess):
             psutil.Process(int(file.read_text())).kill()
 
@@ -306,7 +311,7 @@ def test_the_port_may_stand_in_the_config_file(folder: Path, port: int) -> None:
 
 def test_a_second_start_in_the_same_folder_says_where_the_first_is(startable: Path, port: int) -> None:
     first = background(startable, "start", PORT=str(port))
-    until(lambda: (startable / "server.pid").exists())
+    until(lambda: written(startable / "server.pid"))
     (sentence,) = said(launch(startable, "start", PORT=str(port + 1)))
     assert sentence.startswith(f"TrendCast already runs from this folder (http://localhost:{port})")
     first.send_signal(signal.SIGINT)
@@ -325,7 +330,7 @@ def test_a_dashboard_that_fails_to_start_is_said(startable: Path, port: int) -> 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux tells a process of its parent's end")
 def test_a_killed_launcher_takes_the_server_with_it(startable: Path, port: int) -> None:
     launcher = background(startable, "start", PORT=str(port))
-    until(lambda: (startable / "server.pid").exists())
+    until(lambda: written(startable / "server.pid"))
     server = psutil.Process(int((startable / "server.pid").read_text()))
     launcher.kill()
     launcher.wait()
@@ -345,7 +350,7 @@ def test_ctrl_c_in_a_terminal_stops_server_and_children_and_says_so_once(startab
     if pid == 0:
         os.chdir(startable)
         os.execvpe("make", ["make", "run"], environment(PORT=str(port)))
-    until(lambda: (startable / "server.pid").exists())
+    until(lambda: written(startable / "server.pid"))
     processes = [psutil.Process(int((startable / name).read_text())) for name in ("server.pid", "child.pid")]
     os.write(terminal, b"\x03")
     output = b""
