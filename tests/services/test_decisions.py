@@ -13,6 +13,7 @@ from trendcast.errors import Conflict, InvalidInput, NotFound
 from trendcast.services import decisions
 from trendcast.services.forecast import RunInfo
 from trendcast.services.load import load_frames
+from trendcast.store import locks
 from trendcast.store.engine import Database
 
 MONDAY = datetime(2026, 6, 1, 9, tzinfo=UTC)
@@ -114,6 +115,43 @@ def test_what_nobody_could_learn_from_is_refused(db: Database, decision: str, ho
     with pytest.raises(InvalidInput, match=words):
         decide(db, decision, **how)
     assert decisions.log(db).empty
+
+
+def test_of_two_who_decide_at_once_one_stands(db: Database) -> None:
+    """The second waits for the first, sees it and takes its place: none of two decisions is left standing beside it."""
+    import threading
+
+    about = {"run_id": 7, "product_category": "Toys", "region": ""}
+    second = threading.Thread(target=decide, args=(db, "defer"))
+    with db.transaction() as connection:
+        db.rows("decision_lock", connection=connection, number=locks.DECIDE, **about)
+        second.start()
+        second.join(0.5)
+        assert second.is_alive(), "it waits"
+        other = decide(db, product_category="Books")  # nobody else has to
+        first = db.rows(
+            "decision_add", connection=connection, recommendation={}, decision="accept", value=None, reason_code=None,
+            reason=None, owner=None, due_on=None, replaces=None, who="Jonas", at=MONDAY, **about,
+        )[0]["id"]  # fmt: skip
+    second.join(10)
+    standing = decisions.log(db)
+    assert sorted(standing["decision"]) == ["accept", "defer"]
+    assert other in standing["id"].tolist()
+    assert first not in standing["id"].tolist()
+
+
+def test_data_that_ended_long_ago_are_judged_by_their_own_days(db: Database) -> None:
+    """Decided years after the run's business date: outcomes are told all the same, of the days after that date."""
+    world(db, sold=10, out=0, ordered=True)
+    old = advice(business_date="2026-06-01")
+    later = MONDAY + timedelta(days=900)
+    decisions.decide(
+        db, lambda: later, run_id=7, product_category="Toys", decision="accept", recommendation=old, who="Maria"
+    )
+    assert decisions.score_outcomes(db, clock, finished(date(2026, 6, 30))) == 1
+    row = decisions.log(db).iloc[0]
+    assert "no stock-out in 20 days" in row["outcome"]
+    assert row["outcome_money"] == pytest.approx(400), "sales between the run and the decision count too"
 
 
 def test_advice_is_kept_in_plain_values(db: Database) -> None:

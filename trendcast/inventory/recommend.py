@@ -301,7 +301,7 @@ def _lot(
 
 def _latest(without: np.ndarray, lost: np.ndarray, lead: np.ndarray, service: float, tiny: float) -> int | None:
     """The last day (0: the business date) on which an order still arrives, with probability ``service``, before a
-    stock-out that an order could prevent; below 0: it is too late already; None: not within the horizon. ``without`` and
+    stock-out that an order could prevent; below 0: it is too late already; None: not within the horizon. ``without``,
     ``lost`` (M, D): stock and units lost so far without the order, but with what is on order on the day it is due."""
     count, days = lost.shape
     day = np.arange(days)[None, :]

@@ -15,13 +15,14 @@ import pandas as pd
 
 from trendcast import wording
 from trendcast.errors import Conflict, InvalidInput, NotFound
+from trendcast.store import locks
 
 if TYPE_CHECKING:
     from trendcast.services.forecast import RunInfo
     from trendcast.store.engine import Database
 
 DECISIONS = ("accept", "modify", "reject", "defer")
-ORDERED_WITHIN = 7  # days after a decision (or its order-by date) in which its order is placed
+ORDERED_WITHIN = 7  # days after the advice (or its order-by date) in which its order is placed
 AFTER_ARRIVAL = 7  # days after the order could have arrived that count
 DEFAULT_LEAD_DAYS = 14
 
@@ -60,6 +61,8 @@ def decide(
         kept = {**row["figures"], **kept}  # what the outcome is told from, also when the run is no longer kept
     about = {"run_id": run_id, "product_category": product_category, "region": region}
     with db.transaction() as connection:
+        # A second click waits for the first one, and then sees it.
+        db.rows("decision_lock", connection=connection, number=locks.DECIDE, **about)
         if replaces is None:
             standing = db.rows("decision_standing", connection=connection, **about)
             replaces = int(standing[0]["id"]) if standing else None
@@ -120,19 +123,20 @@ def log(db: Database, *, categories: Sequence[str] = (), limit: int = 200) -> pd
 
 def score_outcomes(db: Database, clock: Callable[[], datetime], run: RunInfo) -> int:
     """Tell what came of each decision whose order could have arrived a week before the run's last day; returns how
-    many were told. Units lost are those the run found."""
+    many were told. Counted are the days from the business date of the advice on; units lost are those the run found."""
     told = 0
     for row in db.rows("decision_open"):
         advice = row["recommendation"]
-        first = row["decided_at"].date()
+        # The retailer's day, not the clock's: data that ended years ago are judged like any other.
+        first = _day(advice.get("business_date")) or row["decided_at"].date()
         lead = advice.get("lead_time_days") or DEFAULT_LEAD_DAYS
         order_by = _day(advice.get("order_by")) or first
         last = max(order_by, first) + timedelta(days=round(float(lead)) + AFTER_ARRIVAL)
         if last > run.last_day:
             continue
         until = max(order_by, first) + timedelta(days=ORDERED_WITHIN)
-        if row["next_at"] is not None:  # an order is the doing of the last decision before it
-            until = min(until, row["next_at"].date() - timedelta(days=1))
+        if row["next_on"] is not None:  # an order is the doing of the last decision before it
+            until = min(until, row["next_on"] - timedelta(days=1))
         facts = db.rows(
             "decision_after",
             product_category=row["product_category"],
@@ -163,7 +167,7 @@ def _outcome(row: Mapping[str, Any], facts: dict[str, Any], lost: float, revenue
         if ordered > 0:
             said.append(f"{wording.units(ordered)} were ordered, {wording.units(arrived)} came in time")
         elif row["decision"] in ("accept", "modify"):
-            said.append("No order followed" + (" before the next decision" if row["next_at"] is not None else ""))
+            said.append("No order followed" + (" before the next decision" if row["next_on"] is not None else ""))
     out = int(facts["stockout_days"] or 0)
     if not facts["days"]:
         said.append("no stock was recorded since")
