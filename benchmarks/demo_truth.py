@@ -49,7 +49,8 @@ def main() -> int:
         if not demo.is_demo(db):
             jobs.run_now(db, settings.load(), "demo", {})
         truth = Truth(db)
-        print(f"The demo retailer to {truth.run.last_day}, {len(truth.keys)} series, {len(truth.labels)} labels.\n")
+        print(f"The demo retailer to {truth.run.last_day}, {len(truth.keys)} series, {len(truth.labels)} labels.")
+        print("Its people gave their verdicts without the truth: by what incidents show.\n")
         detection(db, truth)
         lost_sales(db, truth)
         promotions(db, truth)

@@ -17,7 +17,7 @@ from trendcast.errors import Conflict, InvalidInput
 from trendcast.forecasting.forecaster import Forecaster
 from trendcast.forecasting.members import MEMBERS
 from trendcast.panel import Panel
-from trendcast.services import demo, forecast, incidents
+from trendcast.services import demo, demo_people, forecast, incidents
 from trendcast.services import jobs as job_service
 from trendcast.services.load import clear, load_frames
 from trendcast.store import jobs
@@ -101,6 +101,7 @@ def test_the_inbox_has_incidents_in_each_state_that_are_as_old_as_what_they_tell
     assert {"NEW", "ACKNOWLEDGED", "RESOLVED"} == set(found["status"])
     assert {"HIGH", "MEDIUM"} <= set(found["impact"])
     assert "DATA_QUALITY" in set(found["kind"])
+    assert (pd.to_datetime(found["snoozed_until"]) > pd.Timestamp(END)).any(), "somebody looks at one again later"
     late = rows(
         database,
         "SELECT count(*) FROM anomaly_event WHERE at > now() - interval '1 hour' AND action <> 'found'"
@@ -109,6 +110,31 @@ def test_the_inbox_has_incidents_in_each_state_that_are_as_old_as_what_they_tell
     assert late == [(0,)]
     assert one(database, "SELECT max(at)::date FROM anomaly_event WHERE who LIKE '% %'") <= date(2026, 11, 16)
     assert one(database, "SELECT min(created_at)::date FROM incident") < date(2026, 11, 3)
+
+
+@pytest.mark.parametrize(
+    ("shown", "verdict"),
+    [
+        ({"kind": "SUPPLY", "class": "STOCK_OUT"}, "confirmed"),
+        ({"kind": "DATA_QUALITY", "class": "DOUBLED_FEED"}, "data_issue"),
+        ({"kind": "DATA_QUALITY", "class": "SCALE"}, "data_issue"),
+        ({"class": "LEVEL_SHIFT", "first_day": "2026-10-01"}, "new_normal"),
+        ({"class": "LEVEL_SHIFT", "first_day": "2026-11-10"}, "confirmed"),
+        ({"cause": "calendar: Black Friday"}, "expected"),
+        ({"impact": "HIGH"}, "confirmed"),
+        ({"impact": "LOW", "incident_id": 4}, "false_alarm"),
+        ({"impact": "LOW", "incident_id": 5}, "expected"),
+        ({"impact": "LOW", "incident_id": 6}, "confirmed"),
+    ],
+)
+def test_people_conclude_from_what_an_incident_shows(shown: dict[str, Any], verdict: str) -> None:
+    usual = {
+        "incident_id": 1, "kind": "DEMAND", "class": "DROP", "cause": "unexplained", "impact": "MEDIUM",
+        "direction": -1, "first_day": "2026-11-10",
+    }  # fmt: skip
+    said, note = demo_people._verdict({**usual, **shown}, date(2026, 11, 16))
+    assert said == verdict
+    assert note
 
 
 def test_people_decided_and_what_came_of_it_is_known(lived: Any) -> None:
@@ -228,10 +254,9 @@ def test_only_the_demos_own_queries_name_the_truth() -> None:
 
 
 def test_only_the_marked_switch_asks_for_the_truth() -> None:
-    asking = re.compile(r"demo_truth|truth_daily|truth_anomalies|demo_people|services\.demo\b")
+    asking = re.compile(r"demo_truth|truth_daily|truth_anomalies|demo\.anomalies|services\.demo\b")
     allowed = {
         "trendcast/services/demo.py",  # writes it and reads it out
-        "trendcast/services/demo_people.py",  # whoever looks into an incident finds out what it was
         "trendcast/services/jobs.py",  # the name of the job
         "trendcast/ui/demo.py",  # the switch
         "trendcast/ui/provider.py",

@@ -1,8 +1,8 @@
 """The demo retailer in the database: made with a past of three months of use, and lived on day by day.
 
 Everything the pages show of it is made by the product itself: its last 13 Mondays are loads, detections and refreshes
-as they would have been, and its people act through the services that the pages call. What it hides (the truth) lies in
-a schema of its own; nothing but tests, benchmarks and the marked "truth" switch reads it.
+as they would have been, and its people act through the services that the pages call, on what these show. What it hides
+(the truth) lies in a schema of its own; nothing but tests, benchmarks and the marked "truth" switch reads it.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ class _Past:
         if number > 1:  # a first forecast is there to compare with
             self.counts["incidents"] += _detect(db, then)["incidents"]
         run_id = refresh(db, then, _silent, self.token, members=QUICK, show=False, memory=self.memory)["run_id"]
-        self.counts["moves"] += demo_people.answer(db, then, self.demo.anomalies(), monday, busy=last)
+        self.counts["moves"] += demo_people.answer(db, then, monday, busy=last)
         self.counts["decisions"] += demo_people.decide(db, then, run_id, number)
 
 

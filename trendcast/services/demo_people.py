@@ -1,7 +1,7 @@
 """The demo retailer's people: what they made of incidents and of advice on each Monday of its past.
 
-They use the services that the pages use, and only say what such people would know: who looks into an incident finds
-out what it was, so their verdicts follow the labels of the demo.
+They use the services that the pages use and know what the pages show: their verdicts follow from what an incident tells
+of itself, so they are sometimes wrong, and the detector that learns from them is judged fairly.
 """
 
 from __future__ import annotations
@@ -19,20 +19,26 @@ Clock = Callable[[], datetime]
 
 PLANNERS = ("Maria Keller", "Jonas Weber", "Aisha Rahman")
 QUIET_DAYS = 7  # an incident without news for so long is settled
+SETTLED_DAYS = 21  # a level that has lasted so long is the new one
+SNOOZED_DAYS = 14
 DECIDED = 4  # pieces of advice a Monday's meeting gets to
 
-# Kind of label -> what people conclude, and what they write.
-_FOUND = {
-    "spike": ("confirmed", "A local event and a newspaper's test brought customers; asked the suppliers for more."),
-    "drop": ("confirmed", "A delivery came to the shelf late; the shops have been told."),
-    "outage": ("confirmed", "A power cut: the region's shops were closed most of the day."),
-    "level_shift": ("new_normal", "A competitor changed its range; this is the level we plan with from now on."),
-    "missing_feed": ("data_issue", "The feed of this region did not arrive."),
-    "doubled_feed": ("data_issue", "The day was sent twice; the shops' systems are corrected."),
+# Class of a quality incident -> what people write; of the others the last one.
+_FEED = {
+    "MISSING_FEED": "The feed did not arrive; it is asked for.",
+    "PARTIAL_FEED": "Half of the feed did not arrive; the rest is asked for.",
+    "DOUBLED_FEED": "The day was sent twice; the shops' systems are corrected.",
+    "": "The feed was wrong; the shops' systems are corrected.",
 }
-_UNFOUND = (
-    ("expected", "Within what the promotion and the weather do; nothing to act on."),
+_NEW_LEVEL = ("new_normal", "It has stayed where it is for weeks; this is the level we plan with from now on.")
+_AS_PLANNED = ("expected", "What the calendar and the promotions do; nothing to act on.")
+_REAL = {
+    1: ("confirmed", "The shops confirm it: more customers than usual; asked the suppliers for more."),
+    -1: ("confirmed", "The shops confirm it: fewer customers than usual; they have been told."),
+}
+_SMALL = (
     ("false_alarm", "Looked at shop by shop: nothing unusual."),
+    ("expected", "Within what such weeks do; nothing to act on."),
 )
 # By what an order was changed, and why.
 _CHANGED = (
@@ -41,45 +47,56 @@ _CHANGED = (
     (1.1, "Rounded up to a full truck."),
 )
 _DEALT_WITH = "Dealt with: the suppliers and the shops are informed, sales are back."
+_LATER = "Looked at again in two weeks, when there is more to see."
 _EMPTY_SHELF = ("confirmed", "The shelf was empty: the order had come late.")
 
 
-def answer(db: Database, clock: Clock, labels: pd.DataFrame, monday: date, *, busy: bool = False) -> int:
+def answer(db: Database, clock: Clock, monday: date, *, busy: bool = False) -> int:
     """People go through the inbox: what is new is taken on (one in six waits), what has been quiet is settled with a
-    verdict. On a ``busy`` Monday they get to what matters most and no further. Returns the number of moves."""
+    verdict. On a ``busy`` Monday they get to what matters most, and snooze the last of the others. Returns the number
+    of moves."""
     from trendcast.services import incidents
 
-    moves = 0
-    for row in incidents.inbox(db, limit=1000).itertuples(index=False):
-        number = int(row.incident_id)
+    moves, waiting = 0, 0
+    for row in incidents.inbox(db, limit=1000).to_dict("records"):
+        number = int(row["incident_id"])
         who = PLANNERS[number % len(PLANNERS)]
-        quiet = (monday - pd.Timestamp(row.day).date()).days
-        if row.status == "NEW":
-            if (number % 6 == 5 and quiet < 5 * QUIET_DAYS) or (busy and row.impact != "HIGH"):
+        quiet = (monday - pd.Timestamp(row["day"]).date()).days
+        if row["status"] == "NEW":
+            if (number % 6 == 5 and quiet < 5 * QUIET_DAYS) or (busy and row["impact"] != "HIGH"):
+                waiting = number
                 continue
             incidents.move(db, clock, number, "acknowledge", who=who, note="")
             moves += 1
         elif quiet > QUIET_DAYS and number % 9 != 4:
             # What is real stays with its owner until it is dealt with.
-            dealt_with = row.disposition == "confirmed"
-            verdict, note = ("resolve", _DEALT_WITH) if dealt_with else _verdict(row, labels)
+            dealt_with = row["disposition"] == "confirmed"
+            verdict, note = ("resolve", _DEALT_WITH) if dealt_with else _verdict(row, monday)
             incidents.move(db, clock, number, verdict, who=who, note=note)
             moves += 1
+    if busy and waiting:
+        again = monday + timedelta(days=SNOOZED_DAYS)
+        incidents.move(db, clock, waiting, "snooze", who=PLANNERS[0], note=_LATER, until=again)
+        moves += 1
     return moves
 
 
-def _verdict(row: Any, labels: pd.DataFrame) -> tuple[str, str]:
-    first, last = pd.Timestamp(row.first_day) - timedelta(days=1), pd.Timestamp(row.day) + timedelta(days=1)
-    if row.kind == "SUPPLY":
+def _verdict(row: dict[str, Any], monday: date) -> tuple[str, str]:
+    """What people conclude from what the incident shows: its kind, class, cause, age, direction and impact; of small
+    ones its number tells who looked at it."""
+    kind, cls, cause = str(row["kind"]), str(row["class"]), str(row["cause"])
+    if kind == "SUPPLY":
         return _EMPTY_SHELF
-    near = labels[(labels["first_day"] <= last) & (labels["last_day"] >= first)]
-    for name in ("product_category", "region"):
-        mine = getattr(row, name)
-        if mine:
-            near = near[near[name].isin(["", mine])]
-    if len(near):
-        return _FOUND[str(near.iloc[-1]["kind"])]
-    return _UNFOUND[int(row.incident_id) % len(_UNFOUND)]
+    if kind == "DATA_QUALITY":
+        return "data_issue", _FEED.get(cls, _FEED[""])
+    if cls == "LEVEL_SHIFT" and (monday - pd.Timestamp(row["first_day"]).date()).days >= SETTLED_DAYS:
+        return _NEW_LEVEL
+    if cause.startswith(("calendar", "promotion")):
+        return _AS_PLANNED
+    number = int(row["incident_id"])
+    if row["impact"] != "LOW" or number % 3 == 0:
+        return _REAL[1 if row["direction"] > 0 else -1]
+    return _SMALL[number % len(_SMALL)]
 
 
 def decide(db: Database, clock: Clock, run_id: int, number: int) -> int:
