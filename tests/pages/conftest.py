@@ -89,8 +89,10 @@ class Inbox:
         regions: tuple[str, ...],
         stores: tuple[str, ...],
         since: dt.date | None,
+        snoozed: bool | None,
     ) -> pd.DataFrame:
         self._ask()
+        today = dt.datetime.now(dt.UTC).date()
         rows = [
             row
             for row in self.incident_rows
@@ -100,6 +102,7 @@ class Inbox:
             and (not categories or row["product_category"] in categories)
             and (not regions or row["region"] in regions)
             and (since is None or row["day"] >= since)
+            and (snoozed is None or snoozed == (row["snoozed_until"] is not None and row["snoozed_until"] > today))
         ]
         columns = list(self._made_up_incidents(True)[0])
         return pd.DataFrame(rows, columns=columns)
@@ -287,6 +290,7 @@ class Stock:
         found = [
             {
                 "tag": row.tags[0] if row.tags else "",
+                "tags": list(row.tags),
                 "sentence": row.sentence,
                 "money": None if np.isnan(row.money) else row.money,
                 "kind": "stock",
@@ -295,7 +299,7 @@ class Stock:
             for row in due.itertuples()
         ]
         trend = {"tag": "GROWTH", "sentence": "GROWTH: the trend rises by 12 % over the next 12 weeks.", "money": None}
-        return [*found, trend | {"kind": "trend", "product_category": ""}]
+        return [*found, trend | {"tags": ["GROWTH"], "kind": "trend", "product_category": ""}]
 
     def stock_summary(self, run_id: int) -> dict[str, Any]:
         counts = self.advice(run_id, ())["status"].value_counts()

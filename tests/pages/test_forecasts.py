@@ -1,6 +1,7 @@
 """The Forecasts page as a planner meets it, with a made-up retailer behind it."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -25,9 +26,11 @@ def tiles(app) -> dict[str, str]:
 def test_the_whole_page_is_there(retailer, open_page):
     app = open_page()
     assert not app.exception
-    assert app.header[0].value == "All sales"
+    assert app.header[0].value == "All categories"
     assert [element.value for element in app.subheader] == [
         "History and forecast",
+        "What to do",
+        "Unusual days",
         "Numbers",
         "What the number is made of",
         "Measured accuracy",
@@ -247,6 +250,26 @@ def test_anomalies_are_diamonds_on_the_history_and_lead_to_their_incident(retail
     assert "incident=1" in incident.query_string
 
 
+def test_an_unusual_day_is_told_as_its_incident_tells_it(make_retailer, open_page):
+    retailer = make_retailer()
+    retailer.incident_rows[0] |= {"impact": "MEDIUM", "headline": "Region HE: a storm.", "status": "ACKNOWLEDGED"}
+    app = open_page(level="region", region="HE")
+    labels = [link.proto.label for link in app.get("page_link")]
+    assert "Medium, Sun 27 Sep, acknowledged" in labels
+    assert "Low, Mon 21 Sep, resolved: expected" in labels
+    assert "a storm" in words(app)
+
+
+def test_without_stock_what_to_do_says_that_orders_are_unknown(make_retailer, open_page):
+    retailer = make_retailer()
+    retailer.no_stock = True
+    retailer.recommendations = lambda run, rows: []
+    app = open_page()
+    assert "No stock is loaded, so nothing can be said about orders." in words(app)
+    assert "Nothing: stock and trend" not in words(app)
+    assert any(link.proto.label == "What to load" for link in app.get("page_link"))
+
+
 def test_a_week_is_marked_by_its_gravest_day():
     marks = [
         measures.Mark(pd.Timestamp("2026-09-22").date(), "LOW", "A little.", 1, "NEW"),
@@ -279,7 +302,7 @@ def test_nothing_lost_draws_and_lists_nothing(retailer, open_page):
     assert "Demand without stockouts" not in set(app.dataframe[0].value["Measure"])
 
 
-def test_what_to_do_stands_beside_the_chart_and_leads_to_the_stock(retailer, open_page):
+def test_what_to_do_stands_below_the_chart_and_leads_to_the_stock(retailer, open_page):
     app = open_page(level="category", category="Clothing")
     said = words(app).replace("\\", "")
     assert "Order 420 units of Clothing by Tue 29 Sep 2026 (1,480 at stake)" in said
@@ -287,6 +310,46 @@ def test_what_to_do_stands_beside_the_chart_and_leads_to_the_stock(retailer, ope
     order = next(link.proto for link in app.get("page_link") if "Inventory" in link.proto.label)
     assert order.page == "inventory"
     assert "category=Clothing" in order.query_string
+
+
+def test_each_action_is_a_short_bold_line_with_its_tags_side_by_side_and_why_below(retailer, open_page):
+    found = [
+        {
+            "tag": "HIGH VOLATILITY",
+            "tags": ["HIGH VOLATILITY", "HIGH UNCERTAINTY"],
+            "sentence": f"HIGH VOLATILITY, HIGH UNCERTAINTY: Order {n} units of Toys now. Without it: 29 % chance of a "
+            "stock-out. Main drivers: season (+14 %).",
+            "money": 3990.0 - n,
+            "kind": "stock",
+            "product_category": "Toys",
+        }
+        for n in range(4)
+    ]
+    retailer.recommendations = lambda run, rows: found
+    app = open_page()
+    bold = [re.sub(r"[\\\u2068\u2069]", "", e.value) for e in app.markdown if e.value.startswith("**")]
+    lines = [line for line in bold if "units of Toys" in line]
+    assert len(lines) == 3
+    assert lines[0] == (
+        "**Order 0 units of Toys now (3,990 at stake).** :blue-badge[HIGH VOLATILITY] :blue-badge[HIGH UNCERTAINTY]"
+    )
+    why = [element.value for element in app.caption if element.value.startswith("Without it")]
+    assert len(why) == 3
+    assert "Main drivers" in why[0]
+    assert any("All 4" in link.proto.label for link in app.get("page_link"))
+
+
+def test_a_sum_without_unusual_days_of_its_own_says_what_is_open_below_it(make_retailer, open_page):
+    retailer = make_retailer()
+    none = retailer.marks(retailer.run_info, [1]).iloc[:0]
+    retailer.marks = lambda run, ids: none
+    app = open_page()
+    assert "None of this sum itself on view; 3 open below it." in words(app)
+    inbox = next(link.proto for link in app.get("page_link") if link.proto.label == "Open in Anomalies")
+    assert inbox.page == "anomaly-inbox"
+    retailer.incident_rows = []
+    app = open_page(level="category", category="Clothing")
+    assert "None on view." in words(app)
 
 
 def test_the_truth_is_drawn_only_where_it_is_asked_for(make_retailer, open_page):

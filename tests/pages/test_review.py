@@ -282,3 +282,12 @@ def test_the_table_of_the_movers_says_then_and_now(retailer, open_page):
     rows = table(app, "A week ago")
     assert isinstance(rows, pd.DataFrame)
     assert list(rows.columns)[:4] == ["Category", "A week ago", "Now", "Change"]
+
+
+def test_the_summary_has_the_largest_forecast_first(retailer, open_page):
+    app = open_page()
+    shown = app.get_by_key("summary").value
+    ahead = shown["Next 12 weeks"].tolist()
+    assert len(ahead) > 1
+    assert ahead == sorted(ahead, reverse=True)
+    assert shown["Category"].tolist() != sorted(shown["Category"])

@@ -25,6 +25,15 @@ def test_empty_says_how_to_load(retailer, open_page, page):
     assert "python -m trendcast load FOLDER" in text_of(app)
 
 
+def test_empty_leads_to_the_upload_before_it_speaks_of_commands(retailer, open_page):
+    retailer.empty, retailer.loaded = True, False
+    app = open_page("review")
+    upload = next(link.proto for link in app.get("page_link") if "Upload" in link.proto.label)
+    assert upload.page == "data"
+    assert "part=upload" in upload.query_string
+    assert text_of(app).index("Or put") < text_of(app).index("python -m trendcast load")
+
+
 def test_the_first_refresh_shows_its_stage_and_share(retailer, open_page):
     retailer.empty = True
     progress = {"stage": "Fitting the models", "done": 3, "total": 12}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.pages.test_forecasts import words
+from trendcast.errors import NotFound
 
 
 def figure(app, position: int = 0) -> dict:
@@ -185,3 +186,17 @@ def test_every_chart_says_what_it_shows(retailer, open_page):
     for chart in app.get("plotly_chart"):
         assert len(chart.proto.alt) > 40
     assert "more in sales" in shown(app)
+
+
+def test_an_earlier_run_whose_history_is_gone_is_still_tried_and_says_so(make_retailer, open_page):
+    retailer = make_retailer()
+
+    def gone(run, ids):
+        raise NotFound("This forecast's history is no longer kept: choose a newer one.")
+
+    retailer.history_daily = gone
+    app = open_page("what-if")
+    assert not app.exception
+    assert "history is no longer kept" in shown(app)
+    assert "As planned" in names(app)
+    assert "Actual" not in names(app)

@@ -16,6 +16,7 @@ import pandas as pd
 
 from trendcast import wording
 from trendcast.errors import NotFound
+from trendcast.features.calendar import to_date
 from trendcast.inventory import receipts
 from trendcast.inventory.inputs import Inputs, Parameters
 from trendcast.inventory.recommend import MARGIN, QUANTILE_NAMES, recommend_one
@@ -60,7 +61,7 @@ class Computed:
 def compute(db: Database, engine: Forecaster, publication: Publication) -> Computed:
     """Lost sales and the advice for every category whose stock is known, as of the publication's origin."""
     found = Computed(stock_inputs.lost_units(engine, publication))
-    last_day = _date(engine.bottom.first_day + (publication.history - 1))
+    last_day = to_date(engine.bottom.first_day + (publication.history - 1))
     facts = stock_facts.read(db, last_day)
     if not facts.levels:
         return found  # nothing is known of any stock: nothing is decided
@@ -201,9 +202,15 @@ def projection(db: Database, run_id: int, product_category: str) -> pd.DataFrame
 
 def stock_history(db: Database, run: RunInfo, product_category: str, days: int = 182) -> pd.DataFrame:
     """Recorded stock of the days before the run's business date: date_id, stock_level, reorder_point, stockout,
-    receipts (inferred from stock and sales; 0 without one)."""
+    receipts (inferred from stock and sales; 0 without one), every day from the first to the last that is known."""
     first = run.last_day - timedelta(days=days - 1)
     frame = db.frame("stock_history", product_category=product_category, first=first, last=run.last_day)
+    if len(frame):
+        # A day that nobody recorded is a gap: what moved across it is no delivery of the day after.
+        known = frame.set_index("date_id")
+        days = pd.date_range(known.index[0], known.index[-1], unit="us", name="date_id")
+        out = known.pop("stockout").reindex(days, fill_value=False)
+        frame = known.reindex(days).assign(stockout=out).reset_index()
     found = receipts.infer(frame["stock_level"].to_numpy(float), frame.pop("sold").to_numpy(float))
     return frame.assign(receipts=found.units)
 
@@ -337,8 +344,8 @@ def sentences(db: Database, run_id: int, category: str) -> list[str]:
 
 
 def for_selection(db: Database, run: RunInfo, index_rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Recommendations beside a forecast, most money first: dicts of tag, sentence, money (None: not known), kind
-    ('stock' or 'trend') and product_category. ``index_rows``: rows of the run's series index.
+    """Recommendations beside a forecast, most money first: dicts of tag (the first of ``tags``), sentence, money (None:
+    not known), kind ('stock' or 'trend') and product_category. ``index_rows``: rows of the run's series index.
 
     Trends are of the selected series themselves (at most the MOST_SERIES that sell most), stock of their categories.
     """
@@ -353,6 +360,7 @@ def _stock_items(db: Database, run: RunInfo, index_rows: pd.DataFrame) -> list[d
     return [
         {
             "tag": row.tags[0] if row.tags else "",
+            "tags": list(row.tags),
             "sentence": row.sentence,
             "money": None if np.isnan(row.money) else float(row.money),
             "kind": "stock",
@@ -382,6 +390,7 @@ def _trend_items(db: Database, run: RunInfo, index_rows: pd.DataFrame) -> list[d
             items.append(
                 {
                     "tag": tag,
+                    "tags": [tag],
                     "sentence": f"{tag}: {name}{rest}",
                     "money": worth,
                     "kind": "trend",
@@ -389,7 +398,3 @@ def _trend_items(db: Database, run: RunInfo, index_rows: pd.DataFrame) -> list[d
                 }
             )
     return items
-
-
-def _date(day: np.datetime64) -> date:
-    return day.astype("datetime64[D]").astype(date)

@@ -188,7 +188,7 @@ def contributions(members: pd.DataFrame, node: Sequence[str]) -> pd.DataFrame:
 
 def place(category: str, region: str, store: str) -> str:
     """A series by its names, on one line: 'Toys · North · S0001'."""
-    return " · ".join(text.plain(name) for name in (category, region, store) if name) or "All sales"
+    return " · ".join(text.plain(name) for name in (category, region, store) if name) or "All categories"
 
 
 def contributions_chart(parts: pd.DataFrame, *, measure: str, dark: bool) -> tuple[go.Figure, str]:

@@ -47,20 +47,14 @@ def next_day_button() -> None:
             return
         st.rerun()
     if busy:
-        _progress()
+        states.follow(_newest, _lived)
     elif slot.get("state") == "dead" and slot.get("id") == st.session_state.get(_MADE):
         st.error("The next day failed: " + text.markdown(slot.get("error") or "no reason was given", 300))
 
 
-@st.fragment(run_every="2s")
-@states.watched
-def _progress() -> None:
-    slot = _newest()
-    if slot.get("state") not in ("queued", "running"):
-        reads.standing(fresh=True)
-        reads.forget_inbox()
-        st.rerun()
-    states.progress_line(slot)
+def _lived() -> None:
+    reads.standing(fresh=True)
+    reads.forget_inbox()
 
 
 def _newest() -> dict[str, Any]:

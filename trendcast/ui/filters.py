@@ -231,7 +231,7 @@ def title(filters: Filters) -> str:
     place = store or region
     if category and place:
         return f"{category} in {place}"
-    return category or place or "All sales"
+    return category or place or "All categories"
 
 
 def narrowed(filters: Filters, query: Sequence[tuple[str, str]]) -> dict[str, list[str]]:

@@ -160,13 +160,9 @@ def rows(view: View, wanted: Asked) -> pd.DataFrame:
     """The incidents on view, in the order of services.incidents.inbox."""
     _, statuses, snoozed = STATES[wanted.state]
     chosen = view.filters
-    frame = reads.inbox(
-        statuses, wanted.impacts, wanted.kinds, chosen.category, chosen.region, chosen.store, wanted.since
+    return reads.inbox(
+        statuses, wanted.impacts, wanted.kinds, chosen.category, chosen.region, chosen.store, wanted.since, snoozed
     )
-    if snoozed is None or frame.empty:
-        return frame
-    asleep = pd.to_datetime(frame["snoozed_until"]) > pd.Timestamp(dt.datetime.now(dt.UTC).date())
-    return frame[asleep if snoozed else ~asleep].reset_index(drop=True)
 
 
 def stake(row: Any) -> str:
@@ -324,7 +320,7 @@ def listing(view: View, wanted: Asked) -> None:
                 key="inbox_start",
             )
             st.caption(
-                f"{text.count(len(frame), 'incident')}, the newest states and the most money first. A click on a "
+                f"{text.count(len(frame), 'incident')}, the most money first. A click on a "
                 "line opens it; ticked lines move together."
             )
 
@@ -429,7 +425,7 @@ def check_now(view: View, label: str) -> None:
     """Start the detector, or show how far it is."""
     slot = _latest_check()
     if slot and slot.get("state") in ("queued", "running"):
-        _checking()
+        states.follow(_latest_check, reads.forget_inbox)
         return
     if slot and slot.get("state") == "dead":
         st.error(
@@ -449,16 +445,6 @@ def _latest_check() -> dict[str, Any] | None:
     frame = reads.slots(20)
     found = frame[frame["name"] == "detect"] if len(frame) else frame
     return dict(found.iloc[0]) if len(found) else None
-
-
-@st.fragment(run_every="2s")
-@states.watched
-def _checking() -> None:
-    slot = _latest_check() or {}
-    if slot.get("state") not in ("queued", "running"):
-        reads.forget_inbox()
-        st.rerun()
-    states.progress_line(slot)
 
 
 def footer(view: View) -> None:

@@ -70,7 +70,7 @@ def refresh(*, away: bool) -> None:
         if not busy:
             st.caption("A refresh also starts by itself every morning when there is new data.")
     if busy:
-        _running()
+        states.follow(states.latest_refresh, lambda: reads.standing(fresh=True))
     elif slot and slot.get("state") == "dead":
         st.error(
             "The last refresh failed: "
@@ -78,16 +78,6 @@ def refresh(*, away: bool) -> None:
             + " The run before it is still shown; start it again, or see the log.",
             icon=":material/error:",
         )
-
-
-@st.fragment(run_every="2s")
-@states.watched
-def _running() -> None:
-    slot = states.latest_refresh() or {}
-    if slot.get("state") not in ("queued", "running"):
-        reads.standing(fresh=True)
-        st.rerun()
-    states.progress_line(slot)
 
 
 def loaded() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from trendcast import wording
 from trendcast.services.review import Kpi, Link, Review, Risk, Scope, volume
-from trendcast.services.review_figures import AHEAD_WEEKS
-from trendcast.ui import charts, charts_review, filters, reads, text
+from trendcast.services.review_figures import AHEAD_WEEKS, OTHER, Mover
+from trendcast.ui import charts, charts_review, filters, reads, stock, text
 from trendcast.ui.sections import calm
 from trendcast.ui.shell import View, go, link
 
@@ -20,9 +21,7 @@ ICONS = {
     "overstock": ":material/inventory_2:",
     "anomaly": ":material/notification_important:",
 }
-STOCK = {"order_now": "Order now", "order_soon": "Order soon", "ok": "OK", "excess": "Excess", "unknown": "Unknown"}
 PLACES = {"Forecast": "forecasts", "Stock": "inventory", "Anomalies": "anomaly-inbox", "Accuracy": "accuracy"}
-VERBS = {"accept": "Accepted", "modify": "Changed", "reject": "Rejected", "defer": "Deferred"}
 MANY = {"category": "categories", "region": "regions", "store": "stores"}
 
 
@@ -121,7 +120,7 @@ def exceptions(view: View, found: Review) -> None:
                     + (" " + text.listing([text.markdown(name) for name in breach.names], 6) if breach.names else ""),
                 )
     rules = {"late": "late data", "held": "held batches", "stockout": "orders due now", "anomalies": "high anomalies",
-                  "accuracy": "worse accuracy", "bias": "bias", "coverage": "bands that do not hold",
+                  "accuracy": "worse accuracy", "bias": "bias", "coverage": "bands that do not hold", "level_coverage": "bands that do not hold",
                   "revised": "jumps of the forecast", "new": "new series"}  # fmt: skip
     fine = [rules[breach.name] for breach in found.exceptions if not breach.count]
     if fine:
@@ -234,7 +233,7 @@ def _movers(found: Review) -> None:
             "A week ago": text.short(mover.published),
             "Now": text.short(mover.now),
             "Change": text.percent(mover.now / mover.published - 1, sign=True) if mover.published else text.NONE,
-            "Mostly": max(mover.causes, key=lambda cause: abs(cause[1]))[0] if mover.causes else "",
+            "Mostly": _mostly(found, mover),
         }
         for mover in found.figures.movers[:5]
     ]
@@ -242,6 +241,12 @@ def _movers(found: Review) -> None:
     if not any(frame["Mostly"]):
         frame = frame.drop(columns="Mostly")
     st.dataframe(frame, hide_index=True, key="movers", height="content", alt="The forecasts that changed most.")
+
+
+def _mostly(found: Review, mover: Mover) -> str:
+    """The biggest cause. Where other models made last week's run, the sentence above says so, once."""
+    causes = [one for one in mover.causes if found.figures.members_before is None or one[0] != OTHER]
+    return max(causes, key=lambda cause: abs(cause[1]))[0] if causes else ""
 
 
 # --- the summary over all categories ---------------------------------------------------------------------------------
@@ -270,6 +275,7 @@ def _summary(view: View) -> None:
         styled,
         hide_index=True,
         key="summary",
+        placeholder=text.NONE,
         height="content" if len(names) <= 14 else 528,
         alt=f"A row per {dimension}: sales, forecast, accuracy, anomalies, stock and what to do.",
         column_config={
@@ -288,13 +294,17 @@ def _summary(view: View) -> None:
 
 
 def table(found: Review, wanted: str) -> tuple[list[str], Any]:
-    """(names, styled frame) of the lines whose name contains ``wanted``: figures stay numbers, so that they sort."""
+    """(names, styled frame) of the lines whose name contains ``wanted``, the largest forecast first. Figures stay numbers, so
+    that they sort."""
     unit = found.unit
     rows, names = [], []
-    for line, standing in zip(found.figures.lines, found.standing, strict=True):
+    lines = [
+        (line, standing, volume(line, unit)) for line, standing in zip(found.figures.lines, found.standing, strict=True)
+    ]
+    lines.sort(key=lambda one: -np.nan_to_num(np.float64(one[2].ahead), nan=-1.0))
+    for line, standing, sums in lines:
         if wanted and wanted not in line.name.lower():
             continue
-        sums = volume(line, unit)
         names.append(line.name)
         rows.append(
             {
@@ -307,7 +317,7 @@ def table(found: Review, wanted: str) -> tuple[list[str], Any]:
                 "Weekly error": line.error,
                 "80 % band held": line.covered,
                 "Anomalies": standing.anomalies,
-                "Stock": STOCK.get(standing.stock, ""),
+                "Stock": stock.WORDS.get(standing.stock, ""),
                 "Recommendation": text.plain(standing.recommendation),
             }
         )
@@ -354,7 +364,7 @@ def decisions(view: View, found: Review) -> None:
         {
             "Decided": [text.day_short(one.at) for one in found.decisions],
             "Category": [text.plain(one.category) for one in found.decisions],
-            "Decision": [VERBS.get(one.decision, one.decision) for one in found.decisions],
+            "Decision": [stock.DECIDED.get(one.decision, one.decision) for one in found.decisions],
             "Outcome": [text.plain(one.outcome) or "Not known yet" for one in found.decisions],
             "Paid": [
                 "" if one.outcome_money is None else text.amount(one.outcome_money, "money") for one in found.decisions

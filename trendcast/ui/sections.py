@@ -14,7 +14,7 @@ import streamlit as st
 from trendcast.errors import TrendCastError
 from trendcast.export import tables
 from trendcast.services.review import Link, told
-from trendcast.ui import charts, demo, filters, looks, measures, reads, scores, states, text
+from trendcast.ui import charts, demo, filters, inbox, looks, measures, reads, scores, states, stock, text
 from trendcast.ui.shell import View, link
 
 GRAINS = {"week": "Weeks", "day": "Days"}
@@ -86,7 +86,7 @@ def tiles(view: View) -> None:
         drifts = cover is not None and abs(cover - 0.8) > DRIFT
         level = text.level_inline(str(measured.get("level", view.choice.level)))
         st.metric(
-            f"The 80{text.NARROW}% band held",
+            f"80{text.NARROW}% band of {spans} held",
             text.percent(cover),
             delta=_drift(cover, level) if held.count else None,
             delta_color="orange" if drifts else "off",
@@ -126,86 +126,134 @@ def _both(a: Any, b: Any) -> bool:
 
 
 def chart(view: View) -> str:
-    """History and forecast, beside it what to do and what was unusual; returns the grain chosen."""
+    """History and forecast, below it what to do and what was unusual; returns the grain chosen."""
     marks = reads.marks(view.run_id, view.choice)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.subheader("History and forecast", anchor=False)
         grain = filters.own("by", GRAINS, "week", "Show by")
-    left, right = st.columns([0.73, 0.27], gap="medium")
-    with left:
-        truth = demo.truth_on()
-        figure, alt = reads.forecast_figure(
-            *view.key, grain, view.first, view.last, view.dark, marks=marks, with_truth=truth
+    truth = demo.truth_on()
+    figure, alt = reads.forecast_figure(
+        *view.key, grain, view.first, view.last, view.dark, marks=marks, with_truth=truth
+    )
+    st.plotly_chart(figure, key=f"chart_{view.dark}", config=charts.CONFIG, alt=alt)
+    rows = reads.on_view(*view.key, grain, view.first, view.last)
+    if grain == "day" and rows["future"].any() and not rows["mean"].notna().any():
+        st.caption("Of a forecast this old only the weeks are kept: show it by weeks.")
+    elif rows["future"].any() and not rows["low80"].notna().any():
+        st.caption(
+            "Bands of a sum of several series are shown by week only: daily bands do not add up."
+            if grain == "day"
+            else "There are no bands for this sum of series."
         )
-        st.plotly_chart(figure, key=f"chart_{view.dark}", config=charts.CONFIG, alt=alt)
-        rows = reads.on_view(*view.key, grain, view.first, view.last)
-        if rows["future"].any() and not rows["low80"].notna().any():
-            st.caption(
-                "Bands of a sum of several series are shown by week only: daily bands do not add up."
-                if grain == "day"
-                else "There are no bands for this sum of series."
-            )
-        if truth:
-            st.caption(
-                "The truth is what customers of the made-up retailer wanted, also where shelves were empty. No model "
-                + ("sees it." if view.unit == "units" else "sees it. It is known in units only.")
-            )
-    with right:
-        advice(view)
-        unusual(view, marks)
+    if truth:
+        st.caption(
+            "The truth is what customers of the made-up retailer wanted, also where shelves were empty. No model "
+            + ("sees it." if view.unit == "units" else "sees it. It is known in units only.")
+        )
+    advice(view)
+    unusual(view, marks)
     return grain
 
 
-FEW = 3  # recommendations and anomalies beside the chart
+FEW = 3  # recommendations and anomalies below the chart
 
 
 @calm
 def advice(view: View) -> None:
-    """What to do about the selection: stock and trend, most money first."""
+    """What to do about the selection, most money first: the action in a line, why below it."""
     found = reads.recommendations(view.run_id, view.choice)
+    stocked = stock.known(reads.advice(view.run_id, view.filters.category))
+    st.subheader("What to do", anchor=False)
     with st.container(key="recommendations", gap="small"):
-        st.markdown("**What to do**")
-        if not found:
+        if not found and stocked:
             st.caption("Nothing: stock and trend ask for no change.")
-            return
         for one in found[:FEW]:
             headline, why = told(str(one["sentence"]))
             money = "" if one["money"] is None else f" ({text.amount(one['money'], 'money')} at stake)"
-            st.markdown(
-                (f":blue-badge[{text.markdown(one['tag'])}] " if one["tag"] else "")
-                + text.sentence(f"{headline[:1].upper()}{headline[1:]}{money}. {why}")
-            )
-        stock = [one for one in found if one["kind"] == "stock"]
-        if stock:
-            names = tuple(("category", str(one["product_category"])) for one in stock[:40])
-            label = "Order in Inventory" if len(found) <= FEW else f"All {len(found)}: Inventory"
-            link(view, Link("inventory", names), label, icon=":material/arrow_forward:")
+            said = text.sentence(f"{headline[:1].upper()}{headline[1:]}{money}.")
+            badges = "".join(f" :blue-badge[{text.markdown(tag)}]" for tag in one["tags"])
+            with st.container(gap="xxsmall"):
+                st.markdown(f"**{said}**{badges}")
+                if why:
+                    st.caption(text.sentence(why))
+        if any(one["kind"] == "stock" for one in found):
+            label = "Order in Inventory" if len(found) <= FEW else f"All {len(found)}: order in Inventory"
+            link(view, Link("inventory"), label, icon=":material/arrow_forward:")
         elif len(found) > FEW:
             st.caption(f"And {text.count(len(found) - FEW, 'more')}.")
+        if not stocked:
+            trend = "" if found else "The trend asks for no change. "
+            st.caption(f"{trend}No stock is loaded, so nothing can be said about orders.")
+            link(view, Link("inventory"), "What to load", icon=":material/arrow_forward:")
 
 
+@calm
 def unusual(view: View, marks: tuple[measures.Mark, ...]) -> None:
-    """The newest anomalies on view, the open ones first; each leads to its incident."""
+    """The newest anomalies on view, the open ones first, each with the words, impact and day of its incident; and what
+    is open elsewhere in the selection."""
     shown: dict[int, measures.Mark] = {}
     for mark in marks:
         if view.first <= mark.day <= view.last + dt.timedelta(days=6):
             shown.setdefault(mark.incident_id, mark)
     ordered = sorted(shown.values(), key=lambda one: (one.status == "RESOLVED", measures.RANK[one.impact]))
+    st.subheader("Unusual days", anchor=False)
+    frame = inbox.rows(view, inbox.Asked("all"))
+    known = {int(row["incident_id"]): row for row in frame.to_dict("records")}
     with st.container(key="alerts", gap="small"):
-        st.markdown("**Unusual days**")
-        if not ordered:
-            st.caption("None on view.")
-            return
         for mark in ordered[:FEW]:
-            st.caption(text.sentence(mark.headline.split(";")[0].rstrip(".") + "."))
-            link(
-                view,
-                Link("anomaly-inbox", (("incident", str(mark.incident_id)),)),
-                f"{mark.impact.capitalize()}, {text.day_short(mark.day)}",
-                icon=":material/diamond:" if mark.impact != "LOW" else ":material/change_history:",
-            )
+            words, label = _incident_words(mark, known.get(mark.incident_id))
+            with st.container(gap="xxsmall"):
+                st.markdown(text.sentence(words.split(";")[0].rstrip(".") + "."))
+                link(
+                    view,
+                    Link("anomaly-inbox", (("incident", str(mark.incident_id)),)),
+                    label,
+                    icon=":material/diamond:" if not label.startswith("Low") else ":material/change_history:",
+                )
         if len(ordered) > FEW:
             st.caption(f"{len(ordered) - FEW} more are marked in the chart.")
+        # The inbox is that of now: beside an earlier day it would say what nobody could know then.
+        own = {mark.incident_id for mark in marks}
+        below, wider = (0, 0) if view.filters.as_of else elsewhere(view, own)
+        if not ordered or below or wider:
+            st.caption(_elsewhere_words(bool(ordered), below, wider))
+        if below or wider:
+            link(view, Link("anomaly-inbox"), "Open in Anomalies", icon=":material/arrow_forward:")
+
+
+def _incident_words(mark: measures.Mark, row: dict[str, Any] | None) -> tuple[str, str]:
+    """What an incident says and how its link is labelled: its own impact and day, which may be those of a wider event
+    than the mark, and its state once it is not simply open."""
+    if row is None:  # beyond what one page of the inbox holds
+        return mark.headline, f"{mark.impact.capitalize()}, {text.day_short(mark.day)}"
+    label = f"{str(row['impact']).capitalize()}, {text.day_short(row.get('worst_day', row['day']))}"
+    state = inbox.state_words(row)
+    return str(row["headline"]), label if row["status"] == "NEW" and "," not in state else f"{label}, {state.lower()}"
+
+
+def elsewhere(view: View, own: set[int]) -> tuple[int, int]:
+    """How many open incidents the selection has beside its own: of series below it, and wider ones it is part of."""
+    frame = inbox.rows(view, inbox.Asked())
+    frame = frame[~frame["incident_id"].isin(own)]
+    named = {name: frame[name].fillna("") != "" for name in ("product_category", "region", "store")}
+    deep = named["product_category"].astype(int) + (named["region"] | named["store"]) + named["store"]
+    level = view.choice.level
+    here = ("category" in level) + ("region" in level or "store" in level) + ("store" in level)
+    below = int((deep > here).sum())
+    return below, len(frame) - below
+
+
+def _elsewhere_words(own: bool, below: int, wider: int) -> str:
+    open_ones = []
+    if below:
+        open_ones.append(f"{text.full(below)} open below it")
+    if wider:
+        open_ones.append(f"part of {text.count(wider, 'wider open incident')}")
+    if own:
+        return f"And {' and '.join(open_ones)}."
+    if not open_ones:
+        return "None on view."
+    return f"None of this {'sum' if below else 'series'} itself on view; {', '.join(open_ones)}."
 
 
 def table(view: View, grain: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
+from trendcast import wording
 from trendcast.errors import TrendCastError
 from trendcast.ui import reads, text
 
@@ -126,10 +127,21 @@ def no_data() -> None:
     with st.container(key="state_empty"):
         st.header("No data yet", anchor=False)
         st.write("TrendCast forecasts the daily sales of a retailer, and no sales have been loaded.")
-        st.write("Put `sales_daily.csv` into a folder and load it:")
+        _upload_link()
+        st.write("Or put `sales_daily.csv` into a folder and load it:")
         st.code("python -m trendcast load FOLDER", language=None)
         st.caption("Or look at a made-up retailer first: `python -m trendcast demo`")
         _watch()
+
+
+def _upload_link() -> None:
+    """The way to bring one's own file, for those who have no command line."""
+    from trendcast.ui import shell
+
+    page = shell._page(*next(row for row in shell.PAGES if row[0] == "data.py"))
+    st.page_link(
+        page, label="**Upload a file of sales**", icon=":material/upload_file:", query_params={"part": "upload"}
+    )
 
 
 def failed(slot: dict[str, Any]) -> None:
@@ -177,6 +189,17 @@ def latest(name: str) -> dict[str, Any] | None:
         return None
     rows = frame[frame["name"] == name]
     return dict(rows.iloc[0]) if len(rows) else None
+
+
+@st.fragment(run_every="2s")
+@watched
+def follow(newest: Callable[[], dict[str, Any] | None], done: Callable[[], object]) -> None:
+    """How far a job is, drawn again until it is over: then ``done`` and the whole page once more."""
+    slot = newest() or {}
+    if slot.get("state") not in ("queued", "running"):
+        done()
+        st.rerun()
+    progress_line(slot)
 
 
 @st.fragment(run_every="3s")
@@ -316,7 +339,7 @@ def stamp(run: Any, n_series: int, today: dt.date, *, as_of: dt.date | None = No
         )
         st.caption(line)
         if run.newer_data and as_of is None:
-            due = text.clock(dt.datetime.combine(today, dt.time(5), dt.UTC))
+            due = text.clock(dt.datetime.combine(today, dt.time(5), wording.zone()))
             st.caption(f"Newer data is loaded; the refresh at {due} brings it.")
     for words in run.summary.get("warnings", []):
         st.warning(text.markdown(words, 400), icon=":material/warning:")

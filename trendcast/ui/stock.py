@@ -18,20 +18,16 @@ from trendcast.ui import inbox, reads, text
 from trendcast.ui.shell import View
 
 # In the order of the list: what needs a decision comes first.
-STATUSES = {
-    "order_now": "▲ Order now",
-    "order_soon": "△ Order soon",
-    "excess": "■ Excess",
-    "ok": "● OK",
-    "unknown": "○ Unknown",
-}
+WORDS = {"order_now": "Order now", "order_soon": "Order soon", "excess": "Excess", "ok": "OK", "unknown": "Unknown"}
+SIGNS = {"order_now": "▲", "order_soon": "△", "excess": "■", "ok": "●", "unknown": "○"}
+STATUSES = {name: f"{SIGNS[name]} {words}" for name, words in WORDS.items()}
 COLOURS: dict[str, tuple[str, str]] = {
     "order_now": ("#DC2626", "#F87171"),
     "order_soon": ("#B45309", "#FBBF24"),
     "excess": ("#6D28D9", "#A78BFA"),
     "ok": ("#15803D", "#4ADE80"),
 }
-DECIDED = {"accept": "Accepted", "modify": "Changed", "reject": "Rejected", "defer": "Put off"}
+DECIDED = {"accept": "Accepted", "modify": "Changed", "reject": "Rejected", "defer": "Deferred"}
 TEMPLATES = {
     "inventory_daily": (
         "date_id",
@@ -166,7 +162,7 @@ def export(frame: pd.DataFrame, decided: Mapping[str, str]) -> pd.DataFrame:
         "Realised service %": "realised_service",
     }
     out = pd.DataFrame({"Category": [str(v) for v in frame["product_category"]]})
-    out["Status"] = [STATUSES.get(v, v).split(" ", 1)[-1] for v in frame["status"]]
+    out["Status"] = [WORDS.get(v, v) for v in frame["status"]]
     out["Order by"] = pd.to_datetime(frame["order_by"]).to_numpy()
     for label, column in columns.items():
         out[label] = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=float)

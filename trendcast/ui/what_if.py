@@ -17,6 +17,7 @@ from trendcast.services import scenarios as keeping
 from trendcast.services.scenarios import Saved
 from trendcast.services.what_if import Baseline, Change, Changes, Driver, Promotion, Scenario
 from trendcast.ui import charts, charts_what_if, filters, reads, shell, text
+from trendcast.ui.sections import calm
 from trendcast.ui.shell import View
 
 WEEK = dt.timedelta(days=7)
@@ -91,6 +92,7 @@ def nothing(view: View, base: Baseline) -> None:
 
 
 @st.fragment
+@calm  # what goes wrong in a fragment does not reach the frame of the page
 def workbench(view: View) -> None:
     """Drivers on the left, what they do on the right, kept scenarios below. Only this part is drawn again."""
     base = reads.what_if_baseline(view.run_id, view.choice)
@@ -166,7 +168,8 @@ def _panel(view: View, base: Baseline, controls: list[Control], promotion: Drive
         ("Circumstances", "What you do not decide, but may have to live with.", around),
         (
             "Not proven here",
-            "On last year's sales these did not show a clear effect: they widen the range rather than move the number.",
+            "Knowing these did not make last year's forecast of this selection better, however clear an effect looks: "
+            "they widen the range rather than move the number.",
             doubtful,
         ),
     ):
@@ -360,8 +363,12 @@ def _stock_words(view: View, scenario: Scenario) -> str:
 
 def _chart(view: View, scenario: Scenario, *, key: str, grain: str = "week") -> None:
     rows = _rows(scenario, view.unit, grain)
-    past = reads.table(view.run_id, view.choice, view.unit, grain)
-    past = past[past["actual"].notna() & ~past["future"]].tail(PAST_WEEKS * (7 if grain == "day" else 1))
+    try:
+        past = reads.table(view.run_id, view.choice, view.unit, grain)
+        past = past[past["actual"].notna() & ~past["future"]].tail(PAST_WEEKS * (7 if grain == "day" else 1))
+    except NotFound as error:  # an older run keeps its forecast longer than its history
+        past = pd.DataFrame({"date": pd.Series(dtype="datetime64[us]"), "actual": pd.Series(dtype="float64")})
+        st.caption(text.sentence(error))
     figure, alt = charts_what_if.scenario_chart(
         rows, past[["date", "actual"]], unit=view.unit, dark=view.dark, grain=grain
     )
