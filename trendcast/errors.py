@@ -5,6 +5,7 @@ TrendCastError                 500, exit 1
 ├── InvalidInput               422           data or a value that cannot be used
 ├── NotFound                   404           carries the nearest names
 ├── NotAllowed                 403           the role does not allow it
+│   └── NoRight                403           the role this process has in the database does not
 ├── Unauthenticated            401
 ├── Conflict                   409           what is asked does not fit the present state
 │   ├── NoRun                  409           nothing has been published yet
@@ -49,6 +50,10 @@ class NotFound(TrendCastError):
 
 class NotAllowed(TrendCastError):
     status = 403
+
+
+class NoRight(NotAllowed):
+    pass
 
 
 class Unauthenticated(TrendCastError):

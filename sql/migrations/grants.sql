@@ -17,13 +17,14 @@ BEGIN
         GRANT SELECT ON ALL TABLES IN SCHEMA trendcast TO tc_web;
         ALTER DEFAULT PRIVILEGES IN SCHEMA trendcast GRANT SELECT ON TABLES TO tc_web;
         GRANT INSERT ON override, decision, scenario, suppression, review, recipient, threshold, audit,
-            anomaly_event, job_slot, person_session TO tc_web;
+            anomaly_event, job_slot, person_session, upload_mapping TO tc_web;
         GRANT UPDATE (status, snoozed_until, disposition, version, acked_by, acked_at, resolved_by, resolved_at, note)
             ON anomaly_log TO tc_web;
         GRANT UPDATE (status, owner, snoozed_until, disposition, note, version, acked_by, acked_at, resolved_by,
             resolved_at) ON incident TO tc_web;
         -- Ending what was begun, never rewriting it.
         GRANT UPDATE (withdrawn_by, withdrawn_at) ON override TO tc_web;
+        GRANT UPDATE (mapping, file_name, used_by, used_at) ON upload_mapping TO tc_web;
         GRANT UPDATE (archived_at) ON scenario TO tc_web;
         GRANT UPDATE (ended_at) ON suppression TO tc_web;
         GRANT UPDATE (status, agenda, note, frozen_by, frozen_at) ON review TO tc_web;
@@ -31,6 +32,6 @@ BEGIN
         GRANT UPDATE (product_category, region, impact_level, digest, active) ON recipient TO tc_web;
         GRANT UPDATE (seen_at, ended_at) ON person_session TO tc_web;
         GRANT UPDATE (last_used_at) ON api_key TO tc_web;
-        GRANT UPDATE (state) ON job_slot TO tc_web;  -- a newer slot of a schedule skips older ones
+        GRANT UPDATE (state, next_attempt_at, finished_at) ON job_slot TO tc_web;  -- asking again; newer slots skip older
     END IF;
 END $$;

@@ -213,7 +213,7 @@ class Loader:
             result.notes.append("a header but no rows")
         else:
             try:
-                with self.db.transaction() as connection:
+                with runtime.owners_work("Loading data"), self.db.transaction() as connection:
                     self._load(connection, table, source, label, result, summary, on_progress)
                     if self.dry_run:
                         raise _DryRun

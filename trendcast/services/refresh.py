@@ -9,7 +9,7 @@ import resource
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ import pandas as pd
 
 from trendcast import __version__
 from trendcast.errors import Conflict, TrendCastError
+from trendcast.features.calendar import to_date
 from trendcast.services import money
 
 if TYPE_CHECKING:
@@ -104,8 +105,8 @@ def refresh(
     run_id = runs.begin(
         db,
         kind="full" if set(MEMBERS) <= set(engine.member_table) else "quick",
-        first_day=_date(panel.first_day),
-        last_day=_date(panel.last_day),
+        first_day=to_date(panel.first_day),
+        last_day=to_date(panel.last_day),
         horizon=engine.horizon,
         data_batch_hi=facts["newest_batch"] or 0,
         code_version=__version__,
@@ -195,14 +196,15 @@ def _write(
         if len(publication.weeks)
         else np.zeros((len(daily_money), 0))
     )
+    failures = {
+        **engine.failures,
+        **{stage: _failure(error) for stage, error in computed.items() if isinstance(error, Exception)},
+    }
     summary = {
         "levels": {str(level): int(count) for level, count in named["level"].value_counts(sort=False).items()},
         "members": [member.name for member in engine.member_table],
         "labels": {member.name: member.label for member in engine.member_table},
-        "failures": {
-            **engine.failures,
-            **{stage: _failure(error) for stage, error in computed.items() if isinstance(error, Exception)},
-        },
+        "failures": failures,
         "warnings": coverage_warnings(metrics, named["level"].unique()),
         "reconciled": publication.reconciled,
         "measured": publication.measured,
@@ -240,9 +242,9 @@ def _write(
         )
         _write_backtest(db, connection, run_id, ids, node, panel, publication)
         _write_metrics(db, connection, run_id, metrics)
-        summary["failures"].update(_write_contributions(db, connection, run_id, ids, node, computed))
+        failures.update(_write_contributions(db, connection, run_id, ids, node, computed))
         actuals = weekly_actuals(panel, ids, node)
-        summary["scored"] = runs.score(db, connection, _date(panel.last_day), actuals)
+        summary["scored"] = runs.score(db, connection, to_date(panel.last_day), actuals)
         summary["peak_memory_mb"] = int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
         stages.so_far("Writing the forecasts")
         runs.publish(db, connection, run_id, token, len(ids), engine.horizon, summary, show=show)
@@ -429,7 +431,3 @@ def _promotion_known_until(bottom: Panel) -> str | None:
     """The last day of the promotion plan, or None when nothing is planned beyond the data."""
     planned = np.isfinite(bottom.promotion[:, bottom.history :]).any(axis=0)
     return str(bottom.first_day + bottom.history + int(np.flatnonzero(planned)[-1])) if planned.any() else None
-
-
-def _date(day: np.datetime64) -> date:
-    return day.astype("datetime64[D]").astype(date)

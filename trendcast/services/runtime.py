@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from trendcast import settings as settings_table
-from trendcast.errors import DatabaseAway, TrendCastError
+from trendcast.errors import DatabaseAway, NoRight, TrendCastError
 from trendcast.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,6 +34,19 @@ PATIENCE_SERVING = 2.0
 def clock() -> datetime:
     """Now, in UTC. Services take a clock as argument; the entry points pass this one."""
     return datetime.now(UTC)
+
+
+@contextmanager
+def owners_work(what: str) -> Iterator[None]:
+    """Around what only the owner's database role may write, in words that begin a sentence: a process with less rights
+    (sql/migrations/grants.sql) hears who may. Also a decorator."""
+    try:
+        yield
+    except NoRight as error:
+        raise NoRight(
+            f"{what} takes the rights of the database's owner, which this process does not have: leave it to a worker "
+            "or the command line, or give this process the owner's DATABASE_URL."
+        ) from error
 
 
 @dataclass(frozen=True)
