@@ -96,6 +96,15 @@ def test_later_data_waits_for_the_refreshs_hour(db: Database) -> None:
     assert slots.loc["refresh", "scheduled_for"].time() == time(5, 0)
 
 
+def test_the_refreshs_hour_is_the_retailers(db: Database) -> None:
+    load(db, "now() - interval '3 days'")
+    publish(db)
+    load(db, "now() - interval '2 days'")
+    worker.tick(db, settings.load({"TRENDCAST_TIME_ZONE": "Asia/Kolkata"}))
+    due = job_service.slots(db).set_index("name").loc["refresh", "scheduled_for"]
+    assert due.time() == time(23, 30), "05:00 in India"
+
+
 @pytest.mark.parametrize("skew", [timedelta(hours=-1), timedelta(hours=1)])
 def test_a_workers_wrong_clock_decides_nothing(db: Database, skew: timedelta) -> None:
     load(db, "now() - interval '3 days'")

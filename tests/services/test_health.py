@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import text
@@ -55,6 +56,16 @@ def test_what_degrades(changed: dict[str, Any], reason: str | None) -> None:
         with pytest.raises(AssertionError, match=reason):
             raise AssertionError(*found)
         assert len(found) == 1
+
+
+def test_the_refreshs_hour_is_the_retailers() -> None:
+    """Sales of 09:30 UTC came at 04:30 in New York: due at 05:00 there, late from 11:00 UTC on."""
+    came = facts(unpublished_since=datetime(2026, 1, 12, 9, 30, tzinfo=UTC), sales_last_day=date(2026, 1, 11))
+    new_york = ZoneInfo("America/New_York")
+    for minute, late in ((59, 0), (61, 1)):
+        now = datetime(2026, 1, 12, 10, tzinfo=UTC) + timedelta(minutes=minute)
+        assert len(judge({**came, "now": now}, now.date(), new_york)) == late
+        assert judge({**came, "now": now}, now.date()) == [], "by UTC it waits for tomorrow"
 
 
 def test_an_empty_installation_is_well(db: Database) -> None:

@@ -116,11 +116,16 @@ def _stamp(run: RunInfo) -> dict[str, Any]:
     return {"id": run.id, "kind": run.kind, "last_day": run.last_day, "published_at": run.published_at}
 
 
+def _health(db: Any) -> dict[str, Any]:
+    zone: Any = runtime.process.settings.time_zone
+    return health_service.health(db, runtime.clock, zone)
+
+
 @api.get("/health", response_model=models.Health, responses=_failures(503))
 @api.head("/health", include_in_schema=False)
 async def health() -> JSONResponse:
     """Whether the service can serve: healthy, or degraded with the reasons; 503 when nothing can be served."""
-    found = await _work(lambda: health_service.health(runtime.database(), runtime.clock))
+    found = await _work(lambda: _health(runtime.database()))
     body = models.Health(
         timestamp=runtime.clock(), **{key: found[key] for key in ("status", "reasons") if key in found}
     )
@@ -242,7 +247,7 @@ async def detect_anomalies(wanted: Annotated[models.DetectQuery, Query()]) -> Re
         return models.DetectAnswer.model_validate(
             {
                 **found,
-                "anomalies_detected": len(found["anomalies"]),
+                "anomalies_detected": found.get("n_flagged", len(found["anomalies"])),
                 "checked_at": runtime.clock(),
                 "dry_run": wanted.dry_run,
                 "rule": wanted.rule,
@@ -284,7 +289,7 @@ async def dashboard_metrics() -> Response:
     def read() -> models.MetricsAnswer:
         db = runtime.database()
         found = scorecard.scorecard(db, runtime.clock)
-        state = health_service.health(db, runtime.clock)["status"]
+        state = _health(db)["status"]
         return models.MetricsAnswer.model_validate(
             {
                 "metrics": {

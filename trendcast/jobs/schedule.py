@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+# In the retailer's time zone.
 REFRESH_AT = time(5, 0)
-REFRESH_ZONE = ZoneInfo("UTC")
-CHECKS_AT = (time(8, 0), time(14, 0))  # in the retailer's time zone
+CHECKS_AT = (time(8, 0), time(14, 0))
 
 
 def last_due(now: datetime, at: time, zone: ZoneInfo) -> datetime:

@@ -196,7 +196,7 @@ def tick(database: Database, settings: Settings) -> None:
     if unseen is not None:
         # Sales that no detection has seen, however they came: looked at as soon as they are there.
         job_service.enqueue(database, "detect", {}, unseen)
-    due = schedule.last_due(now, schedule.REFRESH_AT, schedule.REFRESH_ZONE)
+    due = schedule.last_due(now, schedule.REFRESH_AT, zone)
     need = jobs.refresh_need(database, due)
     if need["open"]:
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ HISTORICAL = 14  # data older than this when it arrived is history, not late
 STUCK = timedelta(minutes=10)  # a due job that nobody takes
 
 
-def health(db: Database, clock: Callable[[], datetime]) -> dict[str, Any]:
-    """``status`` healthy or degraded, and the ``reasons`` as sentences.
+def health(db: Database, clock: Callable[[], datetime], zone: tzinfo = UTC) -> dict[str, Any]:
+    """``status`` healthy or degraded, and the ``reasons`` as sentences; ``zone``: the retailer's.
 
     Raises DatabaseAway or SchemaBehind when nothing can be served.
     """
@@ -27,7 +27,7 @@ def health(db: Database, clock: Callable[[], datetime]) -> dict[str, Any]:
     migrate.check(db)
     facts = db.rows("health")[0]
     reasons = [f"The database takes {seconds:.1f} s to answer."] if seconds >= SLOW else []
-    reasons += judge(facts, clock().date())
+    reasons += judge(facts, clock().date(), zone)
     return {"status": "degraded" if reasons else "healthy", "reasons": reasons, "database_seconds": seconds}
 
 
@@ -36,7 +36,7 @@ def worker_alive(db: Database) -> bool:
     return bool(db.rows("worker_alive")[0]["alive"])
 
 
-def judge(facts: Mapping[str, Any], today: date) -> list[str]:
+def judge(facts: Mapping[str, Any], today: date, zone: tzinfo = UTC) -> list[str]:
     """The reasons why the service is not well, from the facts of sql/health.sql."""
     reasons = []
     now: datetime = facts["now"]
@@ -45,7 +45,7 @@ def judge(facts: Mapping[str, Any], today: date) -> list[str]:
     if facts["published_at"] is None:
         if loaded is not None and (not facts["refresh_open"] or now - loaded > GRACE) and now - loaded > STUCK:
             reasons.append(f"Data is loaded, but no forecast has been published yet.{because}")
-    elif unpublished is not None and now > _refresh_after(unpublished) + GRACE:
+    elif unpublished is not None and now > _refresh_after(unpublished, zone) + GRACE:
         reasons.append(
             f"The forecasts of {facts['published_at']:%Y-%m-%d %H:%M} UTC do not hold the data loaded since "
             f"{unpublished:%Y-%m-%d %H:%M} UTC.{because}"
@@ -71,7 +71,8 @@ def is_historical(days_old_when_loaded: int | None) -> bool:
     return days_old_when_loaded is not None and days_old_when_loaded > HISTORICAL
 
 
-def _refresh_after(moment: datetime) -> datetime:
-    """The refresh's hour (05:00 UTC) that follows ``moment``."""
-    hour = moment.astimezone(UTC).replace(hour=5, minute=0, second=0, microsecond=0)
-    return hour if hour >= moment else hour + timedelta(days=1)
+def _refresh_after(moment: datetime, zone: tzinfo) -> datetime:
+    """The refresh's hour (05:00 in ``zone``) that follows ``moment``."""
+    today = moment.astimezone(zone).date()
+    hours = (datetime.combine(today + timedelta(days=days), time(5), zone).astimezone(UTC) for days in (0, 1))
+    return next(hour for hour in hours if hour >= moment)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trendcast import __version__
 from trendcast.errors import TrendCastError
+from trendcast.services import runtime
 from trendcast.settings import Settings
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def status(db: Database, settings: Settings, *, embedded: dict[str, Any] | None 
     found["run"] = dict(runs[0]) if runs else None
     found["jobs"] = [_job(jobs.slot(db, int(slot))) for slot in jobs.slots(db, 8)["id"]]
     try:
-        found["health"] = health(db, lambda: datetime.now(UTC))
+        found["health"] = health(db, runtime.clock, settings.time_zone)  # type: ignore[arg-type]
     except TrendCastError as error:
         found["health"] = {"status": "degraded", "reasons": [str(error)]}
     return found
