@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -160,6 +161,12 @@ def to_days(column: pd.Series | np.ndarray) -> np.ndarray:
     if values.dtype.kind != "M":
         values = pd.to_datetime(pd.Series(values)).to_numpy()
     return values.astype("datetime64[D]").astype(np.int64)
+
+
+def to_date(day: np.datetime64) -> date:
+    """A day as Python's."""
+    found: date = day.astype("datetime64[D]").astype(date)
+    return found
 
 
 def weekday(dates: np.ndarray) -> np.ndarray:

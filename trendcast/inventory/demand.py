@@ -20,7 +20,6 @@ POOL = 400  # blocks of the pool that are kept
 SHRINKAGE = 26.0  # own origins that weigh as much as the pool
 MEAN_FLOOR = 0.2  # of a block's mean forecast: below it a day's ratio would be noise
 UNKNOWN_SCALE = 0.35  # of a retailer too new to have been wrong
-WINDOW_STEP = 7
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,7 @@ from trendcast.inventory.demand import quantile
 POLICIES = ("cover", "min_max", "reorder_point", "order_up_to")
 
 
-# --- service measures on samples ----------------------------------------------------------------------------------
-
-
-def cycle_service(samples: np.ndarray, level: float) -> float:
-    """Share of protection intervals without a stock-out when ``level`` units protect them (alpha)."""
-    return float((samples <= level).mean())
+# --- service measures on samples: of advice, and of each policy in a replay of the past ------------------------------
 
 
 def expected_shortage(samples: np.ndarray, level: float) -> float:
@@ -47,54 +42,15 @@ def fill_rate_lost_sales(samples: np.ndarray, reorder_point: float, lot: float) 
     return lot / (lot + expected_shortage(samples, reorder_point))
 
 
-def reorder_point_for_fill(samples: np.ndarray, lot: float, target: float) -> float:
-    """The smallest reorder point whose lost-sales fill rate reaches ``target``, by bisection: it rises with stock."""
-    low, high = 0.0, float(samples.max())
-    if fill_rate_lost_sales(samples, low, lot) >= target:
-        return low
-    for _ in range(60):
-        middle = (low + high) / 2
-        if fill_rate_lost_sales(samples, middle, lot) >= target:
-            high = middle
-        else:
-            low = middle
-    return high
-
-
 # --- from costs to a target ---------------------------------------------------------------------------------------
 
 
 def newsvendor(samples: np.ndarray, shortage: float, overage: float) -> tuple[float, float]:
     """(best stock, its expected cost) when a unit short costs ``shortage`` and a unit left ``overage``: the smallest
-    stock S with F(S) >= Cu / (Cu + Co)."""
+    stock S with F(S) >= Cu / (Cu + Co). What a replay compares a chosen service with."""
     best = quantile(samples, shortage / (shortage + overage))
     cost = overage * np.maximum(best - samples, 0).mean() + shortage * np.maximum(samples - best, 0).mean()
     return best, float(cost)
-
-
-def newsvendor_normal(mean: float, deviation: float, shortage: float, overage: float) -> tuple[float, float]:
-    """The same for normal demand, in closed form."""
-    from scipy.special import ndtri
-
-    z = float(ndtri(shortage / (shortage + overage)))
-    density = math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
-    return mean + z * deviation, (shortage + overage) * density * deviation
-
-
-def normal_loss(z: float) -> float:
-    """E[(Z - z)+] of a standard normal Z."""
-    from scipy.special import ndtr
-
-    return math.exp(-z * z / 2) / math.sqrt(2 * math.pi) - z * float(ndtr(-z))
-
-
-def normal_fill_rate(mean: float, deviation: float, reorder_point: float, lot: float) -> float:
-    """``fill_rate`` for normal demand over the lead time, in closed form."""
-
-    def shortage(level: float) -> float:
-        return deviation * normal_loss((level - mean) / deviation)
-
-    return 1.0 - (shortage(reorder_point) - shortage(reorder_point + lot)) / lot
 
 
 def economic_lot(order_cost: float, yearly_demand: float, holding_cost: float) -> float:

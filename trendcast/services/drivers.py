@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from trendcast.features.calendar import to_date
 
 if TYPE_CHECKING:
     from trendcast.forecasting.drivers import Drivers
@@ -28,7 +29,7 @@ def compute(db: Database, engine: Forecaster, publication: Publication) -> Drive
         return None
     history, bottom = publication.history, engine.bottom.as_of(publication.history)
     first, last = bottom.first_day, bottom.first_day + (history - 1)
-    begin, end = _date(first), _date(last)
+    begin, end = to_date(first), to_date(last)
     market = db.frame("driver_market", first_day=begin, last_day=end)
     reports = db.copy_out("driver_weather", first_day=begin, last_day=end).to_pandas(date_as_object=False)
     around = outside(market, reports, first, history, sorted(set(bottom.series["region"])))
@@ -55,7 +56,7 @@ def write(
         "lead": computed.lead,
         "clear": computed.clear,
         "missing": computed.missing,
-        "judged_from": None if computed.judged_from is None else str(_date(computed.judged_from)),
+        "judged_from": None if computed.judged_from is None else str(to_date(computed.judged_from)),
         "paths": ["promotion", *weather],
     }
     db.copy_in(
@@ -89,8 +90,3 @@ def write(
         "paths": runs.hex_rows(one.tobytes() for one in paths),
     }
     db.copy_in(connection, "run_driver", list(table), pa.table(table))
-
-
-def _date(day: np.datetime64) -> date:
-    found: date = day.astype("datetime64[D]").astype(date)
-    return found

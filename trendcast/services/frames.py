@@ -334,7 +334,8 @@ def forecast_report(
     total = float(ahead["yhat"].sum())
     width = float((ahead["yhat_upper"] - ahead["yhat_lower"]).sum()) / total if total > 0 else None
     history = whole_weeks(y.to_frame())[target].to_numpy()
-    said = report.recommendations(days, history, width, float(trend.iloc[-1] / started - 1) if started > 0 else None)
+    change = float(trend.iloc[-1] / started - 1) if started > 0 else None
+    said = report.recommendations(days, history, width, change) if total > 0 else []  # what has ended needs none
     outlook = findings.outlook(
         product_category,
         weekly.rename_axis("week").reset_index().rename(columns={"yhat": "mean"}),

@@ -86,10 +86,13 @@ def compose(run: RunInfo, row: pd.Series, stored: Stored, days: int) -> dict[str
 
 
 def tagged_sentences(run: RunInfo, stored: Stored, days: int) -> list[str]:
-    """`recommendations` of one stored series."""
+    """`recommendations` of one stored series; none of one that is not expected to sell any more."""
     last = run.last_day + timedelta(days=days)
     weekly = [week for week in stored.weekly if week["week"] + timedelta(days=6) <= last]
-    width = _band_width(weekly or [day for day in stored.daily if day["date"] <= last])
+    expected = weekly or [day for day in stored.daily if day["date"] <= last]
+    width = _band_width(expected)
+    if width is None:
+        return []  # what has ended neither grows nor varies
     return recommendations(days, whole_weeks(stored.units, run.first_day), width, trend_of(run, stored, days))
 
 

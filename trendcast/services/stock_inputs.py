@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from trendcast import wording
+from trendcast.features.calendar import to_date
 from trendcast.inventory import demand
 from trendcast.inventory import lost_sales as lost
 from trendcast.inventory.inputs import Inputs
@@ -86,11 +87,11 @@ class Categories:
         self.library = demand.library(truth, self.past_means, 0.5 ** (age / HALF_LIFE_DAYS))
         self.prices = money.unit_prices(bottom, hierarchy.summing)[self.rows]
         self.whole = bool(np.all(np.mod(np.nan_to_num(units[:, -YEAR:]), 1) == 0))
-        self.business_date = _date(bottom.first_day + history)
+        self.business_date = to_date(bottom.first_day + history)
         self.classes = classes(np.nansum(self.units[:, -YEAR:], axis=1), self.prices)
         self.tags, self.parts = self._trends()
         self._ranks: dict[int, np.ndarray] = {}
-        self._first_day = _date(bottom.first_day)
+        self._first_day = to_date(bottom.first_day)
 
     def _trends(self) -> tuple[list[tuple[str, ...]], dict[str, np.ndarray]]:
         """The specification's tags of each category, and the parts of its forecast from four weeks back on."""
@@ -112,7 +113,8 @@ class Categories:
                 start, end = path[RECENT_DAYS - 1], path[RECENT_DAYS - 1 + min(TAG_DAYS, self.means.shape[1])]
                 trend = float(end / start - 1) if start > 0 else None
             weeks = reports.whole_weeks(self.units[c], self._day_zero())
-            said = reports.recommendations(TAG_DAYS, weeks, width, trend)
+            # What has ended neither grows nor varies.
+            said = reports.recommendations(TAG_DAYS, weeks, width, trend) if total > 0 else []
             tags.append(tuple(sentence.split(":")[0] for sentence in said))
         return tags, parts
 
@@ -198,7 +200,3 @@ def classes(sold: np.ndarray, price: np.ndarray) -> list[str]:
 
 def _signed(change: float) -> str:
     return f"+{wording.percent(change)}" if change > 0 else wording.percent(change)
-
-
-def _date(day: np.datetime64) -> date:
-    return day.astype("datetime64[D]").astype(date)
