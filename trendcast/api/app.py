@@ -22,7 +22,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from trendcast import __version__, logs, settings
 from trendcast.api import docs, errors, guard, models, policy
 from trendcast.api.cache import Memory
-from trendcast.services import detect, forecast, incidents, keys, listing, recommend, report, runtime, scorecard
+from trendcast.services import detect, forecast, incidents, keys, listing, recommend, report, review, runtime, scorecard
 from trendcast.services import health as health_service
 from trendcast.services.forecast import RunInfo, Selection
 from trendcast.services.people import Person
@@ -33,6 +33,7 @@ T = TypeVar("T")
 BODY_BYTES = 10_000_000
 AT_ONCE = 8
 KEY_SECONDS = 30
+REVIEW_SECONDS = 60
 POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 _FAILURES: dict[int | str, dict[str, Any]] = {
@@ -80,6 +81,8 @@ api.add_middleware(guard.BodyLimit, limit=BODY_BYTES)
 _limiter = anyio.CapacityLimiter(AT_ONCE)
 _indexes: Memory[pd.DataFrame] = Memory(2)
 _reports: Memory[bytes] = Memory(1024)
+_figures: Memory[review.Figures] = Memory(2)
+_reviews: Memory[bytes] = Memory(8)
 _owners: Memory[Person | None] = Memory(256)
 
 
@@ -91,6 +94,8 @@ def forget() -> None:
     """Empty the memories: for a process that changes its database, as tests do."""
     _indexes.clear()
     _reports.clear()
+    _figures.clear()
+    _reviews.clear()
     _owners.clear()
     _guard.limits.clear()
 
@@ -230,6 +235,28 @@ async def recommendations(wanted: Annotated[models.RecommendationsQuery, Query()
         )
 
     return _json(await _work(read))
+
+
+@api.get("/review", response_model=models.ReviewAnswer, responses=_failures(409, 422, 503))
+async def weekly_review(wanted: Annotated[models.ReviewQuery, Query()]) -> Response:
+    """The weekly review: finding, figures, exceptions, risks and changes, as the Review page has them; of the last
+    minute at the oldest."""
+    return Response(await _work(_review, wanted.unit), media_type="application/json")
+
+
+def _review(unit: str) -> bytes:
+    db = runtime.database()
+    run = forecast.current_run(db)
+    now = runtime.clock()
+
+    def make() -> bytes:
+        figures = _figures.get((db.url, run.id), lambda: review.figures(db, run))
+        found = review.review(db, run, today=now.date(), unit=unit, known=figures)
+        listed = {name: getattr(found, name) for name in ("finding", "kpis", "exceptions", "risks", "more_risks")}
+        body = {"run": _stamp(run), **listed, "change": found.change, "changes": figures.movers}
+        return models.ReviewAnswer.model_validate(body).model_dump_json().encode()
+
+    return _reviews.get((db.url, run.id, unit, int(now.timestamp() // REVIEW_SECONDS)), make)
 
 
 @api.post("/anomalies/detect", response_model=models.DetectAnswer, responses=_failures(409, 422, 503))

@@ -255,6 +255,72 @@ class Recommendations(BaseModel):
     recommendations: list[Recommendation] = Field(description="Most money first.")
 
 
+class _OfReview(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class ReviewFigure(_OfReview):
+    """A tile of the review: a figure with what it rests on and what it is held against."""
+
+    name: str
+    label: str
+    value: float | None
+    kind: str = Field(description="share, money, units or count.")
+    basis: str = Field(description="Level, lead time and period, in words.")
+    against: float | None
+    against_words: str
+    note: str
+
+
+class ReviewException(_OfReview):
+    """A rule that is broken by ``count`` things; ``names`` are the first of them."""
+
+    name: str
+    label: str
+    rule: str
+    count: int
+    high: bool
+    names: list[str]
+
+
+class ReviewRisk(_OfReview):
+    """What costs money unless somebody acts: a stock-out, an overstock or an anomaly."""
+
+    kind: str
+    name: str
+    headline: str
+    why: str
+    money: float | None
+    units: float | None
+    order_by: date | None
+    quantity: float | None
+    urgent: bool
+
+
+class ReviewChange(_OfReview):
+    """The units expected in the same weeks, as published a week ago and now."""
+
+    name: str
+    published: float
+    now: float
+
+
+class ReviewQuery(Request):
+    unit: Literal["units", "money"] = Field(default="units", description="What sales are ranked and said in.")
+
+
+class ReviewAnswer(BaseModel):
+    success: Literal[True] = True
+    run: RunStamp
+    finding: str = Field(description="The state of the business and what to do first, as the Review page says it.")
+    kpis: list[ReviewFigure]
+    exceptions: list[ReviewException]
+    risks: list[ReviewRisk] = Field(description="Most money first.")
+    more_risks: int = Field(description="Risks beyond those listed.")
+    change: str = Field(description="What changed since last week, in one sentence.")
+    changes: list[ReviewChange] = Field(description="Lines whose forecast changed, the biggest difference first.")
+
+
 Impact = Literal["HIGH", "MEDIUM", "LOW"]
 Kind = Literal["DEMAND", "SUPPLY", "DATA_QUALITY"]
 Status = Literal["NEW", "ACKNOWLEDGED", "RESOLVED"]

@@ -1,7 +1,7 @@
 """The weekly review: the state of the business, what needs a decision, and in which order.
 
 ``figures`` is what a run alone decides and can be kept by its id; ``review`` adds what people change meanwhile:
-anomalies, advice and decisions. Pages, REST and mail show this one object; ``finding`` is its first sentence.
+anomalies, advice and decisions. Page and REST (GET /review) show this one object; ``finding`` is its first sentence.
 """
 
 from __future__ import annotations
@@ -16,8 +16,15 @@ import numpy as np
 import pandas as pd
 
 from trendcast import wording
-from trendcast.services import decisions, findings, incidents, recommend, review_figures
-from trendcast.services.accuracy import BIAS_LIMIT, BIAS_WEEKS, NEW_DAYS
+from trendcast.services import decisions, findings, forecast, incidents, recommend, review_figures
+from trendcast.services.accuracy import (
+    BIAS_LIMIT,
+    BIAS_WEEKS,
+    COVERAGE_OFF,
+    COVERAGE_WEEKS,
+    NEW_DAYS,
+    WEEKS_LIMIT,
+)
 from trendcast.services.review_figures import NOMINAL, Figures, LagError, Line, Mover, Scope, Volume
 
 if TYPE_CHECKING:
@@ -31,9 +38,9 @@ DECISIONS, NEWEST, SCORED = 200, 4, 5  # read; shown of the newest; shown of tho
 STOCK_WEEKS, ALERT_WEEKS = 13, 8
 # The rules of the exceptions; their sentences below say them.
 WORSE, WORST_SHARE = 1.5, 0.15
-COVERAGE_OFF, COVERAGE_WEEKS = 0.15, 24
 REVISED = 0.20
 LATE_DAYS = 1
+OVER_DAYS = 3  # an anomaly without a notable day for longer is over
 NO_STOCK = "no stock is loaded (inventory_daily)"
 
 
@@ -109,6 +116,7 @@ class Risk:
     quantity: float | None
     urgent: bool
     link: Link
+    over: date | None = None  # its last day, when it no longer runs: nothing more can be saved
 
 
 @dataclass(frozen=True)
@@ -194,6 +202,9 @@ def review(
     open_incidents = incidents.inbox(
         db, statuses=incidents.OPEN, categories=scope.categories, regions=scope.regions, stores=scope.stores
     )
+    past = forecast.current_run(db).id != run.id
+    if past:  # nobody knew then what was found later
+        open_incidents = open_incidents[pd.to_datetime(open_incidents["first_day"]) <= pd.Timestamp(run.last_day)]
     decided = decisions.log(db, categories=scope.categories, limit=DECISIONS)
     with db.read() as connection:
         batches = db.rows("review_batches", connection=connection)[0]
@@ -217,6 +228,7 @@ def review(
         unit=unit,
         quarantined=int(batches["quarantined"]),
         held=int(batches["held"]),
+        past=past,
     )
 
 
@@ -232,16 +244,18 @@ def assemble(
     unit: str = "units",
     quarantined: int = 0,
     held: int = 0,
+    past: bool = False,
 ) -> Review:
     """The review of what was read: ``advised`` as services.recommend.advice, ``open_incidents`` as
-    services.incidents.inbox, ``decided`` as services.decisions.log, ``stock`` as sql/review_stock.sql."""
-    late = 0 if run.historical else max(0, (today - run.last_day).days - 1)
+    services.incidents.inbox, ``decided`` as services.decisions.log, ``stock`` as sql/review_stock.sql; ``past``: not
+    the run of now, so its data cannot be late."""
+    late = 0 if run.historical or past else max(0, (today - run.last_day).days - 1)
     header = Header(
         run.id, run.kind, run.last_day, run.published_at, run.n_series, found.level, found.dimension, len(found.lines),
         late, found.covered, found.covered_weeks, quarantined, held,
     )  # fmt: skip
     unit = unit if found.money.ahead is not None else "units"
-    risks = _risks(advised, open_incidents)
+    risks = _risks(advised, open_incidents, run.last_day)
     risers, fallers = _moves(found, unit)
     breaches = _exceptions(found, header, advised, open_incidents)
     every = _decisions(decided)
@@ -261,7 +275,7 @@ def assemble(
         decisions=_shown(every),
         outcomes=_outcomes(every),
         change=_change(found),
-        movement=_movement(found, risers, fallers, unit),
+        movement=_movement(found, risers, fallers, unit) + _without_ended(found, unit),
     )
 
 
@@ -298,17 +312,17 @@ def _forecast_kpis(found: Figures, unit: str) -> list[Kpi]:
             line=found.weeks,
         )
     ]
-    kpis += [_error_kpi(error, level) for error in found.errors]
+    kpis += [_error_kpi(error, level, found.level) for error in found.errors]
     one = found.errors[0]
     kpis.append(
         Kpi(
             "bias",
-            "Bias",
+            f"Bias, {level}",
             one.bias,
             "share",
             f"Forecast minus actual as a share of sales, {level}, 1 week ahead, {_period(one)}. Above zero the "
             "forecast was too high.",
-            Link("accuracy"),
+            Link("accuracy", (("level", found.level),)),
             better=0,
             note="" if one.bias_recent is None else f"newest 4 weeks {_signed(one.bias_recent)}",
             line=one.bias_line,
@@ -318,13 +332,13 @@ def _forecast_kpis(found: Figures, unit: str) -> list[Kpi]:
     kpis.append(
         Kpi(
             "value_added",
-            "Value added",
+            f"Value added, {level}",
             _gain(added),
             "share",
             f"Share of the best naive forecast's error that is gone, {level}, "
             + (f"{_weeks(added.lag)} ahead, {_period(added)}" if added else "not measured yet")
             + ". Naive are last week's and last year's sales.",
-            Link("accuracy"),
+            Link("accuracy", (("level", found.level),)),
             better=1,
             note="of the best naive's error is gone",
             line=added.added_line if added else (),
@@ -333,15 +347,15 @@ def _forecast_kpis(found: Figures, unit: str) -> list[Kpi]:
     return kpis
 
 
-def _error_kpi(error: LagError, level: str) -> Kpi:
+def _error_kpi(error: LagError, level: str, name: str) -> Kpi:
     return Kpi(
         f"wape_{error.lag}",
-        f"Error at {_weeks(error.lag)}",
+        f"Error at {_weeks(error.lag)}, {level}",
         error.wape,
         "share",
         f"WAPE, {level}, {_weeks(error.lag)} ahead, {_period(error)}: distance between forecast and actual as a share "
         "of sales. Lower is better.",
-        Link("accuracy"),
+        Link("accuracy", (("level", name),)),
         error.wape_before,
         "vs a week ago",
         -1,
@@ -454,7 +468,9 @@ def _moves(found: Figures, unit: str) -> tuple[tuple[Line, ...], tuple[Line, ...
     moved = [
         (volume(line, unit).difference, line)
         for line in found.lines
-        if volume(line, unit).difference is not None and abs(volume(line, unit).change or 0.0) >= findings.NOTABLE
+        if not line.ended
+        and volume(line, unit).difference is not None
+        and abs(volume(line, unit).change or 0.0) >= findings.NOTABLE
     ]
     ordered = sorted(moved, key=lambda pair: -pair[0])  # type: ignore[operator]
     risers = tuple(line for difference, line in ordered[:MOST_MOVES] if difference and difference > 0)
@@ -481,6 +497,23 @@ def _movement(found: Figures, risers: Sequence[Line], fallers: Sequence[Line], u
     todo = [f"supply can follow {risers[0].name}"] if risers else []
     todo += [f"not too much of {fallers[0].name} is on order"] if fallers else []
     return "; ".join(said) + f". Check that {' and that '.join(todo)}."
+
+
+def _without_ended(found: Figures, unit: str) -> str:
+    """What the change is without the lines that are no longer sold, where there are some."""
+    gone = [line for line in found.lines if line.ended]
+    if not gone:
+        return ""
+    names = ", ".join(line.name for line in gone[:3]) + (f" and {len(gone) - 3} more" if len(gone) > 3 else "")
+    kept = [volume(line, unit) for line in found.lines if not line.ended]
+    ahead = [one.ahead for one in kept if one.ahead is not None and one.last_year]
+    before = [one.last_year for one in kept if one.ahead is not None and one.last_year]
+    said = f" {names} ended and {'is' if len(gone) == 1 else 'are'} left out"
+    if not sum(filter(None, before)):
+        return said + "."
+    return (
+        f"{said}: without {'it' if len(gone) == 1 else 'them'}, {_signed(sum(ahead) / sum(filter(None, before)) - 1)}."
+    )
 
 
 def _standing(found: Figures, advised: pd.DataFrame, open_incidents: pd.DataFrame) -> tuple[Standing, ...]:
@@ -513,14 +546,18 @@ def _standing(found: Figures, advised: pd.DataFrame, open_incidents: pd.DataFram
 # --- what needs somebody ---------------------------------------------------------------------------------------------
 
 
-def _risks(advised: pd.DataFrame, open_incidents: pd.DataFrame) -> list[Risk]:
-    """Stock-outs, overstock and open anomalies, most money first; what has no price comes after."""
+def _risks(advised: pd.DataFrame, open_incidents: pd.DataFrame, last_day: date) -> list[Risk]:
+    """Stock-outs, overstock and open anomalies, most money first; what has no price comes after, and what is over
+    last: its money is gone."""
     due = advised.loc[advised["status"].isin(list(_STOCK_KINDS)), _STOCK_COLUMNS]
     risks = [_stock_risk(row) for row in due.to_dict("records")]
-    risks += [_anomaly_risk(row) for row in open_incidents.to_dict("records")]
+    risks += [_anomaly_risk(row, last_day) for row in open_incidents.to_dict("records")]
     return sorted(
-        risks, key=lambda risk: (risk.money is None, -(risk.money or 0.0), not risk.urgent, -(risk.units or 0.0))
-    )
+        risks,
+        key=lambda risk: (
+            risk.over is not None, risk.money is None, -(risk.money or 0.0), not risk.urgent, -(risk.units or 0.0)
+        ),
+    )  # fmt: skip
 
 
 _STOCK_COLUMNS = [
@@ -553,14 +590,19 @@ def told(sentence: str) -> tuple[str, str]:
     return first.rstrip("."), why + "." if why else ""
 
 
-def _anomaly_risk(row: dict[str, Any]) -> Risk:
+def _anomaly_risk(row: dict[str, Any], last_day: date) -> Risk:
     place = findings.series_name(pd.DataFrame([row]))
-    why = f"Likely cause: {row['cause']}." if row["cause"] else ""
+    ended = _date(row["day"])
+    over = ended if ended is not None and (last_day - ended).days > OVER_DAYS else None
+    why = f"Over since {wording.day(over)}." if over else ""
+    if row["cause"]:
+        why = f"{why} Likely cause: {row['cause']}.".strip()
     loss, units = _number(row.get("loss")), _number(row.get("loss_units"))
     return Risk(
         "anomaly", place, str(row["headline"]), why, None if loss is None else abs(loss),
-        None if units is None else abs(units), None, None, row["impact"] == "HIGH",
-        Link("anomaly-inbox", (("incident", str(int(row["incident_id"]))),)),
+        None if units is None else abs(units), None, None,
+        row["impact"] == "HIGH" and over is None,
+        Link("anomaly-inbox", (("incident", str(int(row["incident_id"]))),)), over,
     )  # fmt: skip
 
 
@@ -577,7 +619,7 @@ def _exceptions(
         query = tuple((found.dimension, one) for one in names[:MOST_LINKED])
         return Breach(name, label, rule, len(names), Link(page, query), False, names)
 
-    lines = found.lines
+    lines = [line for line in found.lines if not line.ended]
     worse = [
         line
         for line in lines
@@ -654,6 +696,14 @@ def _exceptions(
             "accuracy",
             off,
         ),
+        Breach(
+            "level_coverage",
+            f"band that does not hold: 80 % of weeks, {_LEVELS[found.level]}",
+            f"In the back-test the 80 % band of weeks held {wording.percent(found.covered or 0.0)} of "
+            f"{wording.count(found.covered_weeks, 'week')}, more than {wording.percent(WEEKS_LIMIT)} off.",
+            int(found.covered is not None and abs(found.covered - NOMINAL) > WEEKS_LIMIT),
+            Link("accuracy", (("level", found.level),)),
+        ),
         of(
             "revised",
             f"were revised by over {wording.percent(REVISED)}",
@@ -669,11 +719,13 @@ def _exceptions(
             fresh,
         ),
     ]
+    published = any(line.covered_weeks >= COVERAGE_WEEKS for line in lines)
     known = {
         "stockout": bool(len(advised)) and bool((advised["status"] != "unknown").any()),
         "accuracy": any(line.earlier_error is not None for line in lines),
         "bias": any(line.error is not None for line in lines),
-        "coverage": any(line.covered_weeks >= COVERAGE_WEEKS for line in lines),
+        "coverage": published,
+        "level_coverage": not published and found.covered is not None and found.covered_weeks >= COVERAGE_WEEKS,
         "revised": any(line.units.revision is not None for line in lines),
     }
     checked = [breach for breach in found_all if known.get(breach.name, True)]
@@ -739,6 +791,8 @@ def _change(found: Figures) -> str:
         f"For the same {weeks} the forecast is {findings.compared(change, 'than a week ago')}"
         f" ({findings.amount(found.whole.published)} then, {findings.amount(found.whole.now)} now)"
     )
+    if found.members_before is not None and found.members_now is not None:
+        said += f" (last week {wording.count(found.members_before, 'model')} made it, now {found.members_now})"
     if found.movers:
         top = found.movers[0]
         verb = "raised" if top.now > top.published else "lowered"
