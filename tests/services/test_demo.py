@@ -229,9 +229,13 @@ def test_a_day_to_come_is_no_end(db: Database) -> None:
 
 def test_ones_own_data_take_the_truth_away(db: Database) -> None:
     demo._write_truth(db, made_up.Demo(1, 1, 0, 1, END))
+    with db.transaction() as connection:
+        limits = pd.DataFrame({"name": ["high_loss", "service"], "value": [5000.0, 0.9], "set_by": "Maria"})
+        db.copy_in(connection, "threshold", list(limits), limits)
     assert demo.is_demo(db)
     clear(db)
     assert not demo.is_demo(db)
+    assert rows(db, "SELECT name FROM threshold") == [("service",)], "what is a high loss was said of the demo's money"
 
 
 def test_a_young_retailer_has_as_many_mondays_as_it_can() -> None:

@@ -235,6 +235,62 @@ def test_odd_categories_break_nothing(db: Database) -> None:
             assert all(not isinstance(v, float) or np.isfinite(v) for v in one.figures.values()), one.figures
 
 
+# --- stock that is recorded in part -------------------------------------------------------------------------------
+
+
+def test_without_a_flag_a_day_without_stock_is_a_stock_out(db: Database) -> None:
+    """stockout_flag may be left out; a day whose stock nobody recorded is none, and a flag that is there counts."""
+    dates = pd.date_range("2026-03-02", periods=5)
+    levels = pd.DataFrame({"date_id": dates, "product_category": "Toys", "stock_level": [9.0, 0.0, None, 0.0, 4.0]})
+    load(db, sales_daily=sales(days=5, names=("Toys",)).assign(date_id=[*dates, *dates]), inventory_daily=levels)
+
+    def told() -> tuple[list[Any], list[Any], int, int]:
+        out = [day.day for day in db.frame("panel_stockouts")["date_id"]]
+        (week,) = db.rows("review_stock", last_day=dates[-1].date(), days=7, named=["Toys"], costs=[1.0], categories=[])
+        flags = db.frame("analyst_daily", categories=["Toys"], regions=[])["stockout_flag"]
+        return out, [None if pd.isna(one) else bool(one) for one in flags], week["stockouts"], week["days"]
+
+    assert told() == ([3, 5], [False, True, None, True, False], 2, 4)
+    load(db, inventory_daily=levels.assign(stockout_flag=[None, None, None, False, True]))
+    assert told() == ([3, 6], [False, True, None, False, True], 2, 4)
+
+
+def test_days_that_nobody_recorded_are_gaps_and_no_deliveries(db: Database) -> None:
+    """30 a day sold, 200 delivered while nobody recorded anything: no jump of the stock is told as a delivery."""
+    dates = pd.date_range("2026-03-02", periods=30)
+    stock_level = 900.0 - 30.0 * np.arange(30) + 200.0 * (np.arange(30) > 11)
+    table = pd.DataFrame({"date_id": dates, "product_category": "Toys", "sales_units": 30.0})
+    levels = pd.DataFrame({"date_id": dates, "product_category": "Toys", "stock_level": stock_level})
+    lost = dates[10:14]
+    load(db, sales_daily=table[~table["date_id"].isin(lost)], inventory_daily=levels[~levels["date_id"].isin(lost)])
+    run = forecast.RunInfo(
+        1, "full", dates[0].date(), dates[-1].date(), 91, 1, datetime(2026, 4, 1, tzinfo=UTC), True, False, None, {}
+    )
+    history = recommend.stock_history(db, run, "Toys")
+    assert list(history["date_id"]) == list(dates)
+    assert history["stock_level"].isna().sum() == 4
+    assert history["stockout"].dtype == bool
+    assert history["receipts"].sum() == 0
+    assert recommend.stock_history(db, run, "Books").empty
+
+
+def test_what_has_ended_gets_no_tags() -> None:
+    """Sales that swung widely and stopped: no volatility, uncertainty or decline of what is not expected to sell."""
+    day = date(2026, 3, 2)
+    run = forecast.RunInfo(1, "full", day, day + timedelta(days=419), 91, 1, datetime.now(UTC), True, False, None, {})
+    swinging = np.repeat(np.tile([1.0, 90.0], 30), 7)
+
+    def said(mean: float) -> list[str]:
+        row = {"mean": mean, "q10": 0.0, "q90": 4 * mean}
+        weeks = [{"week": run.last_day + timedelta(days=1 + 7 * n), **row} for n in range(12)]
+        days = [{"date": run.last_day + timedelta(days=1 + n), **row} for n in range(84)]
+        none = np.empty((0, 13))
+        return report.tagged_sentences(run, report.Stored(days, weeks, swinging, None, none, none), 84)
+
+    assert [one.split(":")[0] for one in said(5.0)] == ["HIGH VOLATILITY", "HIGH UNCERTAINTY"]
+    assert said(0.0) == []
+
+
 # --- a published run ----------------------------------------------------------------------------------------------
 
 
