@@ -15,9 +15,14 @@ SELECT b.first_sale, b.last_sale, coalesce(b.data_version, 0) AS data_version,
        (SELECT (coalesce(l.committed_at, now()))::date - b.last_sale
         FROM load_batch l WHERE l.status = 'merged' AND l.table_name = 'sales_daily' AND l.last_day >= b.last_sale
         ORDER BY l.id LIMIT 1) AS days_old_when_loaded,
+       (SELECT l.committed_at FROM load_batch l
+        WHERE l.status = 'merged' AND l.table_name = 'sales_daily' AND l.last_day >= b.last_sale
+        ORDER BY l.id LIMIT 1) AS last_sale_came,
        (SELECT count(*) FROM sales_daily WHERE date_id = b.last_sale) AS rows_a_day,
        (SELECT as_of FROM checked) AS checked_until,
        (SELECT data_version FROM checked) AS checked_version,
+       (SELECT (summary ->> 'looked_to')::date FROM checked) AS looked_to,
+       (SELECT (summary ->> 'waits_until')::timestamptz FROM checked) AS waits_until,
        (SELECT level FROM (
             SELECT CASE WHEN max(store) <> '' THEN 'category_store' WHEN max(region) <> '' THEN 'category_region'
                         ELSE 'category' END AS level
@@ -31,7 +36,7 @@ SELECT b.first_sale, b.last_sale, coalesce(b.data_version, 0) AS data_version,
        (SELECT coalesce(json_agg(json_build_object(
             'level', a.level, 'product_category', a.product_category, 'region', a.region, 'store', a.store,
             'kind', a.kind, 'class', a.class, 'direction', a.direction, 'episode_start', a.episode_start,
-            'status', a.status, 'disposition', a.disposition, 'cause', a.cause, 'lead', a.lead,
+            'status', a.status, 'disposition', a.disposition, 'note', a.note, 'cause', a.cause, 'lead', a.lead,
             'explanation', a.explanation, 'group_key', i.group_key, 'group_start', i.episode_start,
             'incident_id', i.id) ORDER BY a.id), '[]')
         FROM anomaly_log a LEFT JOIN incident i ON i.id = a.incident_id

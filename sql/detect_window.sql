@@ -17,7 +17,7 @@ UNION ALL
 SELECT 'stock', product_category, '', '',
        string_agg(
            int4send((date_id - :first::date) * 16
-                    + CASE WHEN stockout_flag THEN 2 ELSE 1 END
+                    + CASE WHEN coalesce(stockout_flag, stock_level <= 0) THEN 2 ELSE 1 END
                     + CASE WHEN batch_id > :seen THEN 8 ELSE 0 END)
            || float8send(coalesce(stock_level, 'NaN'))
            || float8send(coalesce(lead_time_days::float8, 'NaN')),

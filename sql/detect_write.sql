@@ -5,8 +5,16 @@ WITH made AS (
                                n_flagged, summary)
     VALUES (:trigger, :as_of, :data_version, :detector_version, :scope, 'done', :started, :finished, :n_series, :n_flagged,
             :summary::jsonb)
-    ON CONFLICT (as_of, data_version, detector_version, scope) DO NOTHING
+    ON CONFLICT (as_of, data_version, detector_version, scope) DO UPDATE  -- one that waited, or was not to look further
+    SET finished = excluded.finished, n_flagged = excluded.n_flagged, summary = excluded.summary
+    WHERE detection_run.summary ->> 'waits_until' IS NOT NULL
+       OR detection_run.summary ->> 'looked_to' < excluded.summary ->> 'looked_to'
     RETURNING id
+), thinned AS (
+    -- What was found is in the log; only the newest run answers for the same data again.
+    UPDATE detection_run SET summary = summary #- '{result,anomalies}'
+    WHERE scope = :scope AND (as_of, data_version) < (:as_of, :data_version)
+      AND summary #> '{result,anomalies}' IS NOT NULL AND EXISTS (SELECT FROM made)
 ), told AS (
     SELECT * FROM jsonb_to_recordset(:incidents::jsonb) AS t (
         group_key text, episode_start date, parent_node text, kind text, impact text, status text, loss float8,
@@ -36,17 +44,18 @@ WITH made AS (
                            ELSE incident.resolved_by END,
         resolved_at = CASE WHEN excluded.note = 'data corrected' AND incident.status <> 'RESOLVED'
                            THEN excluded.created_at ELSE incident.resolved_at END
-    RETURNING id, group_key, episode_start, status, note, version
+    RETURNING id, group_key, episode_start, status, note, version, disposition, snoozed_until
 ), noted AS (
     INSERT INTO anomaly_log (detected_date, product_category, region, actual_value, expected_value, anomaly_score,
         impact_level, status, created_at, level, store, fingerprint, kind, class, direction, episode_start, lo, hi, z, p,
         q, loss, event_time, data_available_at, detected_at, forecast_run, detection_run, incident_id, explanation,
-        last_day, loss_units, cause, lead, note, resolved_by, resolved_at)
-    SELECT t.detected_date, t.product_category, t.region, t.actual, t.expected, t.score, t.impact, t.status, t.at, t.level,
+        last_day, loss_units, cause, lead, note, disposition, snoozed_until, resolved_by, resolved_at)
+    -- Who joins an incident is where it is.
+    SELECT t.detected_date, t.product_category, t.region, t.actual, t.expected, t.score, t.impact, w.status, t.at, t.level,
         t.store, decode(t.fingerprint, 'hex'), t.kind, t.class, t.direction, t.episode_start, t.lo, t.hi, t.z, t.p, t.q,
         t.loss, t.detected_date + interval '1 day', :data_available_at, t.at, t.forecast_run, made.id, w.id,
-        t.explanation, t.last_day, t.loss_units, t.cause, t.lead, t.note,
-        CASE WHEN t.status = 'RESOLVED' THEN 'TrendCast' END, CASE WHEN t.status = 'RESOLVED' THEN t.at END
+        t.explanation, t.last_day, t.loss_units, t.cause, t.lead, t.note, w.disposition, w.snoozed_until,
+        CASE WHEN w.status = 'RESOLVED' THEN 'TrendCast' END, CASE WHEN w.status = 'RESOLVED' THEN t.at END
     FROM jsonb_to_recordset(:entries::jsonb) AS t (
         detected_date date, product_category text, region text, store text, level text, actual float8, expected float8,
         score float8, impact text, status text, at timestamptz, fingerprint text, kind text, class text,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -288,7 +288,7 @@ def test_the_newest_forecast_from_before_the_day_is_the_expectation(shop: Shop) 
 
 
 def test_a_dry_run_on_a_database_others_read_changes_nothing(demo_db: Database) -> None:
-    result = service.detect(demo_db, lambda: None, lambda *_, **__: None, None, dry_run=True)  # type: ignore[arg-type, return-value]
+    result = service.detect(demo_db, lambda: datetime.now(UTC), lambda *_, **__: None, None, dry_run=True)
     assert result["n_series"] == 6
     assert demo_db.rows("detect_last", scope="") == []
 
@@ -303,3 +303,245 @@ def test_the_plain_rule_is_there_to_compare(demo_db: Database) -> None:
     assert len(frame) == 90
     assert frame["score"].max() <= 3.4743
     assert set(frame["impact"]) <= {"", "LOW", "MEDIUM"}
+
+
+def lead(shop: Shop, day: int) -> dict[str, Any]:
+    return next(row for row in shop.rows("anomaly_log") if row["lead"] and row["last_day"] == shop.day(day))
+
+
+def test_a_feed_that_fails_again_days_after_it_was_mended_is_a_new_incident(shop: Shop) -> None:
+    whole = shop.units.copy()
+    shop.load(155)
+    shop.detect()
+    shop.units[1::4, [155, 158]] = np.nan
+    shop.load(156)
+    shop.detect()
+    shop.units[1::4, 155] = whole[1::4, 155]
+    shop.load(156, first=155)
+    shop.detect()
+    for until in (157, 158, 159):
+        shop.load(until)
+        shop.detect()
+    found = {row["episode_start"]: (row["status"], row["note"]) for row in shop.rows("incident")}
+    assert found == {shop.day(155): ("RESOLVED", service.CORRECTED), shop.day(158): ("NEW", None)}
+
+
+def test_what_follows_a_false_alarm_is_not_swallowed_by_it(shop: Shop) -> None:
+    shop.units[7, 150] = np.round(shop.units[7, 150] * 0.7)
+    shop.units[7, 151:153] = 3
+    shop.load(151)
+    shop.detect()
+    (one,) = shop.rows("incident")
+    incidents.move(shop.db, shop.clock, one["id"], "false_alarm", who="anna")
+    for until in (152, 153):
+        shop.load(until)
+        shop.detect()
+    first, second = shop.rows("incident")
+    assert (first["status"], first["episode_start"]) == ("RESOLVED", shop.day(150))
+    assert (second["status"], second["episode_start"]) == ("NEW", shop.day(151))
+    assert lead(shop, 152)["incident_id"] == second["id"]
+    assert list(incidents.inbox(shop.db)["incident_id"]) == [second["id"]]
+
+
+def test_a_new_member_of_an_incident_is_in_its_state(shop: Shop) -> None:
+    shop.load(159)
+    shop.detect()
+    shop.units[2::4, 159] = np.round(shop.units[2::4, 159] * 0.4)
+    whole = shop.units[2, 159]
+    shop.units[2, 159] = np.round(whole / 0.4)
+    shop.load(160)
+    shop.detect()
+    (one,) = shop.rows("incident")
+    incidents.move(shop.db, shop.clock, one["id"], "acknowledge", who="anna")
+    shop.units[2, 159] = whole
+    shop.load(160, first=159)
+    shop.detect()
+    members = [row for row in shop.rows("anomaly_log") if row["incident_id"] == one["id"]]
+    assert "C00" in {row["product_category"] for row in members}
+    assert {row["status"] for row in members} == {"ACKNOWLEDGED"}
+
+
+def stock(shop: Shop, flags: list[bool] | None, levels: list[int], until: int = 160) -> None:
+    days = [shop.day(number) for number in range(until - len(levels), until)]
+    rows: dict[str, Any] = {"date_id": days, "product_category": "C02", "stock_level": levels}
+    frame = pd.DataFrame({**rows, **({"stockout_flag": flags} if flags else {})})
+    load_frames(shop.db, {"inventory_daily": frame}, source="test", accept=True, clock=shop.clock)
+
+
+def test_no_stock_is_known_by_its_level_when_there_is_no_flag(shop: Shop) -> None:
+    shop.units[8:12, 130] = 0
+    shop.units[8:12, 159] = 0
+    shop.load(160)
+    stock(shop, None, [5000] * 59 + [0])
+    window = service._Window
+    found: list[Any] = []
+
+    class Kept(window):  # type: ignore[misc, valid-type]
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            found.append(self.scene.stock)
+
+    service._Window = Kept  # type: ignore[misc, assignment]
+    try:
+        shop.detect()
+    finally:
+        service._Window = window  # type: ignore[misc]
+    assert found[0].out[0].tolist() == [False] * 159 + [True]
+
+
+def test_stock_that_is_back_is_said_and_what_is_left_to_do(shop: Shop) -> None:
+    shop.units[8:12, 157] = 0
+    shop.load(160)
+    stock(shop, [False] * 57 + [True, False, False], [5000] * 57 + [0, 5000, 5000])
+    shop.detect()
+    (one,) = incidents.inbox(shop.db, kinds=["SUPPLY"]).to_dict("records")
+    assert "C02 is back since" in one["next_step"]
+    assert "record why it ran out" in incidents.incident(shop.db, one["incident_id"])["next_step"]
+    _, listed = incidents.listed(shop.db, kinds=["SUPPLY"], categories=["C02"])
+    assert all("Order" not in row["next_step"] for row in listed)
+
+
+def test_where_some_costs_are_known_the_others_weigh_by_a_usual_margin() -> None:
+    series = pd.DataFrame({"product_category": ["A", "B", "C"]})
+    units, price = np.full((3, 60), 5.0), np.full((3, 60), 10.0)
+    assumed: set[str] = set()
+    costs = {"costs": [["A", 6.0], ["C", 12.0]]}
+    assert service._value(costs, series, units, price, assumed).tolist() == pytest.approx([4.0, 3.5, 0.5])
+    assert assumed == {"B"}
+    assert service._value({"costs": []}, series, units, price, set()).tolist() == pytest.approx([10.0] * 3)
+
+
+def test_a_node_that_was_read_again_unchanged_is_not_called_corrected(shop: Shop) -> None:
+    shop.keys.append(("NEW", "South"))
+    young = np.full((1, shop.days), np.nan)
+    young[0, 155:] = 300
+    shop.units = np.vstack([shop.units, young])  # nothing is expected of it yet
+    shop.units[2:40:4, 158] = np.round(shop.units[2:40:4, 158] * 0.4)
+    shop.load(158)
+    shop.detect()
+    shop.load(159)
+    shop.detect()
+    (entry,) = [row for row in shop.rows("anomaly_log") if row["lead"] and row["level"] == "region"]
+    shop.units[2:40:4, 158] = shop.units[2:40:4, 158] + 0.0
+    (episode,) = [
+        service._episode(one)
+        for one in shop.db.rows("detect_state", scope="", as_of=None, back=90, verdicts=400)[0]["entries"]
+        if one["level"] == "region"
+    ]
+    clock = shop.clock()
+    with shop.db.read() as connection:
+        state = dict(
+            shop.db.rows("detect_state", connection=connection, scope="", as_of=None, back=90, verdicts=400)[0]
+        )
+        window = service._Window(shop.db, connection, state, clock)
+    found = service.judge(window.scene, window.judged, window.limits)
+    known = window.actuals([episode], found)
+    assert known[episode.key, str(shop.day(158))] == entry["actual_value"]
+
+
+def test_a_day_that_was_corrected_is_learnt_from_again(shop: Shop) -> None:
+    right = shop.units[1::4, 150].copy()
+    shop.units[1::4, 150] = np.nan
+    shop.load(155)
+    shop.detect()
+    shop.units[1::4, 150] = right
+    shop.load(156, first=150)
+    shop.detect()
+    state = dict(shop.db.rows("detect_state", scope="", as_of=None, back=90, verdicts=400)[0])
+    with shop.db.read() as connection:
+        window = service._Window(shop.db, connection, state, shop.clock())
+    assert [episode.over for episode in window.episodes] == [True]
+    assert not window.scene.masked.any()
+
+
+def test_a_pass_that_was_not_to_look_further_leaves_the_rest_to_the_next(shop: Shop) -> None:
+    shop.load(160)
+    shop.detect(as_of=shop.day(152))
+    assert shop.db.rows("detect_need")[0]["newest_sales"] is not None
+    result = shop.detect()
+    assert (result["as_of"], result["days"]) == (str(shop.day(159)), 7)
+    assert shop.db.rows("detect_need")[0]["newest_sales"] is None
+
+
+def test_only_the_newest_run_keeps_its_list(shop: Shop) -> None:
+    shop.units[5, 150] = 3
+    shop.load(155)
+    shop.detect()
+    shop.load(156)
+    shop.detect()
+    first, second = shop.rows("detection_run")
+    assert "anomalies" not in first["summary"]["result"]
+    assert first["summary"]["result"]["n_flagged"] == 1
+    assert "anomalies" in second["summary"]["result"]
+    assert shop.detect()["repeated"]
+
+
+def test_a_pass_ends_no_matter_what_the_server_is_set_to(shop: Shop) -> None:
+    asked = shop.db.rows("detect_lock", number=1, scope="", turn=False)[0]
+    assert "10min" in asked.values()
+
+
+class TestToday:
+    """A shop whose day 150 is yesterday."""
+
+    @pytest.fixture
+    def shop(self, db: Database, monkeypatch: pytest.MonkeyPatch) -> Shop:
+        from tests.services import shops
+
+        monkeypatch.setattr(shops, "FIRST", datetime.now(UTC).date() - timedelta(days=151))
+        return Shop(db)
+
+    def at(self, shop: Shop, **later: int) -> Any:
+        now = datetime.now(UTC) + timedelta(**later)
+        return lambda trigger="ingest": service.detect(
+            shop.db, lambda: now, lambda *_, **__: None, None, trigger=trigger
+        )
+
+    def test_a_region_whose_file_is_on_its_way_is_given_time(self, shop: Shop) -> None:
+        whole = shop.units.copy()
+        shop.load(150)
+        self.at(shop)()
+        shop.units[1::4, 150] = np.nan
+        shop.load(151)
+        self.at(shop)()
+        assert shop.rows("incident") == []
+        assert self.at(shop, hours=1)()["repeated"]
+        result = self.at(shop, hours=3)("1400")
+        assert (result["incidents"], [row["class"] for row in shop.rows("anomaly_log")]) == (1, ["MISSING_FEED"])
+        assert self.at(shop, hours=4)()["repeated"]
+        shop.units = whole
+        shop.load(151, first=150)
+        self.at(shop, hours=5)()
+        assert [row["note"] for row in shop.rows("incident")] == [service.CORRECTED]
+
+    def test_what_comes_in_time_was_never_missing(self, shop: Shop) -> None:
+        whole = shop.units.copy()
+        shop.load(150)
+        self.at(shop)()
+        shop.units[1::4, 150] = np.nan
+        shop.load(151)
+        self.at(shop)()
+        shop.units = whole
+        shop.load(151, first=150)
+        self.at(shop)()
+        assert self.at(shop, hours=3)()["repeated"]
+        assert shop.rows("incident") == []
+
+    def test_sales_that_stay_away_are_said_once_and_are_over_when_they_come(self, shop: Shop) -> None:
+        shop.load(151)
+        self.at(shop)()
+        for later, trigger in ((1, "1400"), (3, "ingest")):
+            self.at(shop, days=later)(trigger)
+            assert shop.rows("incident") == []
+        for trigger in ("0800", "1400"):
+            self.at(shop, days=3)(trigger)
+        (one,) = shop.rows("incident")
+        assert (one["status"], one["kind"], one["episode_start"]) == ("NEW", "DATA_QUALITY", shop.day(151))
+        assert "no sales data of" in one["headline"]
+        found = incidents.incident(shop.db, one["id"])
+        assert (found["class"], found["level"]) == ("LATE_FEED", "total")
+        assert all(found["rule"])
+        shop.load(154)
+        self.at(shop, days=3)()
+        (one,) = shop.rows("incident")
+        assert one["status"] == "RESOLVED"

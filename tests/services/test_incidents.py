@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -225,3 +226,79 @@ def test_before_the_first_check_the_finding_says_so(db: Database) -> None:
     assert "Nothing has been checked" in incidents.finding(db)
     assert incidents.inbox(db).empty
     assert incidents.counts(db)["last_checked"] is None
+
+
+def test_what_is_snoozed_is_quiet_until_its_day(shop: Shop) -> None:
+    number = first(shop)
+    before = incidents.counts(shop.db)
+    zone = incidents.today()
+    incidents.move(shop.db, lambda: datetime.now(UTC), number, "snooze", who="anna", until=zone + timedelta(days=3))
+    now = incidents.counts(shop.db)
+    assert (now["open"], now["new"], now["high"]) == (before["open"] - 1, before["new"] - 1, before["high"] - 1)
+    assert "Region South" not in incidents.finding(shop.db)
+    # Filtered before the limit: the first of the list is one that is awake.
+    assert list(incidents.inbox(shop.db, limit=1, snoozed=False)["incident_id"]) != [number]
+    assert list(incidents.inbox(shop.db, snoozed=True)["incident_id"]) == [number]
+    assert len(incidents.inbox(shop.db)) == 2
+
+
+def test_a_snooze_counts_the_retailers_days(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(incidents.wording, "zone", lambda: ZoneInfo("Pacific/Auckland"))
+    late = datetime(2026, 6, 14, 20, tzinfo=UTC)  # the 15th there
+    assert incidents.today(late) == date(2026, 6, 15)
+    with pytest.raises(InvalidInput, match="after today"):
+        incidents.move(shop.db, lambda: late, first(shop), "snooze", who="anna", until=date(2026, 6, 15))
+
+
+def test_money_ranks_what_is_open_whoever_has_seen_it(shop: Shop) -> None:
+    top, other = incidents.inbox(shop.db)["incident_id"]
+    move(shop, int(top), "acknowledge")
+    frame = incidents.inbox(shop.db, statuses=())
+    assert list(frame["incident_id"])[:2] == [top, other]
+    assert frame["status"].iloc[-1] == "RESOLVED"
+    assert "First: Region South" in incidents.finding(shop.db)
+
+
+def test_marks_of_a_series_under_its_other_name(db: Database) -> None:
+    """A store that sells one category is that category in that store."""
+    from sqlalchemy import text
+
+    from trendcast.services.forecast import RunInfo
+
+    day = date(2026, 6, 1)
+    with db.transaction() as connection:
+        run = connection.execute(
+            text("""
+            INSERT INTO run (status, first_day, last_day, horizon, data_batch_hi, code_version, params_hash,
+                lease_token)
+            VALUES ('ready', :day, :day, 91, 1, '', '', gen_random_uuid()) RETURNING id"""),
+            {"day": day},
+        ).scalar_one()
+        db.execute(
+            "series_add", connection=connection,
+            levels=["store", "store", "category_store", "category_store", "region"],
+            categories=["", "", "Sales", "Sales", ""], regions=["N", "N", "N", "N", "N"],
+            stores=["1", "2", "1", "2", ""],
+        )  # fmt: skip
+        connection.execute(
+            text("""
+            INSERT INTO run_series (run_id, series_id, first_day, days_observed, recent_units, weights)
+            SELECT :run, id, :day, 10, 1, '{}' FROM series"""),
+            {"run": run, "day": day},
+        )
+        connection.execute(
+            text("""
+            INSERT INTO anomaly_log (detected_date, product_category, region, store, level, actual_value,
+                expected_value, anomaly_score, impact_level, fingerprint, class, direction, episode_start, explanation)
+            VALUES (:day, 'Sales', 'N', '1', 'category_store', 1, 9, 4, 'LOW', sha256('x'), 'DROP', -1, :day,
+                '{"days": [{"day": "2026-06-01", "actual": 1, "expected": 9, "impact": "LOW"}]}')"""),
+            {"day": day},
+        )
+    info = RunInfo(run, "quick", day, day, 91, 2, datetime.now(UTC), True, False, None, {})
+    found = {
+        (row["level"], row["store"]): len(incidents.marks(db, info, [int(row["id"])]))
+        for row in db.frame("series_all").to_dict("records")
+    }
+    assert found == {
+        ("store", "1"): 1, ("store", "2"): 0, ("category_store", "1"): 1, ("category_store", "2"): 0, ("region", ""): 0,
+    }  # fmt: skip

@@ -8,7 +8,7 @@ before it alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ LEANING = 1.5  # deviations from which a child moves with its parent
 NOTABLE = 2.5
 RARE = 0.05  # of all days, up to which an event explains something
 REL_LEAST, UNITS_LEAST = 0.10, 2.0
+SMALL, LARGE = 20.0, 200.0  # a usual day of series too small for the thresholds of counts, and of such that are not
 SLACK, ALARM, WINSOR = 0.75, 10.0, 3.0  # the CUSUM's
 RUN_P = 1e-4  # of a run of zeros
 SHIFT_LEAST = 0.08  # mean size of a level shift, in logarithms
@@ -90,12 +91,18 @@ class Found:
     in_money: bool
     expected: Expectation
     rest: Residuals
+    waiting: bool = False
 
 
-def detect(scene: Scene, days: np.ndarray, limits: Mapping[str, float] | None = None) -> Found:
+def detect(
+    scene: Scene, days: np.ndarray, limits: Mapping[str, float] | None = None, arriving: int | None = None
+) -> Found:
     """Judge ``days`` (indices). ``limits``: the money (units without prices) from which a category's loss is HIGH, ''
-    for all; without one the 95th of a hundred usual losses."""
+    for all; without one the 95th of a hundred usual losses. ``arriving``: a day whose rows may still come; that some
+    are absent is not told (``waiting`` says that it would have been)."""
     days = np.asarray(days, int)
+    if (times := _magnified(scene.units)) > 1:
+        return _reduced(detect(_scaled(scene, times), days, _times(limits, scene, times), arriving), scene, times)
     expected = expect(scene)
     faults = quality.check(scene, expected, days)
     held = quality.held(scene, faults)
@@ -104,13 +111,59 @@ def detect(scene: Scene, days: np.ndarray, limits: Mapping[str, float] | None = 
     known = np.isfinite(scene.value)
     weight = np.where(known, scene.value, np.median(scene.value[known]) if in_money else 1.0)
     first = int(days.min()) if len(days) else scene.days
-    usual = sizes.usual_loss(scene.units, expected.units, weight, first)
+    calm = ~(np.abs(rest.z_raw) > NOTABLE)
+    usual = sizes.usual_loss(scene.units, expected.units, weight, first, calm)
     judge = _Judge(scene, expected, rest, weight, in_money, {"": usual, **(limits or {})})
     entries: list[Entry] = []
+    absent = [one for one in faults if one.day == arriving and one.kind in ("MISSING_FEED", "PARTIAL_FEED")]
+    told = [one for one in faults if one.day != arriving or one.kind not in ("MISSING_FEED", "PARTIAL_FEED")]
     for day in np.sort(days):
-        entries += [_fault(fault) for fault in faults if fault.day == day]
+        entries += [_fault(fault) for fault in told if fault.day == day]
         entries += judge.day(int(day))
-    return Found(entries, judge.tests, scene.units.shape[0], judge.limits[""], in_money, expected, rest)
+    return Found(
+        entries, judge.tests, scene.units.shape[0], judge.limits[""], in_money, expected, rest, waiting=bool(absent)
+    )
+
+
+def _magnified(units: np.ndarray) -> float:
+    """By how much units are to be multiplied to be judged. A retailer who counts turnover in thousands sells 0.8 and
+    1.3 a day: those are no low counts, and are judged as large numbers would be. 1 for whole numbers."""
+    known = units[np.isfinite(units)]
+    if not len(known) or (known == np.round(known)).all():
+        return 1.0
+    each = [float(np.median(row[np.isfinite(row)])) for row in units if np.isfinite(row).any()]
+    level = float(np.median(each))
+    return float(10 ** np.ceil(np.log10(LARGE / level))) if 0 < level < SMALL else 1.0
+
+
+def _times(limits: Mapping[str, float] | None, scene: Scene, times: float) -> Mapping[str, float] | None:
+    """Limits are of money, or of units where there are no prices."""
+    if not limits or np.isfinite(scene.value).any():
+        return limits
+    return {category: limit * times for category, limit in limits.items()}
+
+
+def _scaled(scene: Scene, times: float) -> Scene:
+    return replace(
+        scene,
+        units=scene.units * times,
+        forecast=scene.forecast * times,
+        value=scene.value / times,
+        stock=replace(scene.stock, on_hand=scene.stock.on_hand * times),
+    )
+
+
+def _reduced(found: Found, scene: Scene, times: float) -> Found:
+    """What was found, in the scene's own units."""
+    in_units = ("actual", "expected", "lo", "hi", "loss_units")
+    for entry in found.entries:
+        entry.days = [replace(one, **{name: getattr(one, name) / times for name in in_units}) for one in entry.days]
+        for name in ("on_hand", *(() if found.in_money else ("limit",))):
+            if entry.facts.get(name) is not None:
+                entry.facts[name] /= times
+    log = np.log1p(found.expected.units / times)
+    high = found.high_loss if found.in_money else found.high_loss / times
+    return replace(found, expected=replace(found.expected, log=log), high_loss=high)
 
 
 def _fault(fault: quality.Fault) -> Entry:

@@ -50,15 +50,15 @@ def headline(
         f"{name}: {wording.units(actual)} sold, {wording.short(expected)} expected{band} "
         f"on {wording.day(_day(worst['day']))}{moved}"
     )
-    money = wording.money(loss) if loss is not None else wording.units(loss_units)
     word = "missing" if actual < (expected or 0) else "more than expected"
+    comes_to = f"{wording.units(loss_units)} {word}" if loss is None else f"worth {wording.money(loss)}"
     if cls == "LEVEL_SHIFT":
         side = "lower" if actual < (expected or 0) else "higher"
-        sentence += f"; {side} since {wording.short_day(_day(start))}, {money} so far"
+        sentence += f"; {side} since {wording.short_day(_day(start))}, {comes_to} so far"
     elif days > 1:
-        sentence += f"; {money} {word} on {days} days since {wording.short_day(_day(start))}"
+        sentence += f"; {comes_to} on {days} days since {wording.short_day(_day(start))}"
     else:
-        sentence += f", {money} {word}"
+        sentence += f", {comes_to}"
     parts = facts.get("explained") or []
     if parts:
         names = " and ".join(str(part["name"]) for part in parts[:3])
@@ -82,7 +82,7 @@ def _fault(name: str, cls: str, worst: Mapping[str, Any], last: str, facts: Mapp
             f"({wording.units(worst['actual'])}, {wording.short(worst['expected'])} expected): they look counted twice."
         )
     if cls == "LATE_FEED":
-        return f"No sales have arrived since {day}."
+        return f"{name}: no sales data of {day} or later have arrived."
     return (
         f"{name}: the sales of {day} are {wording.fixed(ratio, 3 if ratio < 1 else 0)} times what was expected in "
         "nearly every series: their unit looks changed."
@@ -108,8 +108,8 @@ def cause(found: str, cls: str, kind: str, facts: Mapping[str, Any]) -> str:
     return "unexplained"
 
 
-def next_step(cls: str, kind: str, why: str, direction: int, key: Key) -> str:
-    """What to do, in one sentence."""
+def next_step(cls: str, kind: str, why: str, direction: int, key: Key, back: dt.date | None = None) -> str:
+    """What to do, in one sentence. ``back``: the day from which there was stock again."""
     name = node_name(key)
     if kind == "DATA_QUALITY":
         steps = {
@@ -119,6 +119,8 @@ def next_step(cls: str, kind: str, why: str, direction: int, key: Key) -> str:
             "LATE_FEED": "Ask why no data arrive.",
         }
         return steps.get(cls, "Have the unit of the file checked and load the right one.")
+    if kind == "SUPPLY" and back is not None:
+        return f"Stock of {key[1] or name} is back since {wording.day(back)}: record why it ran out."
     if kind == "SUPPLY":
         return f"Order or move stock of {key[1] or name}: it sold less because there was none."
     if why.startswith("calendar"):
@@ -142,6 +144,11 @@ def rule(
     worst: Mapping[str, Any], cls: str, kind: str, impact: str, facts: Mapping[str, Any], money: bool
 ) -> list[str]:
     """The rule that found it, with its numbers filled in."""
+    if cls == "LATE_FEED":
+        return [
+            f"The newest sales are of {wording.day(_day(facts['last_day']))}." if facts.get("last_day") else "",
+            "Sales are late when, at the checks of the day, their newest day lies more than 2 days back.",
+        ]
     if kind == "DATA_QUALITY":
         return [
             f"{facts.get('known', 0)} rows came, {facts.get('due', 0)} were due by the same weekday of four weeks.",
@@ -171,6 +178,9 @@ def rule(
         sentences.append(
             f"{impact.capitalize()} impact: HIGH needs certainty, 40 % and {said}, or 1 % of a day's total at a node."
         )
+    if facts.get("assumed_margin"):
+        share = wording.percent(float(facts["assumed_margin"]))
+        sentences.append(f"Where a cost is not known, {share} of the price is assumed to be lost with a unit.")
     if cls == "LEVEL_SHIFT":
         sentences.append("Small deviations to one side added up over days: a level shift.")
     return sentences

@@ -12,6 +12,7 @@ P_CERTAIN = 1e-4
 REL_HIGH, REL_MEDIUM = 0.40, 0.25
 NODE_SHARE = 0.01  # of a day's expected total, from which a node's loss is HIGH
 TRAILING = 56
+ENOUGH = 100  # usual losses from which their spread is known
 # The customer's scale: 2.5 is notable, 3 medium, 4 high.
 RANGES = {"LOW": (2.5, 3.0), "MEDIUM": (3.0, 4.0), "HIGH": (4.01, np.inf)}
 
@@ -33,13 +34,27 @@ class Size:
     learning: bool = False
 
 
-def usual_loss(actual: np.ndarray, expected: np.ndarray, weight: np.ndarray, last: int) -> float:
+def usual_loss(
+    actual: np.ndarray, expected: np.ndarray, weight: np.ndarray, last: int, calm: np.ndarray | None = None
+) -> float:
     """What only one of twenty series and days loses: the 95th of a hundred of |actual - expected| x weight (S,) over
-    the eight weeks before day ``last``. The default of the limit for HIGH."""
-    window = slice(max(0, last - TRAILING), last)
-    lost = np.abs(actual[:, window] - expected[:, window]) * weight[:, None]
-    lost = lost[np.isfinite(lost)]
-    return float(np.quantile(lost, 0.95)) if len(lost) else 0.0
+    the eight weeks before day ``last``. The default of the limit for HIGH.
+
+    Of a retailer too young for that, over all days that were ``calm`` (S, T); where nothing ever was off, a part of
+    what a series sells in a day. Never 0 while anything is sold.
+    """
+    lost = np.abs(actual - expected) * weight[:, None]
+    known = np.isfinite(lost)
+    before = lost[:, max(0, last - TRAILING) : last][known[:, max(0, last - TRAILING) : last]]
+    if len(before) < ENOUGH:
+        every = lost[known if calm is None else known & calm]
+        before = every if len(every) > len(before) else before
+    usual = float(np.quantile(before, 0.95)) if len(before) else 0.0
+    if usual > 0:
+        return usual
+    daily = expected * weight[:, None]
+    daily = daily[np.isfinite(daily)]
+    return REL_MEDIUM * float(np.median(daily)) if len(daily) else 0.0
 
 
 def impact(size: Size, high_loss: float) -> str:

@@ -14,6 +14,7 @@ from trendcast.anomalies.detect import Entry
 
 GAP = 3  # days without a finding that an episode may have: a weekend, a holiday
 RANK = {"HIGH": 0, "MEDIUM": 1, "LOW": 2}
+OPEN = ("NEW", "ACKNOWLEDGED")
 
 Key = tuple[str, str, str, str]
 
@@ -38,6 +39,11 @@ class Episode:
     found: set[str] = field(default_factory=set)  # days found in this pass
     status: str = "NEW"
     disposition: str | None = None
+    over: bool = False  # the data no longer show it
+
+    @property
+    def open(self) -> bool:
+        return self.status in OPEN
 
     @property
     def last(self) -> np.datetime64:
@@ -108,7 +114,8 @@ def figures(entry: Entry, first_day: np.datetime64) -> list[dict[str, Any]]:
 
 def gather(entries: Iterable[Entry], known: list[Episode], first_day: np.datetime64) -> list[Episode]:
     """Fold entries into the episodes known already and new ones; what changed is marked. ``entries`` in the order
-    of days, leads before members; each day of an episode is replaced by what was found now."""
+    of days, leads before members; each day of an episode is replaced by what was found now. A closed episode is
+    measured again, but never grows: what goes on after it is a new one, and somebody hears of it."""
     episodes = list(known)
     by_key: dict[tuple[Key, int, str], list[Episode]] = {}
     for episode in episodes:
@@ -118,15 +125,23 @@ def gather(entries: Iterable[Entry], known: list[Episode], first_day: np.datetim
         family = family_of(entry.kind)
         start, day = first_day + entry.start, first_day + entry.day
         same = by_key.setdefault((entry.key, entry.direction, family), [])
-        fits = [one for one in same if one.start <= day and start <= one.last + GAP]
+        own = [one for one in same if str(day) in one.days or one.start == day]
+        fits = own or [one for one in same if one.open and one.start <= day and start <= one.last + GAP]
+        # What a closed episode has told of a level shift is not told again by the one that follows it.
+        told = {one for other in same if not other.open for one in other.days}
         if fits:
             episode = max(fits, key=lambda one: one.start)
         else:
+            ended = [one.last for one in same if not one.open and start <= one.last and one.start <= day]
+            start = min(max([start, *(one + 1 for one in ended)]), day)
             episode = Episode(entry.key, family, entry.direction, start, lead=entry.parent is None)
             same.append(episode)
             episodes.append(episode)
         newer = not episode.days or str(day) >= max(episode.days)
         for one in figures(entry, first_day):
+            begun = one["day"] >= str(episode.start) if episode.open else False
+            if told and one["day"] not in (*episode.days, str(day)) and (one["day"] in told or not begun):
+                continue
             before = episode.days.get(one["day"])
             if before is None or one["day"] == str(day):
                 episode.touched |= before != one
@@ -150,7 +165,7 @@ def corrected(episodes: Iterable[Episode], judged: set[str], actual: Mapping[tup
     out. ``actual``: what is now known of (node, day); a day of a feed is gone as soon as it is not found."""
     gone = []
     for episode in episodes:
-        if not episode.stored:
+        if not episode.stored or episode.over:
             continue
         for day in [one for one in episode.days if one in judged and one not in episode.found]:
             now, then = actual.get((episode.key, day)), episode.days[day]["actual"]

@@ -6,13 +6,15 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from trendcast import wording
 from trendcast.anomalies import explain, incidents
+from trendcast.anomalies import impact as sizes
 from trendcast.anomalies import plain as plain_room
 from trendcast.anomalies.detect import VERSION, Entry, Found
 from trendcast.anomalies.detect import detect as judge
@@ -20,7 +22,8 @@ from trendcast.anomalies.incidents import Episode
 from trendcast.anomalies.scene import DIMENSIONS, Scene, Stock
 from trendcast.errors import Conflict
 from trendcast.panel import last_full_day
-from trendcast.services.health import is_historical
+from trendcast.services import runtime
+from trendcast.services.health import LATE, is_historical
 
 if TYPE_CHECKING:
     from trendcast.services.forecast import RunInfo
@@ -35,10 +38,19 @@ VERDICTS = 400  # days for which a verdict counts
 FIRST_READ = "found when the history was first read"
 CORRECTED = "data corrected"
 MOST_TOLD = 1000  # anomalies a result lists
+# Regions may send their files one after the other: what is absent on the newest day is said this long after its first
+# rows came.
+GRACE = timedelta(hours=2)
+CHECKS = ("0800", "1400")  # triggers that also ask whether a feed is late
+# Of a price, where some costs are known and others are not: a usual margin, so that both weigh alike; and what a unit
+# sold at a loss still counts.
+USUAL_MARGIN, LEAST_MARGIN = 0.35, 0.05
+PLAIN_HIGHEST = plain_room.HIGHEST  # the most the customer's rule can score
 _RECORD = np.dtype([("tag", ">i4"), ("a", ">f8"), ("b", ">f8")])  # sql/detect_window.sql
 OUT_OF_REFERENCE = ("expected", "confirmed", "data_issue")
 
 
+@runtime.owners_work("Checking for anomalies")
 def detect(
     db: Database,
     clock: Callable[[], datetime],
@@ -65,25 +77,28 @@ def detect(
     begun = time.perf_counter()
     seconds: dict[str, float] = {}
     with db.read() if dry_run else db.transaction() as connection:
-        if not dry_run:
-            db.rows("detect_lock", connection=connection, number=locks.DETECT, scope=scope)
+        db.rows("detect_lock", connection=connection, number=locks.DETECT, scope=scope, turn=not dry_run)
         progress("Reading the sales", 0, 1)
         state = dict(
             db.rows("detect_state", connection=connection, scope=scope, as_of=as_of, back=BACK, verdicts=VERDICTS)[0]
         )
         if state["last_sale"] is None:
             raise Conflict("There are no sales to check: load data first.")
-        known = None if dry_run else _already(db, connection, scope, state, as_of)
+        now = clock()
+        late = trigger in CHECKS and not dry_run and as_of is None and _late(db, connection, state, now)
+        known = None if dry_run else _already(db, connection, scope, state, as_of, now)
         if known is not None:
             progress("Reading the sales", 1, 1)
+            if late and announce:
+                known["told"] = alerts.announce(db, connection, settings.load(), now)
             return {**known, "seconds": round(time.perf_counter() - begun, 2), "repeated": True}
-        window = _Window(db, connection, state)
+        window = _Window(db, connection, state, now)
         seconds["reading"] = time.perf_counter() - begun
         progress("Reading the sales", 1, 1)
         progress("Looking for anomalies", 0, 1)
-        found = judge(window.scene, window.judged, window.limits)
+        found = judge(window.scene, window.judged, window.limits, window.scene.days - 1 if window.waits_until else None)
         episodes = incidents.gather(found.entries, window.episodes, window.scene.first_day)
-        gone = incidents.corrected(episodes, window.judged_days, window.actuals(episodes))
+        gone = incidents.corrected(episodes, window.judged_days, window.actuals(episodes, found))
         seconds["judging"] = time.perf_counter() - begun - seconds["reading"]
         progress("Looking for anomalies", 1, 1)
         result = _result(found, window, episodes)
@@ -91,7 +106,7 @@ def detect(
             return {**result, "dry_run": True, "seconds": round(time.perf_counter() - begun, 2)}
         progress("Writing the incidents", 0, 1)
         _write(db, connection, clock(), trigger, scope, window, found, episodes, gone, result)
-        touched = any(episode.touched for episode in episodes)  # else nothing is to be told that was not before
+        touched = late or any(episode.touched for episode in episodes)  # else nothing is to be told that was not before
         if touched and (window.first_look or not announce or is_historical(state["days_old_when_loaded"])):
             alerts.hush(db, connection, clock())
         elif touched:
@@ -167,12 +182,15 @@ def last_detection(db: Database, scope: str = "") -> Mapping[str, Any] | None:
 
 
 def _already(
-    db: Database, connection: Any, scope: str, state: Mapping[str, Any], as_of: date | None
+    db: Database, connection: Any, scope: str, state: Mapping[str, Any], as_of: date | None, now: datetime
 ) -> dict[str, Any] | None:
-    """What an earlier detection of the same data found; None when there is something new."""
+    """What an earlier detection of the same data found; None when there is something new, or what was given time to
+    arrive had it."""
     if state["checked_until"] is None or state["checked_version"] < state["data_version"]:
         return None
-    if as_of is not None and state["checked_until"] < as_of:
+    if (state["looked_to"] or state["checked_until"]) < state["last_sale"]:
+        return None
+    if state["waits_until"] is not None and state["waits_until"] <= now:
         return None
     rows = db.rows("detect_last", connection=connection, scope=scope)
     return dict(rows[0]["summary"]["result"])
@@ -181,8 +199,12 @@ def _already(
 class _Window:
     """The scene of a pass, read from the database, and which of its days are to be judged."""
 
-    def __init__(self, db: Database, connection: Any, state: Mapping[str, Any]) -> None:
+    def __init__(self, db: Database, connection: Any, state: Mapping[str, Any], now: datetime) -> None:
         self.state = state
+        came = state["last_sale_came"]
+        waits = came is not None and now < came + GRACE and not is_historical(state["days_old_when_loaded"])
+        self.waits_until = came + GRACE if waits else None
+        self.assumed: set[str] = set()
         last = np.datetime64(state["last_sale"], "D")
         checked = state["checked_until"]
         self.first_look = checked is None
@@ -217,6 +239,10 @@ class _Window:
         full_days = full - int(first.astype(int)) + 1
         cut = slice(0, full_days)
         self.first, self.days = first, full_days
+        if full_days < days:
+            self.waits_until = None  # what arrives is a later day
+        if full_days < days:
+            self.waits_until = None  # what arrives is a later day
         units, price, promotion = units[:, cut], price[:, cut], promotion[:, cut]
         shut, changed = shut[:, cut], changed[cut]
         series = pd.DataFrame(
@@ -243,7 +269,7 @@ class _Window:
         forecast = self._forecast(db, connection, series, first + full_days - 1)
         scene = Scene.of(
             series, first, units, forecast=forecast, promotion=promotion, events=events, stock=stock,
-            value=_value(state, series, units, price),
+            value=_value(state, series, units, price, self.assumed),
         )  # fmt: skip
         self.episodes = [_episode(entry) for entry in state["entries"]]
         masked, accepted, noted = self._verdicts(scene, stock)
@@ -283,6 +309,8 @@ class _Window:
         for row, name in enumerate(stock.categories):
             masked[category == name] |= stock.out[row]
         for episode in self.episodes:
+            if episode.over:
+                continue
             rows = _under(scene.series, episode.key)
             if episode.disposition == "new_normal":
                 start = scene.place(str(episode.start))
@@ -298,8 +326,9 @@ class _Window:
                         noted[rows, scene.place(day)] = True
         return masked, accepted, noted
 
-    def actuals(self, episodes: list[Episode]) -> dict[tuple[incidents.Key, str], float]:
-        """What is now known of each judged day of the stored episodes."""
+    def actuals(self, episodes: list[Episode], judged: Found) -> dict[tuple[incidents.Key, str], float]:
+        """What is now known of each judged day of the stored episodes; of a node, as when it was found, what its series
+        that something was expected of sold."""
         found = {}
         for episode in episodes:
             if not episode.stored:
@@ -307,7 +336,9 @@ class _Window:
             for day in self.judged_days & set(episode.days):
                 place = self.scene.place(day)
                 if 0 <= place < self.scene.days:
-                    sold = self.scene.units[_under(self.scene.series, episode.key), place]
+                    rows = _under(self.scene.series, episode.key)
+                    expected = rows[np.isfinite(judged.rest.raw[rows, place])]
+                    sold = self.scene.units[expected if len(rows) > 1 and len(expected) else rows, place]
                     found[episode.key, day] = float(np.nansum(sold))
         return found
 
@@ -340,8 +371,11 @@ def _stock(rows: list[Mapping[str, Any]], days: int) -> Stock:
     return Stock([str(row["product_category"]) for row in rows], on_hand, out, lead)
 
 
-def _value(state: Mapping[str, Any], series: pd.DataFrame, units: np.ndarray, price: np.ndarray) -> np.ndarray:
-    """Money of a unit that is not sold: its margin where costs are known, else its price of the last 56 days."""
+def _value(
+    state: Mapping[str, Any], series: pd.DataFrame, units: np.ndarray, price: np.ndarray, assumed: set[str]
+) -> np.ndarray:
+    """Money of a unit that is not sold: its margin when costs are known, a usual one in the categories of which they
+    are not (told in ``assumed``); its price of the last 56 days when none are."""
     recent = slice(max(0, units.shape[1] - 56), None)
     known = np.isfinite(price[:, recent]) & (np.nan_to_num(units[:, recent]) > 0)
     sold = np.where(known, units[:, recent], 0.0)
@@ -349,8 +383,51 @@ def _value(state: Mapping[str, Any], series: pd.DataFrame, units: np.ndarray, pr
     total = sold.sum(axis=1)
     mean = np.divide(paid, total, out=np.full(len(units), np.nan), where=total > 0)
     cost = series["product_category"].map(dict(state["costs"])).astype("float64").to_numpy()
-    margin = mean - cost
-    return np.where(np.isfinite(margin) & (margin > 0), margin, mean)
+    if not np.isfinite(cost).any():
+        return mean
+    assumed.update(series.loc[~np.isfinite(cost), "product_category"])
+    return np.where(np.isfinite(cost), np.maximum(mean - cost, LEAST_MARGIN * mean), USUAL_MARGIN * mean)
+
+
+def _late(db: Database, connection: Any, state: Mapping[str, Any], now: datetime) -> bool:
+    """Write an incident when no sales came for days; whether it is new. It is over when they come."""
+    today = now.astimezone(wording.zone()).date()
+    if is_historical(state["days_old_when_loaded"]) or (today - state["last_sale"]).days <= LATE:
+        return False
+    start = state["last_sale"] + timedelta(days=1)
+    key = ("total", "", "", "")
+    figures: dict[str, Any] = {
+        **dict.fromkeys(("expected", "lo", "hi", "z", "p", "q", "loss", "loss_units")),
+        "day": start.isoformat(),
+        "actual": 0.0,
+        "impact": "HIGH",
+        "score": sizes.RANGES["HIGH"][0],
+        "class": "LATE_FEED",
+    }
+    headline = explain.headline(
+        key, "LATE_FEED", "DATA_QUALITY", figures, start.isoformat(), start.isoformat(), 1, None, None, {}
+    )
+    explanation = {
+        "days": [figures],
+        "facts": {"last_day": state["last_sale"].isoformat()},
+        "cause": "data quality",
+        "headline": headline,
+        "next_step": explain.next_step("LATE_FEED", "DATA_QUALITY", "data quality", 0, key),
+    }
+    rows = db.rows(
+        "detect_late",
+        connection=connection,
+        group_key=incidents.group_key(key, 0, "feed"),
+        node=json.dumps(list(key)),
+        day=start,
+        fingerprint=incidents.fingerprint(key, 0, "feed", start.isoformat()).hex(),
+        headline=headline,
+        explanation=json.dumps(explanation),
+        score=figures["score"],
+        available=state["data_available_at"],
+        at=now,
+    )
+    return bool(rows[0]["made"])
 
 
 def _under(series: pd.DataFrame, key: incidents.Key) -> np.ndarray:
@@ -379,6 +456,7 @@ def _episode(entry: Mapping[str, Any]) -> Episode:
         stored=True,
         status=entry["status"],
         disposition=entry["disposition"],
+        over=entry["status"] == "RESOLVED" and entry["note"] == CORRECTED,
     )
 
 
@@ -454,6 +532,8 @@ def _write(
         "in_money": found.in_money,
         "business_days": [str(day) for day in window.scene.dates[sold][-200:]],
         "first_look": window.first_look,
+        "looked_to": window.state["last_sale"],
+        "waits_until": window.waits_until if found.waiting else None,
     }
     db.rows(
         "detect_write",
@@ -508,6 +588,8 @@ def _entry(episode: Episode, window: _Window, note: str | None, status: str, now
         run = float(window.forecast_run[_under(window.scene.series, episode.key), day].max(initial=0))
     group = episode.group or ("", "")
     cause = explain.cause(episode.cause, episode.cls, episode.kind, episode.facts)
+    if window.assumed and (not episode.key[1] or episode.key[1] in window.assumed):
+        episode.facts["assumed_margin"] = USUAL_MARGIN
     return {
         "detected_date": worst["day"],
         "product_category": episode.key[1],

@@ -49,13 +49,15 @@ def inbox(
     since: date | None = None,
     limit: int = 500,
     offset: int = 0,
+    snoozed: bool | None = None,
 ) -> pd.DataFrame:
-    """Incidents, NEW first, then by impact and money at stake; an incident of many is there for each of its members.
+    """Incidents, the open ones first, by the money at stake; an incident of many is there for each of its members.
+    ``snoozed``: whether those are wanted that somebody put off to a later day; None: both.
 
     ``day`` is the newest day that was notable, actual to score those of the worst one (``worst_day``), ``loss`` the
     money of all days (NaN without prices), ``age_days`` the retailer's business days since it began.
     """
-    return _inbox(db, None, statuses, impacts, kinds, categories, regions, stores, since, limit, offset)
+    return _inbox(db, None, statuses, impacts, kinds, categories, regions, stores, since, limit, offset, snoozed)
 
 
 def _inbox(
@@ -70,6 +72,7 @@ def _inbox(
     since: date | None = None,
     limit: int = 1,
     offset: int = 0,
+    snoozed: bool | None = None,
 ) -> pd.DataFrame:
     frame = db.frame(
         "incident_inbox",
@@ -83,10 +86,27 @@ def _inbox(
         since=since,
         limit=limit,
         offset=offset,
+        snoozed=snoozed,
+        today=today(),
     )
     frame = frame.astype(dict.fromkeys(_NUMBERS, "float64"))
     frame["age_days"] = _ages(db, frame["first_day"])
-    return frame
+    frame["next_step"] = [_next_step(row) for row in frame.to_dict("records")]
+    return frame.drop(columns="stock_back")
+
+
+def today(now: datetime | None = None) -> date:
+    """The date in the retailer's time zone: what a snooze is compared with."""
+    return (now or datetime.now(wording.zone())).astimezone(wording.zone()).date()
+
+
+def _next_step(row: Mapping[str, Any]) -> str:
+    """What to do now: of stock that is back, no longer what was to be done when it had run out."""
+    back = row["stock_back"]
+    if pd.isna(back):
+        return row["next_step"] or ""
+    key = (row["level"], row["product_category"], row["region"], row["store"])
+    return explain.next_step(row["class"], row["kind"], row["cause"], row["direction"], key, pd.Timestamp(back).date())
 
 
 def _ages(db: Database, first_days: pd.Series) -> list[int]:
@@ -121,7 +141,6 @@ def incident(db: Database, incident_id: int) -> dict[str, Any]:
         "rule": explain.rule(
             worst, row["class"], row["kind"], row["impact"], told.get("facts", {}), not np.isnan(row["loss"])
         ),
-        "next_step": told.get("next_step", ""),
         "explained": told.get("facts", {}).get("explained") or [],
     }
 
@@ -144,10 +163,10 @@ def _share(facts: Mapping[str, Any], lead: bool) -> float:
 
 
 def marks(db: Database, run: RunInfo, series_ids: Sequence[int]) -> pd.DataFrame:
-    """The anomalies of exactly these series, one row per notable day: date_id, actual, expected, impact, direction,
-    class, kind, headline, incident_id, status. What the data no longer show is left out."""
+    """The anomalies of exactly these series, under whatever name, one row per notable day: date_id, actual, expected,
+    impact, direction, class, kind, headline, incident_id, status. What the data no longer show is left out."""
     rows = []
-    for entry in db.rows("anomaly_marks", series_ids=list(series_ids)):
+    for entry in db.rows("anomaly_marks", run=run.id, series_ids=list(series_ids)):
         if entry["note"] == "data corrected":
             continue
         rows += [
@@ -223,17 +242,18 @@ def listed(
         first = page(0, 1)
         total = int(first[0]["total"]) if first else 0
     for row in rows:
-        del row["total"]
+        row["next_step"] = _next_step(row)
+        del row["total"], row["stock_back"]
     return total, rows
 
 
 def counts(db: Database) -> dict[str, Any]:
-    """open, high, medium, low, new, data_quality, resolved_7d; last_checked (None: never), series_checked,
-    days_checked, as_of."""
+    """open, high, medium, low, new, data_quality (what is snoozed is none of these), resolved_7d; last_checked (None:
+    never), series_checked, days_checked, as_of."""
     last = last_detection(db)
     checked = last["finished"] if last else None
     since = (checked or datetime(1970, 1, 1).astimezone()) - timedelta(days=7)
-    found = dict(db.rows("incident_counts", since=since, first_read=FIRST_READ)[0])
+    found = dict(db.rows("incident_counts", since=since, first_read=FIRST_READ, today=today())[0])
     return {
         **{name: int(value) for name, value in found.items()},
         "last_checked": checked,
@@ -251,7 +271,7 @@ def finding(db: Database) -> str:
     checked = f"{wording.fixed(now['series_checked'])} series checked up to {wording.day(now['as_of'])}"
     if not now["open"]:
         return f"Nothing unusual: {checked}."
-    top = inbox(db, limit=1).iloc[0]
+    top = inbox(db, limit=1, snoozed=False).iloc[0]
     parts = []
     if now["high"]:
         parts.append(f"{now['high']} of HIGH impact")
@@ -288,7 +308,7 @@ def move(
         words = "what was expected" if action == "expected" else "what was found or done"
         raise InvalidInput(f"Say in a note {words}: others will read it when it happens again.")
     now = clock()
-    if action == "snooze" and (until is None or until <= now.date()):
+    if action == "snooze" and (until is None or until <= today(now)):
         raise InvalidInput("A snooze needs a date after today.")
 
     def change(connection: Any) -> dict[str, Any]:

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from trendcast import wording
 from trendcast.errors import NotFound
+from trendcast.services.detect import PLAIN_HIGHEST
 from trendcast.ui import charts_inbox, inbox, reads, text, triage
 from trendcast.ui.charts import CONFIG
 from trendcast.ui.shell import View
@@ -352,7 +354,7 @@ def _plain(view: View, found: dict[str, Any]) -> None:
         st.caption(
             "The plain rule compares a day with the mean and the spread of the 14 days that end with it. It knows no "
             "day of the week, holiday or promotion, and because the day itself is among the 14 its score cannot pass "
-            "3.6, so its HIGH level is never reached."
+            f"{wording.fixed(PLAIN_HIGHEST, 2)}, so its HIGH level is never reached."
         )
 
 

@@ -165,6 +165,7 @@ class LiveProvider:
         regions: tuple[str, ...],
         stores: tuple[str, ...],
         since: dt.date | None,
+        snoozed: bool | None,
     ) -> pd.DataFrame:
         from trendcast.services import incidents
 
@@ -177,6 +178,7 @@ class LiveProvider:
             regions=regions,
             stores=stores,
             since=since,
+            snoozed=snoozed,
         )
 
     def inbox_counts(self) -> dict[str, Any]:

@@ -527,9 +527,10 @@ def inbox(
     regions: tuple[str, ...] = (),
     stores: tuple[str, ...] = (),
     since: dt.date | None = None,
+    snoozed: bool | None = None,
 ) -> pd.DataFrame:
     """services.incidents.inbox."""
-    asked = (statuses, impacts, kinds, categories, regions, stores, since)
+    asked = (statuses, impacts, kinds, categories, regions, stores, since, snoozed)
     return _recent().get(("inbox", "list", *asked), lambda: provider.inbox(*asked))
 
 
