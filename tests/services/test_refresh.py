@@ -427,6 +427,8 @@ def test_old_runs_are_thinned_to_weekly_sums(small):
     assert count(small, "SELECT array_agg(DISTINCT run_id) FROM forecast") == [done[3]]
     assert count(small, "SELECT array_agg(id ORDER BY id) FROM run WHERE status = 'ready'") == [done[1], done[3]]
     assert count(small, "SELECT array_agg(DISTINCT run_id) FROM forecast_week") == [done[1], done[3]]
+    assert count(small, "SELECT array_agg(DISTINCT run_id) FROM stock_projection") == [done[3]]
+    assert count(small, "SELECT array_agg(DISTINCT run_id) FROM stock_advice WHERE inputs IS NOT NULL") == [done[3]]
     assert count(small, "SELECT count(*) FROM forecast_log") > 0
 
 
