@@ -14,6 +14,7 @@ from trendcast.ui import text
 from trendcast.ui.charts import Palette, palette
 
 MOST_BARS = 12
+MANY_PARTS = 40  # more parts than these are summed where no few of them hold half
 SYMBOLS = {"HIGH": ("diamond", 14), "MEDIUM": ("diamond", 9), "LOW": ("diamond-open", 8)}
 WINDOW = "rgba(217,119,6,0.14)"
 
@@ -175,7 +176,15 @@ def contributions(members: pd.DataFrame, node: Sequence[str]) -> pd.DataFrame:
     if not parts.any():
         return pd.DataFrame(columns=["name", "gap", "share"])
     total = float(gaps[own if own.any() else parts].sum())
-    named = gaps[parts].groupby([members.loc[parts, key] for key in keys[1:]]).sum()
+    places = members.loc[parts, keys[1:]]
+    named = gaps[parts].groupby([places[key] for key in keys[1:]]).sum()
+    if len(named) > MANY_PARTS and named.abs().nlargest(MOST_BARS).sum() < 0.5 * named.abs().sum():
+        # Many small series say nothing one by one: those of a region, or else of a category, together do.
+        for kept in ("region", "product_category"):
+            if 1 < places[kept].nunique() <= MANY_PARTS:
+                places = places.assign(**{key: "" for key in keys[1:] if key != kept})
+                named = gaps[parts].groupby([places[key] for key in keys[1:]]).sum()
+                break
     named = named.reindex(named.abs().sort_values(ascending=False).index)
     rows = [(place(*key), float(gap)) for key, gap in named.head(MOST_BARS).items()]
     rest, more = total - sum(gap for _, gap in rows), len(named) - len(rows)

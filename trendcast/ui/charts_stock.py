@@ -41,6 +41,7 @@ def gauge_chart(
                 hovertemplate=name + " %{customdata}<extra></extra>",
             )
         )
+    reach = max(now, ahead, safety + quantity, 1.0)
     points = [("Stock now", now, 1.0, "down"), (_ahead(lead_time_days), ahead, -1.0, "up")]
     for name, value, side, direction in points:
         figure.add_trace(
@@ -65,18 +66,22 @@ def gauge_chart(
             yshift=30 * side,
             text=f"{'now' if side > 0 else 'ahead'} {text.short(value)}",
             showarrow=False,
+            # A label at an end of the axis stays inside the chart.
+            xanchor="left" if value < 0.1 * reach else "right" if value > 0.9 * reach else "center",
             font={"size": 12, "color": colours.ink},
         )
-    layout(figure, colours, "", 170)
+    layout(figure, colours, "", 210)
     figure.update_layout(
         separators=wording.separators(),
         barmode="stack",
         hovermode="closest",
         bargap=0.45,
-        legend={"orientation": "h", "y": -0.35, "x": 0, "xanchor": "left", "yanchor": "top", "title": None},
-    )
+        # Below the labels of the axis, also where a narrow screen stacks the entries.
+        legend={"orientation": "h", "yref": "container", "y": 0, "x": 0, "xanchor": "left", "yanchor": "bottom",
+                "title": None},
+    )  # fmt: skip
     figure.update_yaxes(showticklabels=False, title=None, showgrid=False)
-    low, high = min(0.0, now, ahead), max(now, ahead, safety + quantity, 1.0)
+    low, high = min(0.0, now, ahead), reach
     figure.update_xaxes(range=[low * 1.08, high * 1.08], tickformat="~s", nticks=6)
     lower = "now" if now <= ahead else "one lead time ahead"
     place = (

@@ -11,6 +11,7 @@ import streamlit as st
 
 from trendcast import wording
 from trendcast.errors import NotFound
+from trendcast.services import chart_findings
 from trendcast.services.detect import PLAIN_HIGHEST
 from trendcast.ui import charts_inbox, inbox, reads, text, triage
 from trendcast.ui.charts import CONFIG
@@ -213,6 +214,7 @@ def _chart(view: View, found: dict[str, Any]) -> None:
 
 def _parts(view: View, parts: pd.DataFrame) -> None:
     st.subheader("What it is made of", anchor=False)
+    st.markdown(text.sentence(chart_findings.parts(parts)))
     figure, alt = charts_inbox.contributions_chart(parts, measure=text.plotly(text.UNITS["units"]), dark=view.dark)
     st.plotly_chart(figure, key=f"parts_chart_{view.dark}", config=CONFIG, alt=alt)
     total = float(parts["gap"].sum())

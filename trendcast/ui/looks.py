@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from trendcast.services import chart_findings
 from trendcast.ui import charts, measures, reads, text
 from trendcast.ui.shell import View
 
@@ -26,7 +27,7 @@ def frame(result: dict[str, Any], grain: str, price: pd.Series | None = None) ->
 
 
 def show(view: View, grain: str, made: dict[str, dict[str, Any]]) -> None:
-    """The looks beside our forecast, and a sentence each."""
+    """What the looks say, and they beside our forecast."""
     price = reads.price_of_days(view.run_id, view.choice) if view.unit == "money" else None
     rows = reads.on_view(*view.key, grain, view.first, view.last)
     lines = {}
@@ -34,13 +35,13 @@ def show(view: View, grain: str, made: dict[str, dict[str, Any]]) -> None:
         found = measures.window(frame(result, grain, price), rows["date"].min(), rows["date"].max())
         if len(found):
             lines[KINDS[kind]] = found
-    figure, alt = charts.look_chart(measures.thin(rows), lines, grain=grain, unit=view.unit, dark=view.dark)
-    st.plotly_chart(figure, key=f"looks_{view.dark}", config=charts.CONFIG, alt=alt)
     ours = rows[rows["future"] & rows["mean"].notna()].set_index("date")["mean"]
+    gaps = {}
     for label, found in lines.items():
         other = found.set_index("date")["value"].reindex(ours.index).dropna()
         if len(other) and ours.reindex(other.index).sum():
-            gap = other.sum() / ours.reindex(other.index).sum() - 1
-            st.caption(
-                f"{label} expects {text.percent(abs(gap))} {'more' if gap >= 0 else 'less'} than TrendCast here."
-            )
+            gaps[label] = float(other.sum() / ours.reindex(other.index).sum() - 1)
+    if gaps:
+        st.markdown(text.sentence(chart_findings.second_opinion(gaps)))
+    figure, alt = charts.look_chart(measures.thin(rows), lines, grain=grain, unit=view.unit, dark=view.dark)
+    st.plotly_chart(figure, key=f"looks_{view.dark}", config=charts.CONFIG, alt=alt)

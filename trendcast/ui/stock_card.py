@@ -11,6 +11,7 @@ import streamlit as st
 
 from trendcast import wording
 from trendcast.errors import NotFound, TrendCastError
+from trendcast.services import chart_findings
 from trendcast.ui import charts_stock, inbox, reads, stock, text
 from trendcast.ui.charts import CONFIG
 from trendcast.ui.shell import View, person
@@ -217,14 +218,15 @@ def _gauge(view: View, row: dict[str, Any]) -> None:
     if wording.missing(ahead) or wording.missing(quantity) or wording.missing(row["on_hand"]):
         st.caption("Not enough is known to draw it.")
         return
-    figure, alt = charts_stock.gauge_chart(
-        now=float(row["on_hand"]),
-        ahead=float(ahead),  # type: ignore[arg-type]
-        safety=float(row["safety_stock"]),
-        quantity=float(quantity),  # type: ignore[arg-type]
-        lead_time_days=float(row["lead_time_days"]),
-        dark=view.dark,
-    )
+    drawn = {
+        "now": float(row["on_hand"]),
+        "ahead": float(ahead),  # type: ignore[arg-type]
+        "safety": float(row["safety_stock"]),
+        "quantity": float(quantity),  # type: ignore[arg-type]
+        "lead_time_days": float(row["lead_time_days"]),
+    }
+    st.markdown(text.sentence(chart_findings.gauge(**drawn)))
+    figure, alt = charts_stock.gauge_chart(**drawn, dark=view.dark)
     st.plotly_chart(figure, key=f"gauge_{view.dark}", config=CONFIG, alt=alt)
     st.caption("The lower of the two arrows counts: in the hatched part the stock is thinner than it should be.")
 
@@ -287,6 +289,7 @@ def _projection(view: View, row: dict[str, Any]) -> None:
         history = reads.stock_history(view.run_id, name, HISTORY)
     except NotFound:
         history = pd.DataFrame(columns=["date_id", "stock_level", "reorder_point", "stockout", "receipts"])
+    st.markdown(text.sentence(chart_findings.projection(weeks)))
     point = row.get("reorder_point")
     figure, alt = charts_stock.projection_chart(
         weeks,
@@ -357,7 +360,10 @@ def _what_if(view: View, row: dict[str, Any]) -> None:
         )
     changes = st.session_state.get(_CHANGES, {}).get(key, ())
     if not changes:
-        st.caption("Nothing is stored here: it shows what the advice would be. To keep a value, load it with the item parameters.")
+        st.caption(
+            "Nothing is stored here: it shows what the advice would be. To keep a value, load it with the item "
+            "parameters."
+        )
         return
     try:
         other = reads.recalculated(view.run_id, name, changes)

@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from trendcast.errors import NotFound, TrendCastError
-from trendcast.services import findings, what_if
+from trendcast.services import chart_findings, findings, what_if
 from trendcast.services import scenarios as keeping
 from trendcast.services.scenarios import Saved
 from trendcast.services.what_if import Baseline, Change, Changes, Driver, Promotion, Scenario
@@ -509,6 +509,8 @@ def _kept(view: View, base: Baseline, controls: list[Control]) -> None:
     unit = view.unit if all(np.isfinite(saved.figures["money"]) for saved in shown) else "units"
     if chosen:
         frames = [(saved.name, _differences(saved, unit)) for saved in shown]
+        totals = [(text.plain(name), float(frame["difference"].sum())) for name, frame in frames]
+        st.markdown(text.sentence(chart_findings.scenarios(totals, unit)))
         figure, alt = charts_what_if.comparison_chart(frames, unit=unit, dark=view.dark)
         st.plotly_chart(figure, key=f"what_if_compared_{view.dark}", config=charts.CONFIG, alt=alt)
     st.dataframe(
