@@ -221,6 +221,26 @@ def test_accepting_writes_what_was_advised_and_shows_it_at_once(retailer, open_p
     assert app.dataframe[0].value["Decision"].tolist() == ["Accepted, local", "–", "–"]
 
 
+def test_a_decision_is_taken_back_with_a_click(retailer, open_page):
+    app = open_page("inventory", item="Clothing")
+    assert "card_undo" not in {button.key for button in app.button}
+    app.get_by_key("card_accept").click().run()
+    app.get_by_key("card_undo").click().run()
+    assert not app.exception
+    last = retailer.decisions_asked[-1]
+    assert last["decision"] == "defer"
+    assert last["replaces"] is not None
+    assert last["reason"] == "Decision taken back"
+    assert "Deferred by" in words(app)
+    assert "card_undo" not in {button.key for button in app.button}
+
+
+def test_the_card_says_above_each_chart_what_it_shows(retailer, open_page):
+    said = words(open_page("inventory", item="Clothing"))
+    assert "short of the safety stock" in said
+    assert "Without a new order the shelf" in said or "ahead without a new order" in said
+
+
 def test_a_change_of_mind_replaces_the_decision_with_quantity_day_and_reason(retailer, open_page):
     app = open_page("inventory", item="Clothing")
     app.get_by_key("card_accept").click().run()

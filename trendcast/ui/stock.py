@@ -126,12 +126,12 @@ def table(frame: pd.DataFrame, decided: Mapping[str, str]) -> pd.DataFrame:
                 day(row["order_by"]) if row["status"] in ("order_now", "order_soon") else text.NONE for row in found
             ],
             "At stake": [stake(row) for row in found],
+            "Decision": [decided.get(str(row["product_category"]), text.NONE) for row in found],
             "Why": [text.plain(why(row)) for row in found],
             "Cover": [days(row["cover_days"]) for row in found],
             "On hand": [text.full(_float(row["on_hand"])) for row in found],
             "On order": [text.full(_float(row["on_order"])) for row in found],
             "Tags": [", ".join(row["tags"]).capitalize() or text.NONE for row in found],
-            "Decision": [decided.get(str(row["product_category"]), text.NONE) for row in found],
         }
     )
 

@@ -149,6 +149,16 @@ def _decision(view: View, row: dict[str, Any]) -> None:
                 args=(view.run_id, row, "reject", replaces, key),
                 key=f"{key}_reject_do",
             )
+        if before and before["decision"] != "defer":
+            st.button(
+                "Undo",
+                icon=":material/undo:",
+                disabled=off,
+                on_click=_decide,
+                args=(view.run_id, row, "defer", replaces, key),
+                key="card_undo",
+                help="Take the decision back: it is noted, and the advice waits for one again.",
+            )
 
 
 def _value_words(before: dict[str, Any]) -> str:
@@ -171,6 +181,8 @@ def _decide(run_id: int, row: dict[str, Any], decision: str, replaces: int | Non
     state = st.session_state
     reason = str(state.get(f"{key}_{decision}_reason") or "").strip()
     code = state.get(f"{key}_{decision}_code")
+    if decision == "defer":
+        reason = "Decision taken back"
     if decision != "accept" and not (code or reason):
         state[_SAID] = "Choose a reason or write one: it is what makes the log worth reading."
         return
