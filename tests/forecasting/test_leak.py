@@ -55,16 +55,6 @@ def another_future(sales: pd.DataFrame, stock: pd.DataFrame, after: pd.Timestamp
     return changed, stock[stock["date_id"] <= after]
 
 
-def available(member: Member) -> bool:
-    try:
-        member.forecast(Panel.from_frames(frames()[0].iloc[:60], ahead=7), 7)
-    except ModuleNotFoundError:
-        return False
-    except Exception:  # noqa: BLE001  it is there; what it makes of a tiny panel is another test's matter
-        return True
-    return True
-
-
 @pytest.fixture(scope="module")
 def worlds() -> tuple[Panel, Panel, int]:
     """The same origin in two worlds that differ only afterwards: (one, other, history at the origin)."""
@@ -78,8 +68,6 @@ def worlds() -> tuple[Panel, Panel, int]:
 
 @pytest.mark.parametrize("member", MEMBERS, ids=lambda member: member.name)
 def test_no_member_sees_what_happens_after_the_origin(member: Member, worlds: tuple[Panel, Panel, int]) -> None:
-    if not available(member):
-        pytest.skip(f"{member.module} is not there yet")
     one, two, history = worlds
     assert not np.array_equal(one.units[:, history:], two.units[:, history:], equal_nan=True)
     hierarchy = Hierarchy.of(one.series)
@@ -93,8 +81,6 @@ def test_no_member_sees_what_happens_after_the_origin(member: Member, worlds: tu
 
 @pytest.mark.parametrize("member", MEMBERS, ids=lambda member: member.name)
 def test_every_member_hands_over_what_can_be_published(member: Member, worlds: tuple[Panel, Panel, int]) -> None:
-    if not available(member):
-        pytest.skip(f"{member.module} is not there yet")
     one, _, history = worlds
     panel = Hierarchy.of(one.series).panel(one.as_of(history))
     mean = member.forecast(panel, HORIZON).mean

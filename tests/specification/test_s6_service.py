@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,6 +102,25 @@ def test_s6_failure_is_success_false_and_error(rest: Any, method: str, path: str
     if status >= 400:
         assert response.json()["success"] is False
         assert response.json()["error"].endswith((".", "?"))
+
+
+def test_s6_log_lines_are_time_level_message_on_stdout_and_in_a_file(tmp_path: Path) -> None:
+    """In a process of its own, as the service runs; outputs/ and logs/ lie under TRENDCAST_HOME."""
+    script = (
+        "import logging\n"
+        "from trendcast import logs, settings\n"
+        "from trendcast.services import pictures\n"
+        "logs.begin(settings.load(), 'api')\n"
+        "logging.getLogger('trendcast.refresh').info('Run 7 was published')\n"
+        "print(pictures.outputs())\n"
+    )
+    home = {**os.environ, "TRENDCAST_HOME": str(tmp_path)}
+    said = subprocess.run([sys.executable, "-c", script], env=home, capture_output=True, text=True, check=True)
+    *lines, outputs = said.stdout.splitlines()
+    assert Path(outputs) == tmp_path / "outputs"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}Z - INFO - Run 7 was published", lines[-1])
+    (file,) = (tmp_path / "logs").iterdir()
+    assert file.read_text(encoding="utf-8").splitlines() == lines
 
 
 def test_s6_accuracy_is_best_first_from_what_was_scored_in_seven_days(db: Database, serving: Any) -> None:
