@@ -13,7 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from trendcast.errors import Conflict, DatabaseAway, InvalidInput, NoRun, NotFound
-from trendcast.services import review
+from trendcast.services import incidents, review
 from trendcast.services.forecast import LEVELS, QUANTILES, RunInfo, Selection, resolve
 from trendcast.services.review_figures import Figures, LagError, Line, Mover, Scope, Volume
 from trendcast.services.runtime import Startup
@@ -89,7 +89,7 @@ class Inbox:
         regions: tuple[str, ...],
         stores: tuple[str, ...],
         since: dt.date | None,
-        snoozed: bool | None,
+        snoozed: bool | None = None,
     ) -> pd.DataFrame:
         self._ask()
         today = dt.datetime.now(dt.UTC).date()
@@ -426,7 +426,7 @@ class Weekly:
             for lag in (1, 4)
         )  # fmt: skip
         causes = (("Level", 0.03 * whole), ("Season", -0.01 * whole), ("Holidays", 0.0), ("Promotions", 0.0),
-                  ("Other models", -0.01 * whole))  # fmt: skip
+                  ("Blend of models", -0.01 * whole))  # fmt: skip
         movers = tuple(Mover(line.name, line.units.published, line.units.now) for line in lines[:8] if known)
         return Figures(
             run_id=run.id,
@@ -474,7 +474,7 @@ class Weekly:
     def review(self, run: RunInfo, today: dt.date, unit: str, figures: Figures) -> Any:
         self._ask()
         scope = figures.scope
-        found = self.inbox(review.OPEN, (), (), scope.categories, scope.regions, scope.stores, None)
+        found = self.inbox(incidents.OPEN, (), (), scope.categories, scope.regions, scope.stores, None, None)
         weeks = np.arange(26)
         stock = pd.DataFrame(
             {"weeks_ago": weeks, "days": 7.0, "stockouts": (weeks % 5 == 0) * 1.0, "value": 2400.0 + 10 * weeks}
@@ -489,6 +489,7 @@ class Weekly:
             today=min(today, run.last_day + dt.timedelta(days=1)),
             unit=unit,
             quarantined=3,
+            past=run.id != self.run_info.id,
         )
 
 

@@ -68,6 +68,17 @@ def test_names_of_the_bar_narrow_who_is_listed(open_page):
     assert "No series leans to one side" in words(app)
 
 
+def test_a_selection_is_judged_by_its_own_backtest(retailer, open_page):
+    plain = retailer.series_accuracy
+    own = {"combination": 0.398, "naive7": 0.5, "naive364": 0.3}
+    retailer.series_accuracy = lambda run, ids: plain(run, ids) | {"wape": own}
+    said = words(open_page("accuracy", level="category", category="Clothing"))
+    assert "Clothing: the forecast is off by 39.8" in said.replace("\u2068", "").replace("\u2069", "")
+    assert "plan with it" not in said
+    assert "All series at category level together." in said
+    assert "At category level the forecast is off by" in words(open_page("accuracy", level="category"))
+
+
 def test_without_a_backtest_each_part_says_so(retailer, open_page, monkeypatch):
     columns = list(retailer.accuracy(7, "total").columns)
     monkeypatch.setattr(retailer, "accuracy", lambda run, level: pd.DataFrame(columns=columns))

@@ -45,12 +45,12 @@ def test_tiles_show_the_services_figures(retailer, open_page):
     total = retailer.forecast_weekly(7, [1])["mean"].head(12).sum()
     assert shown["Next 12\u202fweeks"] == f"{total / 1000:.0f}\u202fk"
     assert shown["Weekly error"] == "8.1\u202f%"
-    assert shown["The 80\u202f% band held"] == "82.3\u202f%"
+    assert shown["80\u202f% band of weeks held"] == "82.3\u202f%"
 
 
 def test_the_chart_has_history_last_year_forecast_and_both_bands(retailer, open_page):
     names = [trace.get("name") for trace in figure(open_page())["data"]]
-    for name in ("Actual", "Last year", "Forecast (P50)", "Stock-out", "Promotion", "Event"):
+    for name in ("Actual", "Last year", "Forecast", "Stock-out", "Promotion", "Event"):
         assert name in names
     assert any(str(name).startswith("80") and "held 82.3" in name for name in names)
     assert any(str(name).startswith("95") and "held 96.1" in name for name in names)
@@ -124,7 +124,7 @@ def test_a_wrong_url_gets_a_sentence_and_the_nearest_view(retailer, open_page, p
 def test_the_table_shows_measures_by_week_and_equals_the_service(retailer, open_page):
     app = open_page(level="category", category="Electronics")
     table = app.dataframe[0].value.set_index("Measure")
-    assert list(table.index[:4]) == ["Actual", "Demand without stockouts", "Last year", "Forecast P50"]
+    assert list(table.index[:4]) == ["Actual", "Demand without stockouts", "Last year", "Forecast, mean"]
     series = retailer.index.query("level == 'category' and product_category == 'Electronics'")["series_id"].iloc[0]
     weekly = retailer.forecast_weekly(7, [int(series)]).set_index("week")
     week = pd.Timestamp("2026-10-05")
@@ -181,14 +181,14 @@ def test_a_level_measured_under_its_other_name_has_its_accuracy(make_retailer, o
     retailer.series_accuracy = lambda run, ids: plain(run, ids) | dict.fromkeys(scores.MEASURED)
     app = open_page(level="store", store="S0001")
     assert not app.error
-    assert tiles(app)["The 80\u202f% band held"] == "82.3\u202f%"
+    assert tiles(app)["80\u202f% band of weeks held"] == "82.3\u202f%"
 
 
 @pytest.mark.parametrize(("by", "held", "count"), [("week", "82.3", "45 past weeks"), ("day", "79.1", "312 past days")])
 def test_the_coverage_is_that_of_the_bands_on_view(retailer, open_page, by, held, count):
     app = open_page(level="total", by=by)
-    assert tiles(app)["The 80\u202f% band held"] == f"{held}\u202f%"
-    tile = next(metric for metric in app.metric if "band held" in metric.label)
+    assert tiles(app)[f"80\u202f% band of {by}s held"] == f"{held}\u202f%"
+    tile = next(metric for metric in app.metric if "80\u202f% band" in metric.label)
     assert count in tile.help
     names = [str(trace.get("name", "")) for trace in figure(app, 0)["data"]]
     assert any(f"80\u202f% band (held {held}" in name for name in names)

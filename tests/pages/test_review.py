@@ -66,14 +66,14 @@ def test_the_finding_says_how_it_stands_and_what_to_do_first(retailer, open_page
 def test_tiles_have_level_lag_and_comparison(retailer, open_page):
     app = open_page("review")
     shown = tiles(app)
-    assert shown["Error at 1 week"] == "9.1\u202f%"
-    assert shown["Error at 4 weeks"] == "12.1\u202f%"
-    assert shown["Bias"] == "\u22121.2\u202f%"
-    assert shown["Value added"] == "14.8\u202f%"  # 1 - 0.121 / 0.142
+    assert shown["Error at 1 week, category"] == "9.1\u202f%"
+    assert shown["Error at 4 weeks, category"] == "12.1\u202f%"
+    assert shown["Bias, category"] == "\u22121.2\u202f%"
+    assert shown["Value added, category"] == "14.8\u202f%"  # 1 - 0.121 / 0.142
     assert shown["Stock-out rate"] == "3.3\u202f%"  # 3 days of 13 weeks
     assert shown["Inventory value"] == "2,448"  # three categories of 816
     assert shown["Open alerts"] == "3"
-    tile = next(metric for metric in app.metric if metric.label == "Error at 1 week")
+    tile = next(metric for metric in app.metric if metric.label == "Error at 1 week, category")
     assert tile.delta == "+1.2 points"
     assert "WAPE, category, 1 week ahead" in tile.help.replace("\\", "")
 
@@ -150,7 +150,7 @@ def test_the_summary_has_a_row_per_category_and_a_search(make_retailer, open_pag
     assert rows["Next 12 weeks"].dtype == "float64"  # so that it sorts
     app.get_by_key("find").set_value("category 1").run()
     rows = table(app, "Next 12 weeks")
-    assert list(rows["Category"]) == [f"Category {i}" for i in range(10, 20)]
+    assert sorted(rows["Category"]) == [f"Category {i}" for i in range(10, 20)]
     app.get_by_key("find").set_value("nobody").run()
     assert "No category has “nobody”" in words(app)
 
@@ -177,13 +177,16 @@ def test_one_category_and_no_stock_and_no_past_forecasts(make_retailer, open_pag
     assert not app.exception
     assert not app.error
     said = words(app)
-    assert "Nothing stands out. Checked: late data, held batches, high anomalies, new series." in said
+    assert (
+        "Nothing stands out. Checked: late data, held batches, high anomalies, bands that do not hold, new series."
+        in said
+    )
     assert "Nothing needs a decision this week." in said
     assert "No stock-out, overstock or open anomaly is known here." in said
     assert "No forecast was published a week ago" in said
-    assert "back-test" in next(metric for metric in app.metric if metric.label == "Error at 1 week").help.replace(
-        "\\", ""
-    )
+    assert "back-test" in next(
+        metric for metric in app.metric if metric.label == "Error at 1 week, category"
+    ).help.replace("\\", "")
     assert len(app.get("plotly_chart")) == 1
 
 
@@ -250,6 +253,18 @@ def test_an_earlier_day_says_what_is_of_now(retailer, open_page):
     assert "Open anomalies, loads and decisions are those of now" in words(app)
 
 
+def test_an_earlier_day_is_not_late(retailer, open_page):
+    said = words(open_page("review", as_of="2026-09-20"))
+    assert "days late" not in said
+    assert "First load the missing sales" not in said
+
+
+def test_an_error_names_its_level_and_leads_to_it(retailer, open_page):
+    app = open_page("review")
+    links = [link.proto for link in app.get("page_link") if link.proto.page == "accuracy"]
+    assert any("level=category" in link.query_string for link in links)
+
+
 def test_a_link_narrows_the_filters_on_view_and_names_the_level():
     on_view = filters.Filters(level="region", region=("HB,NI",), unit="money")
     assert filters.narrowed(on_view, (("category", "A"), ("category", "B,C"))) == {
@@ -285,8 +300,7 @@ def test_the_table_of_the_movers_says_then_and_now(retailer, open_page):
 
 
 def test_the_summary_has_the_largest_forecast_first(retailer, open_page):
-    app = open_page()
-    shown = app.get_by_key("summary").value
+    shown = table(open_page("review"), "Next 12 weeks")
     ahead = shown["Next 12 weeks"].tolist()
     assert len(ahead) > 1
     assert ahead == sorted(ahead, reverse=True)

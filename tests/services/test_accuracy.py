@@ -208,6 +208,43 @@ def test_a_band_that_held_too_seldom_is_an_exception_of_its_level():
     assert "No series leans to one side." in words
 
 
+def test_a_selection_is_told_by_its_own_backtest_and_not_planned_with_when_a_naive_is_better():
+    measured = {
+        "wape": {"combination": 0.398, "naive7": 0.5, "naive364": 0.3},
+        "bias": {"combination": 0.1, "naive7": 0.0, "naive364": 0.0},
+        "by_week": [0.14, None, 0.4],
+    }
+    own = accuracy.of_selection(measured)
+    assert own.set_index(["model", "horizon_week"]).loc[("combination", 3), "wape_weekly"] == 0.4
+    held = pd.DataFrame(
+        [("category", 0, "days", 0.8, 0.81, 500.0)], columns=["level", "horizon_week", "of", "nominal", "share", "n"]
+    )
+    off = pd.DataFrame(columns=["kind", "sentence"])
+    said = accuracy.words(own, held, off, "category", "Home & Garden").replace("\u202f", " ")
+    assert said.startswith("Home & Garden: the forecast is off by 39.8 % of sales, no better than last year's sales")
+    assert "plan with it" not in said
+    assert "the 80 % band of days at category level held 81 %" in said
+
+
+def test_published_bands_that_do_not_hold_are_named_by_the_rule_of_the_review(demo_db, monkeypatch):
+    run = forecast.current_run(demo_db)
+    index = forecast.series_index(demo_db, run.id).query("level == 'category'")
+    ids = index["series_id"].tolist()
+    plain = demo_db.frame
+
+    def frame(name, **how):
+        if name != "review_coverage":
+            return plain(name, **how)
+        return pd.DataFrame({"series_id": ids[:3], "weeks": [24, 23, 40], "inside": [14, 2, 30]})
+
+    monkeypatch.setattr(demo_db, "frame", frame)
+    found = accuracy.exceptions(demo_db, run)
+    bands = found[(found["kind"] == "coverage") & (found["series_id"] > 0)]
+    assert bands["series_id"].tolist() == ids[:1]  # 58 % of 24; 23 are too few; 75 % is near enough
+    assert "too narrow" in bands["sentence"].iloc[0]
+    assert "58" in bands["sentence"].iloc[0]
+
+
 def test_the_exceptions_of_the_demo_name_their_series(demo_db):
     run = forecast.current_run(demo_db)
     found = accuracy.exceptions(demo_db, run)

@@ -82,6 +82,20 @@ def test_everything_that_is_wrong_is_told_and_nothing_else(db, random_days):
     assert found.finding.startswith("8\u202fseries checked, 2\u202fthings to fix. First: ")
 
 
+def test_one_gap_of_many_series_is_one_line(db):
+    gap = DAYS[~((DAYS >= "2025-06-01") & (DAYS < "2025-07-01"))]
+    sales = [rows(f"C{i}", gap, sales_units=10.0 + i) for i in range(6)]
+    load_frames(db, {"sales_daily": pd.concat([*sales, rows("Fine")])}, source="test", accept=True, clock=now)
+    found = quality.quality(db)
+    gaps = found.issues[found.issues["what"] == "Gaps"]
+    assert [one.replace("\u202f", " ") for one in gaps["sentence"]] == [
+        "6 series (C5 in North, C4 in North, C3 in North and others) lack 30 days each between their first and last: "
+        "load them, with 0 where nothing was sold; a gap is treated as unknown."
+    ]
+    assert gaps["region"].tolist() == ["North"]
+    assert "1\u202fthing" in found.finding
+
+
 def test_without_any_price_it_says_so_once(db):
     load_frames(db, {"sales_daily": rows("A").drop(columns="unit_price")}, source="test", clock=now)
     issues = quality.quality(db).issues

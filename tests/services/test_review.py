@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from tests.conftest import DEMO_LAST_DAY
 from trendcast.demo import generate
 from trendcast.errors import NotFound
-from trendcast.services import findings, forecast, recommend, review, review_figures
-from trendcast.services.review_figures import Scope
+from trendcast.services import decisions, findings, forecast, incidents, recommend, review, review_figures
+from trendcast.services.review_figures import Scope, Volume
 from trendcast.store.engine import Database
 
 LAST_MONDAY = DEMO_LAST_DAY - timedelta(days=DEMO_LAST_DAY.weekday() + 7)  # of the last whole week
@@ -317,5 +318,130 @@ def test_the_parts_of_a_number_are_told_by_what_lifts_and_what_drags():
     assert "the biggest lift is promotions (+120" in told
     assert "the biggest drag is time of the year (\u221280" in told
     assert "keep the promotion plan up to date" in told
+    assert "+60 units come from the blend of models" in told.replace("\u202f", " ")
+    season = findings.made_of({"trend": 900.0, "promotions": 30.0, "yearly": 120.0}, labels)
+    assert season.endswith("plan supply with the season.")  # what is to do is about the biggest part
     calm = findings.made_of({"trend": 900.0, "promotions": 1.0, "rest": 99.0}, labels)
     assert "rest on the level alone" in calm
+
+
+# --- what has ended, what is over, and the review of an earlier day ---------------------------------------------------
+
+
+def lines_of(found: review_figures.Figures, name: str, **changed) -> review_figures.Figures:
+    """The figures with one line changed."""
+    return replace(found, lines=tuple(replace(one, **changed) if one.name == name else one for one in found.lines))
+
+
+def put_together(db: Database, found: review_figures.Figures, open_incidents: pd.DataFrame | None = None, **how):
+    run = forecast.current_run(db)
+    nothing = incidents.inbox(db).iloc[:0] if open_incidents is None else open_incidents
+    stock = pd.DataFrame(columns=["weeks_ago", "days", "stockouts", "value"])
+    advised, decided = recommend.advice(db, run.id).iloc[:0], decisions.log(db).iloc[:0]
+    return review.assemble(run, found, advised, nothing, decided, stock, **({"today": TODAY} | how))
+
+
+def test_what_has_ended_is_no_faller_and_the_change_is_said_without_it(demo_db):
+    found = review.figures(demo_db, forecast.current_run(demo_db))
+    name = found.lines[0].name
+    gone = Volume(recent=0.0, ahead=0.0, last_year=9e6)
+    off = {"covered": 0.2, "covered_weeks": 52, "bias_run": 9, "error": 1.0}
+    alive = put_together(demo_db, lines_of(found, name, units=gone, **off))
+    assert name in [line.name for line in alive.fallers]
+    ended = put_together(demo_db, lines_of(found, name, units=gone, ended=True, **off))
+    assert name not in [line.name for line in ended.fallers]
+    assert not any(name in breach.names for breach in ended.exceptions)
+    kept = found.lines[1:]
+    change = sum(line.units.ahead for line in kept) / sum(line.units.last_year for line in kept) - 1
+    assert f"{name} ended and is left out: without it, " in ended.movement
+    assert f"{abs(100 * change):.1f}" in ended.movement
+
+
+def test_a_line_has_ended_when_it_sold_once_and_not_for_eight_weeks():
+    days = np.zeros((4, 200))
+    days[0, :143], days[1, :145], days[3] = 5.0, 5.0, np.nan
+    assert review_figures._ended(days).tolist() == [True, False, False, False]
+
+
+def test_a_loss_that_still_runs_comes_before_a_bigger_one_that_is_over(demo_db):
+    found = review.figures(demo_db, forecast.current_run(demo_db))
+    facts = {"impact": "HIGH", "cause": "", "level": "category", "region": "", "store": "", "loss_units": -5.0}
+    rows = [
+        facts | {"incident_id": 1, "headline": "A.", "product_category": "A", "loss": -9000.0, "day": back(20)},
+        facts | {"incident_id": 2, "headline": "B.", "product_category": "B", "loss": -10.0, "day": back(0)},
+    ]
+    frame = pd.DataFrame(rows).assign(first_day=back(30))
+    told = put_together(demo_db, found, frame).risks
+    assert [risk.headline for risk in told] == ["B.", "A."]
+    assert [risk.urgent for risk in told] == [True, False]
+    assert told[1].why.startswith("Over since ")
+
+
+def back(days: int) -> pd.Timestamp:
+    return pd.Timestamp(DEMO_LAST_DAY - timedelta(days=days))
+
+
+@pytest.mark.parametrize(("covered", "broken"), [(0.667, 1), (0.79, 0)])
+def test_bands_that_failed_the_backtest_are_an_exception_before_anything_is_published(demo_db, covered, broken):
+    found = replace(review.figures(demo_db, forecast.current_run(demo_db)), covered=covered, covered_weeks=60)
+    told = {breach.name: breach for breach in put_together(demo_db, found).exceptions}
+    assert told["level_coverage"].count == broken
+    assert "coverage" not in told
+
+
+def test_an_earlier_day_is_not_late(demo_db):
+    found = review.figures(demo_db, forecast.current_run(demo_db))
+    told = put_together(demo_db, found, today=DEMO_LAST_DAY + timedelta(days=42), past=True)
+    assert told.header.days_late == 0
+    assert "late" not in told.finding
+
+
+def test_an_earlier_run_without_days_of_its_own_is_told_with_those_of_the_newest(later):
+    db, _ = later
+    now = forecast.current_run(db)
+    with db.transaction() as connection:
+        older = connection.exec_driver_sql("SELECT min(id) FROM run WHERE status = 'ready'").scalar()
+    run = replace(forecast.run_info(db, older), last_day=DEMO_LAST_DAY - timedelta(days=10))
+    assert run.id != now.id
+    index = forecast.series_index(db, run.id).query("level == 'category'")
+    ids = index["series_id"].tolist()
+    history, figures = forecast.history_daily(db, run, ids), review.figures(db, run)
+    with db.transaction() as connection:
+        connection.exec_driver_sql("UPDATE run_series SET history = NULL, lost = NULL WHERE run_id = %s", (older,))
+    pd.testing.assert_frame_equal(forecast.history_daily(db, run, ids), history)
+    assert history["date_id"].iloc[-1].date() == run.last_day
+    again = review.figures(db, forecast.run_info(db, older))
+    assert [line.units.recent for line in again.lines] == [
+        pytest.approx(line.units.recent) for line in review.figures(db, now).lines
+    ]
+    assert all(line.units.recent is not None for line in review.figures(db, run).lines)
+    assert len(figures.lines) == len(again.lines)
+
+
+def test_an_earlier_review_has_no_incident_that_began_later(later, monkeypatch):
+    db, _ = later
+    frame = incidents.inbox(db)
+    asked = frame.reindex(range(2)).assign(
+        first_day=[back(0), pd.Timestamp(DEMO_LAST_DAY) + pd.Timedelta(5, "D")], impact="HIGH", headline="H.",
+        cause="", level="category", product_category="A", region="", store="", incident_id=[1, 2], loss=5.0,
+        loss_units=1.0, day=back(0),
+    )  # fmt: skip
+    monkeypatch.setattr(incidents, "inbox", lambda *_, **__: asked)
+    with db.transaction() as connection:
+        older = connection.exec_driver_sql("SELECT min(id) FROM run WHERE status = 'ready'").scalar()
+    alerts = {}
+    for run in (forecast.run_info(db, older), forecast.current_run(db)):
+        found = review.review(db, run, today=TODAY)
+        alerts[run.id] = next(kpi.value for kpi in found.kpis if kpi.name == "alerts")
+    assert list(alerts.values()) == [1.0, 2.0]
+
+
+def test_another_set_of_models_is_said_once(later):
+    db, _ = later
+    run = forecast.current_run(db)
+    found = review.figures(db, run)
+    before = forecast.run_info(db, run.id - 1)
+    if set(before.summary["members"]) == set(run.summary["members"]):
+        found = replace(found, members_before=1, members_now=5)
+    told = put_together(db, found).change
+    assert told.count("made it, now") == 1

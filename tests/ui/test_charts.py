@@ -37,16 +37,24 @@ def test_actual_is_solid_and_forecast_is_dashed_in_both_themes():
         figure, _ = draw(table(), dark=dark)
         assert trace(figure, "Actual").line.dash is None
         assert trace(figure, "Actual").line.color == colours.actual
-        assert trace(figure, "Forecast (P50)").line.dash == "dash"
-        assert trace(figure, "Forecast (P50)").line.color == colours.forecast
+        assert trace(figure, "Forecast").line.dash == "dash"
+        assert trace(figure, "Forecast").line.color == colours.forecast
 
 
 def test_forecast_and_bands_start_where_history_ends():
     figure, _ = draw(table(), coverage80=0.786, coverage95=None)
-    line = trace(figure, "Forecast (P50)")
+    line = trace(figure, "Forecast")
     assert line.x[0] == pd.Timestamp("2026-09-21")
     assert line.y[0] == 100.0
     assert any((t.name or "").startswith("80") and "78.6" in t.name for t in figure.data)
+
+
+def test_the_line_is_the_mean_like_every_other_figure_called_forecast():
+    frame = table()
+    frame["p50"] = 0.9 * frame["mean"]
+    figure, alt = draw(frame)
+    assert trace(figure, "Forecast").y[-1] == 110.0
+    assert "ending at 110" in alt
 
 
 def test_volumes_start_at_zero_and_there_is_one_axis_for_them():

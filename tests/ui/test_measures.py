@@ -145,6 +145,22 @@ def test_without_history_there_is_no_comparison():
     assert found.before is None
 
 
+def test_the_running_week_says_how_many_of_its_days_are_sold():
+    shown = measures.pivot(make("2026-10-03")[3]["week"]).set_index("Measure")  # a Saturday
+    assert shown.loc["Actual", "2026-09-28"] == "6 of 7 days"
+    assert shown.loc["Forecast, mean", "2026-09-28"] != ""
+    assert "of 7" not in shown.loc["Actual", "2026-09-21"]
+
+
+def test_of_an_old_run_only_the_weeks_are_there():
+    history, daily, weekly, _ = make("2026-09-30")
+    none = daily.iloc[:0]
+    grid = measures.grid(history, none, weekly, weekly.iloc[:0], last_day=pd.Timestamp("2026-09-30"), grain="week")
+    ahead = grid[grid["mean"].notna()]
+    assert ahead["date"].tolist() == weekly["week"].tolist()  # and no made-up sum of the running week
+    np.testing.assert_allclose(ahead["low80"], weekly["q10"])
+
+
 def test_the_table_leaves_out_rows_without_a_number():
     grid = make("2026-09-27", days=60)[3]["week"]
     shown = measures.pivot(grid)

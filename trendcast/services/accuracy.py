@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,8 @@ BIAS_LIMIT, BIAS_WEEKS = 0.10, 4
 TRACKING_LIMIT, TRACKING_WEEKS = 4.0, 13  # sum of errors / mean distance; at least eight weeks
 TRACKING_BIAS = 0.05  # over 13 weeks chance alone passes the limit in a third of all series: it must also matter
 COVERAGE_LIMIT, COVERAGE_POINTS = 0.05, 200
+COVERAGE_OFF, COVERAGE_WEEKS = 0.15, 24  # of one series, in published weeks: few, so it must be far off
+WEEKS_LIMIT = 0.10  # of the weeks of a level in the backtest
 NEW_DAYS = 91
 KEY = ["level", "product_category", "region", "store"]
 
@@ -74,9 +77,9 @@ def exceptions(db: Database, run: RunInfo) -> pd.DataFrame:
 
     bias: each of the last four weeks, forecast one week before, more than 10 % off on the same side. tracking: the
     tracking signal, sum of errors / mean distance over the last 13 weeks, beyond 4 (Brown 1959), with a bias of 5 % and
-    more. coverage: a band of a
-    level that held more than 5 points too seldom or too often in the backtest. new: less than 91 days of sales.
-    ending: nothing sold for 56 days.
+    more. coverage: a band that held more than 5 points too seldom or too often in the backtest of a level (of its weeks
+    10 points), or more than 15 points in at least 24 published weeks of a series that is still sold. new: less than 91
+    days of sales. ending: nothing sold for 56 days.
     """
     index = forecast.series_index(db, run.id)
     recent = db.frame("accuracy_recent", run_id=run.id, last_day=run.last_day, weeks=TRACKING_WEEKS)
@@ -94,14 +97,14 @@ def exceptions(db: Database, run: RunInfo) -> pd.DataFrame:
     told = pd.concat(frames, ignore_index=True).merge(index, on="series_id", how="inner")
     told["units"] = 7 * told["recent_units"].astype(float)
     found = told.reindex(columns=["kind", "series_id", *KEY, "value", "units", "signal"])
-    found = pd.concat([found, _coverage_off(db, run, index)], ignore_index=True)
+    found = pd.concat([found, _coverage_off(db, run, index), _published_off(db, run, index[~ended])], ignore_index=True)
     found["sentence"] = [_sentence(row) for row in found.to_dict("records")]
     # A bias is worth what it is wrong by.
     wrong = np.where(found["kind"].isin(["bias", "tracking"]), found["value"].abs(), 1.0)
     found["_size"] = found["units"].fillna(0.0) * wrong
     found["_place"] = found["kind"].map({"bias": 0, "tracking": 0, "coverage": 1, "new": 2, "ending": 3})
     found = found.sort_values(["_place", "_size"], ascending=[True, False], kind="stable")
-    return found.drop(columns=["_place", "_size", "signal"]).reset_index(drop=True)
+    return found.drop(columns=["_place", "_size", "signal", "of"]).reset_index(drop=True)
 
 
 def runs_of_bias(recent: pd.DataFrame) -> pd.DataFrame:
@@ -146,8 +149,12 @@ def tracking_signals(recent: pd.DataFrame, least: int = 8) -> pd.DataFrame:
 
 def _coverage_off(db: Database, run: RunInfo, index: pd.DataFrame) -> pd.DataFrame:
     held = coverage(db, run)
-    held = held[(held["horizon_week"] == 0) & (held["of"] == "days") & (held["n"] >= COVERAGE_POINTS)]
-    off = held[(held["share"] - held["nominal"]).abs() > COVERAGE_LIMIT]
+    held = held[held["horizon_week"] == 0]
+    distance, days = (held["share"] - held["nominal"]).abs(), held["of"] == "days"
+    off = held[
+        (days & (held["n"] >= COVERAGE_POINTS) & (distance > COVERAGE_LIMIT))
+        | (~days & (held["n"] >= COVERAGE_WEEKS) & (held["nominal"] == 0.8) & (distance > WEEKS_LIMIT))
+    ]
     units = 7 * index.groupby("level")["recent_units"].sum().astype(float)
     return pd.DataFrame(
         {
@@ -159,16 +166,29 @@ def _coverage_off(db: Database, run: RunInfo, index: pd.DataFrame) -> pd.DataFra
             "store": "",
             "value": off["share"] - off["nominal"],
             "units": off["level"].map(units),
+            "of": off["of"],
         }
     )
 
 
+def _published_off(db: Database, run: RunInfo, index: pd.DataFrame) -> pd.DataFrame:
+    """The series whose published 80 % bands do not hold: the rule of the weekly review."""
+    ids = [int(number) for number in index["series_id"]]
+    since = run.last_day - timedelta(weeks=TRACKING_WEEKS + 1)
+    held = db.frame("review_coverage", series_ids=ids, since=since, last_day=run.last_day)
+    held["value"] = held["inside"].astype(float) / held["weeks"].astype(float) - 0.8
+    off = held[(held["weeks"] >= COVERAGE_WEEKS) & (held["value"].abs() > COVERAGE_OFF)]
+    found = off.merge(index, on="series_id")
+    found = found.assign(kind="coverage", units=7 * found["recent_units"].astype(float), of="published")
+    return found[["kind", "series_id", *KEY, "value", "units", "of"]]
+
+
 def series_name(row: Mapping[str, Any]) -> str:
-    """'Electronics in North', 'All sales'."""
+    """'Electronics in North', 'All categories'."""
     name = " in ".join(str(row[part]) for part in ("product_category", "store") if row[part])
     if row["region"] and not row["store"]:
         name = f"{name} in {row['region']}" if name else str(row["region"])
-    return name or "All sales"
+    return name or "All categories"
 
 
 def _sentence(row: Mapping[str, Any]) -> str:
@@ -191,8 +211,13 @@ def _sentence(row: Mapping[str, Any]) -> str:
     if row["kind"] == "coverage":
         side = "too wide" if value > 0 else "too narrow"
         level = str(row["level"]).replace("_", " × ")
+        if row["of"] == "published":
+            return (
+                f"{name}: its 80 % band held {wording.percent(0.8 + value)} of the weeks published lately, so it is "
+                f"{side}: {'it is on the safe side' if value > 0 else 'keep more in reserve than it says'}."
+            )
         return (
-            f"Bands at {level} level are {side}: they held {wording.fixed(100 * abs(value), 0)} points "
+            f"Bands of {row['of']} at {level} level are {side}: they held {wording.fixed(100 * abs(value), 0)} points "
             f"{'more' if value > 0 else 'less'} often than they say."
         )
     if row["kind"] == "new":
@@ -361,33 +386,53 @@ def finding(db: Database, run: RunInfo, level: str) -> str:
     return words(figures, coverage(db, run, level), exceptions(db, run), level)
 
 
-def words(figures: pd.DataFrame, held: pd.DataFrame, off: pd.DataFrame, level: str) -> str:
-    """``finding`` from its figures."""
+def of_selection(measured: Mapping[str, Any]) -> pd.DataFrame:
+    """The figures of a selection's own backtest as those of a level are told: model, horizon_week, wape_weekly, bias.
+    ``measured``: services.forecast.series_accuracy."""
+    wape, bias = measured.get("wape", {}), measured.get("bias", {})
+    rows = [(name, 0, value, bias.get(name)) for name, value in wape.items()]
+    by_week = measured.get("by_week", [])
+    rows += [(forecast.COMBINATION, week, value, None) for week, value in enumerate(by_week, 1) if value is not None]
+    frame = pd.DataFrame(rows, columns=["model", "horizon_week", "wape_weekly", "bias"])
+    return frame.astype({"wape_weekly": "float64", "bias": "float64"})
+
+
+def words(figures: pd.DataFrame, held: pd.DataFrame, off: pd.DataFrame, level: str, name: str = "") -> str:
+    """``finding`` from its figures; ``name``: the selection that ``figures`` are of, when they are not the level's.
+    Bands are always the level's."""
     rows = board(figures).set_index("model")
     if forecast.COMBINATION not in rows.index:
         return "The backtest of this run is still to come; the next run brings it."
     ours = rows.loc[forecast.COMBINATION]
     place = level.replace("_", " × ")
-    parts = [f"At {place} level the forecast is off by {wording.percent(ours['wape'], 1)} of sales"]
+    error = wording.percent(ours["wape"], 1)
+    parts = [
+        f"{name}: the forecast is off by {error} of sales"
+        if name
+        else f"At {place} level the forecast is off by {error} of sales"
+    ]
     naive = best_naive(rows["wape"])
+    worse = False
     if naive:
         margin = float(ours["margin"])
         rival = "last week's pattern" if naive[0] == "naive7" else "last year's sales"
         if margin > 0.005:
             parts.append(f", {wording.percent(margin)} less than {rival} would be")
         else:
+            worse = True
             parts.append(f", no better than {rival}: use it with care")
     band = held[(held["horizon_week"] == 0) & (held["nominal"] == 0.8) & (held["of"] == "days")]
     if len(band):
         share = float(band["share"].iloc[0])
         verdict = (
-            "so plan with it"
+            ("as it should" if worse else "so plan with it")
             if abs(share - 0.8) <= COVERAGE_LIMIT
             else "so keep more in reserve than it says"
             if share < 0.8
             else "so it is on the safe side"
         )
-        parts.append(f"; its 80 % band held {wording.percent(share)} of the time, {verdict}")
+        whose = f"the 80 % band of days at {place} level" if name else "its 80 % band of days"
+        parts.append(f"; {whose} held {wording.percent(share)} of the time, {verdict}")
     text = "".join(parts) + "."
     counted = off[off["kind"].isin(["bias", "tracking"])]
     if counted.empty:

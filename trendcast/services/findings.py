@@ -58,6 +58,15 @@ def _sum(by_day: pd.Series, start: pd.Timestamp, days: int) -> float | None:
     return total if total > 0 else None
 
 
+# What to do about the part that moves the number most.
+TO_WATCH = {
+    "promotions": "keep the promotion plan up to date, the forecast follows it",
+    "holidays": "check that the calendar of events is complete",
+    "yearly": "plan supply with the season",
+    "weekly": "plan staff and deliveries by the day of the week",
+}
+
+
 def made_of(sums: Mapping[str, float], labels: Mapping[str, str], unit: str = "units") -> str:
     """What raises and what lowers the next twelve weeks most beside the trend, and what to watch.
 
@@ -77,13 +86,10 @@ def made_of(sums: Mapping[str, float], labels: Mapping[str, str], unit: str = "u
         if (value > 0) == (words == "lift"):
             sign = "+" if value > 0 else ""
             said.append(f"the biggest {words} is {labels.get(best, best).lower()} ({sign}{amount(value, unit)})")
-    todo = (
-        "keep the promotion plan up to date, the forecast follows it"
-        if "promotions" in notable
-        else (
-            "check that the calendar of events is complete" if "holidays" in notable else "plan supply with the season"
-        )
-    )
+    todo = TO_WATCH.get(max(notable, key=lambda name: abs(notable[name])), "watch whether it holds")
+    rest = sums.get("rest", 0.0)
+    if total > 0 and abs(rest) >= NOTABLE * total:
+        said.append(f"{'+' if rest > 0 else ''}{amount(rest, unit)} come from the blend of models")
     return f"Over the next {WEEKS} weeks {', '.join(said)}: {todo}."
 
 

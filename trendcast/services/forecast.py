@@ -186,11 +186,15 @@ def history_daily(db: Database, run: RunInfo, series_ids: Sequence[int]) -> pd.D
     """Day by day up to the origin, summed over the series: date_id, units (NaN: nothing recorded), revenue (units at
     the price of the day, as in services.money; NaN: not known), promotion and open (shares, 0..1), stockout, lost
     (units that stock-outs turned away), lost_revenue (those in money; NaN: no price), events (names, '' for none)."""
-    arrays = _arrays(db, run.id, series_ids)
+    arrays, first_day = _arrays(db, run.id, series_ids), run.first_day
+    if not arrays:
+        # An older run keeps no days of its own: what was sold until its last day is in the run of now.
+        now = current_run(db)
+        arrays, first_day = _arrays(db, now.id, series_ids), now.first_day
     total: pd.DataFrame | None = None
     for row in arrays:
         one = row["days"]
-        one = one.iloc[: (run.last_day - run.first_day).days + 1]
+        one = one.iloc[: max(0, (run.last_day - first_day).days + 1)]
         if total is None:
             total = one.copy()
             continue
@@ -206,12 +210,12 @@ def history_daily(db: Database, run: RunInfo, series_ids: Sequence[int]) -> pd.D
                 "lost_revenue": total["lost_revenue"].add(one["lost_revenue"], fill_value=0.0),
             }
         )
-    if total is None:
+    if total is None or not total["units"].notna().any():
         raise NotFound("This forecast's history is no longer kept: choose a newer one.")
     if len(arrays) > 1:
         total["open"] /= len(arrays)
         total["promotion"] /= len(arrays)
-    total.insert(0, "date_id", pd.date_range(run.first_day, periods=len(total)).astype("datetime64[us]"))
+    total.insert(0, "date_id", pd.date_range(first_day, periods=len(total)).astype("datetime64[us]"))
     first = total["units"].notna().idxmax()
     total = total.loc[first:].reset_index(drop=True)
     events = _events(db, run, series_ids)

@@ -134,11 +134,13 @@ def issues(series: pd.DataFrame, tables: pd.DataFrame, refused: pd.DataFrame, st
     """Everything worth a sentence, the worst first: by severity, then by units sold."""
     found: list[dict[str, Any]] = []
 
-    def say(severity: int, what: str, table: str, value: float, units: float, sentence: str, **names: str) -> None:
+    def say(
+        severity: int, what: str, table: str, value: float, units: float, sentence: str, same: int = 0, **names: str
+    ) -> None:
         empty = dict.fromkeys(NAMES, "")
         found.append(
             {"severity": severity, "what": what, "table_name": table, **empty, **names, "value": value, "units": units}
-            | {"sentence": sentence}
+            | {"sentence": sentence, "same": same}
         )
 
     priced_somewhere = bool(len(series)) and bool((series["priced_share"] > 0.5).any())
@@ -147,18 +149,19 @@ def issues(series: pd.DataFrame, tables: pd.DataFrame, refused: pd.DataFrame, st
         name = series_name(names)
         if LATE_DAYS <= row["late_days"] < ENDED_DAYS:
             days = wording.count(row["late_days"], "day")
-            say(3, "Late", "sales_daily", row["late_days"], row["units"], **names, sentence=(
+            say(3, "Late", "sales_daily", row["late_days"], row["units"], same=row["late_days"], **names, sentence=(
                 f"{name} has no rows for the last {days} while others have: ask for the missing feed, or load zeros "
                 "where nothing was sold."
             ))  # fmt: skip
         elif row["late_days"] >= ENDED_DAYS:
-            say(1, "Ended", "sales_daily", row["late_days"], row["units"], **names, sentence=(
+            say(1, "Ended", "sales_daily", row["late_days"], row["units"], same=row["late_days"], **names, sentence=(
                 f"{name} ended on {wording.day(row['last_day'])}. If it is sold again, its rows are missing."
             ))  # fmt: skip
         if row["missing_share"] > GAP_SHARE:
             severity = 3 if row["missing_share"] > 0.1 else 2
-            say(severity, "Gaps", "sales_daily", row["missing_share"], row["units"], **names, sentence=(
-                f"{name} lacks {wording.count(row['missing_days'], 'day')} between its first and last "
+            gap = row["missing_days"]
+            say(severity, "Gaps", "sales_daily", row["missing_share"], row["units"], same=gap, **names, sentence=(
+                f"{name} lacks {wording.count(gap, 'day')} between its first and last "
                 f"({wording.percent(row['missing_share'], 1)}): load them, with 0 where nothing was sold; a gap is "
                 "treated as unknown."
             ))  # fmt: skip
@@ -174,7 +177,7 @@ def issues(series: pd.DataFrame, tables: pd.DataFrame, refused: pd.DataFrame, st
             ))  # fmt: skip
         span = (row["last_day"] - row["first_day"]).days + 1
         if row["late_days"] < LATE_DAYS and span < SHORT_DAYS:
-            say(1, "Short history", "sales_daily", span, row["units"], **names, sentence=(
+            say(1, "Short history", "sales_daily", span, row["units"], same=span, **names, sentence=(
                 f"{name} has {wording.count(span, 'day')}, less than a year: its seasons are borrowed from its "
                 "kind."
             ))  # fmt: skip
@@ -219,8 +222,40 @@ def issues(series: pd.DataFrame, tables: pd.DataFrame, refused: pd.DataFrame, st
                 f"{wording.percent(off)} of its days: receipts, write-offs or counts are missing."
             ))  # fmt: skip
     columns = ["severity", "what", "table_name", *NAMES, "value", "units", "sentence"]
-    frame = pd.DataFrame(found, columns=columns)
+    frame = _together(pd.DataFrame(found, columns=[*columns, "same"]))[columns]
     return frame.sort_values(["severity", "units"], ascending=[False, False], kind="stable").reset_index(drop=True)
+
+
+MANY = 3  # series with the same problem; more are told in one line
+_TOGETHER = {  # the sentence of many series with the same problem; {days}: of each
+    "Late": "{who} have no rows for the last {days} while others have: ask for the missing feed, or load zeros where "
+    "nothing was sold.",
+    "Ended": "{who} ended {days} before the newest sales. If they are sold again, their rows are missing.",
+    "Gaps": "{who} lack {days} each between their first and last: load them, with 0 where nothing was sold; a gap is "
+    "treated as unknown.",
+    "Mostly zero": "{who} sell on few of their days: trust their weeks more than their days.",
+    "Prices missing": "{who} have days with sales but no price or revenue, so their money is incomplete: load "
+    "unit_price or sales_revenue.",
+    "Short history": "{who} have {days} each, less than a year: their seasons are borrowed from their kind.",
+}
+
+
+def _together(found: pd.DataFrame) -> pd.DataFrame:
+    """Equal problems of many series as one row: how many there are, and the biggest as examples."""
+    named = (found["product_category"] != "") & found["what"].isin(list(_TOGETHER))
+    rows = [found[~named]]
+    for (severity, what, table, days), same in found[named].groupby(["severity", "what", "table_name", "same"]):
+        if len(same) <= MANY:
+            rows.append(same)
+            continue
+        same = same.sort_values("units", ascending=False, kind="stable")
+        first = ", ".join(series_name(row) for row in same[NAMES].head(MANY).to_dict("records"))
+        who = f"{wording.count(len(same), 'series', 'series')} ({first} and others)"
+        said = _TOGETHER[what].format(who=who, days=wording.count(int(days), "day"))
+        row = {name: same[name].iloc[0] if same[name].nunique() == 1 else "" for name in NAMES}
+        row |= {"severity": severity, "what": what, "table_name": table, "value": same["value"].iloc[0]}
+        rows.append(pd.DataFrame([row | {"units": same["units"].sum(), "sentence": said}]))
+    return pd.concat(rows, ignore_index=True)
 
 
 def series_name(names: dict[str, str]) -> str:

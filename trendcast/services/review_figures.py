@@ -6,7 +6,7 @@ of its series. Weeks are whole, Monday to Sunday.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,8 @@ NOMINAL = 0.80
 LAGS = (1, 4)
 MOVERS = 8
 CAUSES = {"Level": ("trend",), "Season": ("yearly", "weekly"), "Holidays": ("holidays",), "Promotions": ("promotions",)}
-OTHER = "Other models"
+OTHER = "Blend of models"  # what the structural parts leave
+ENDED_DAYS = 56  # nothing sold for so long: ended, and no faller
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class Line:
     covered: float | None  # share of published weeks inside their 80 % band, one to four weeks ahead
     covered_weeks: int
     days_observed: int
+    ended: bool = False  # nothing sold in the last 56 days
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,8 @@ class Figures:
     covered: float | None  # back-test, 80 % band of weeks, this level
     covered_weeks: int
     published_again: int  # weeks ahead that had been published a week ago
+    members_before: int | None = None  # models of last week's run, where they were others than this run's
+    members_now: int | None = None
 
 
 def read(db: Database, run: RunInfo, scope: Scope) -> Figures:
@@ -144,16 +148,12 @@ def read(db: Database, run: RunInfo, scope: Scope) -> Figures:
     named = {"categories": list(scope.categories), "regions": list(scope.regions), "stores": list(scope.stores)}
     with db.read() as connection:
 
-        def series(level: str, **names: list[str]) -> pd.DataFrame:
-            return db.frame(
-                "review_series",
-                connection=connection,
-                run_id=run.id,
-                level=level,
-                days=days,
-                back=back,
-                **{**named, **names},
-            )
+        def series(level: str) -> pd.DataFrame:
+            how: dict[str, Any] = {"connection": connection, "level": level, **named}
+            found = db.frame("review_series", run_id=run.id, days=days, back=back, **how)
+            if len(found) and found["units"].isna().all():
+                return _days_of_now(db, connection, run, found, back, how)
+            return found
 
         counts = {row["level"]: row for row in db.rows("review_levels", connection=connection, run_id=run.id, **named)}
         level, dimension = _lines_of(counts, scope)
@@ -174,14 +174,38 @@ def read(db: Database, run: RunInfo, scope: Scope) -> Figures:
         movers = _movers(again, index["series_id"], names)
         wanted = [*whole, *index.loc[names.isin([mover.name for mover in movers]), "series_id"].tolist()]
         older = [int(number) for number in again["run_before"].unique()[-1:]]
+        before = db.rows("run_read", connection=connection, run_id=older[0]) if older else []
         parts = (
             db.rows("review_parts", connection=connection, run_ids=[run.id, *older], series_ids=wanted)
             if older and wanted
             else []
         )
-    return _compute(
+    found = _compute(
         run, scope, level, dimension, index, back, ahead, log, covered, metrics, whole, movers, parts, older
     )
+    now_made, then_made = (
+        set(one.get("members") or ()) for one in (run.summary, before[0]["summary"] if before else {})
+    )
+    if now_made and then_made and now_made != then_made:
+        return replace(found, members_before=len(then_made), members_now=len(now_made))
+    return found
+
+
+def _days_of_now(
+    db: Database, connection: Any, run: RunInfo, found: pd.DataFrame, back: int, how: dict[str, Any]
+) -> pd.DataFrame:
+    """The series of an older run with their days up to its last one, which only the run of now still keeps."""
+    now = db.rows("run_read", connection=connection, run_id=None)[0]
+    later = max(0, (now["last_day"] - run.last_day).days)
+    days = (now["last_day"] - now["first_day"]).days + 1
+    kept = db.frame("review_series", run_id=int(now["id"]), days=days, back=min(days, back + later), **how)
+    kept = kept.set_index("series_id")
+    for column in ("units", "revenue"):
+        by_series = {
+            number: bytes(raw)[: len(raw) - 4 * later] for number, raw in kept[column].items() if raw is not None
+        }
+        found[column] = found["series_id"].map(by_series).astype(object).where(found["series_id"].isin(by_series), None)
+    return found
 
 
 def _lines_of(counts: dict[str, Any], scope: Scope) -> tuple[str, str]:
@@ -249,6 +273,7 @@ def _compute(
     volumes_money = _volumes(money, weeks, target, new_money, old_money)
     actual, published = _log_matrix(log, place, group, n, weeks)
     inside = _sums(covered, place, group, n)
+    over = _ended(_grouped(units_days, group, n))
     lines = tuple(
         Line(
             name=str(names[i]),
@@ -262,6 +287,7 @@ def _compute(
             covered=float(inside[i, 1] / inside[i, 0]) if inside[i, 0] else None,
             covered_weeks=int(inside[i, 0]),
             days_observed=int(index["days_observed"].to_numpy()[group == i].max()),
+            ended=bool(over[i]),
         )
         for i in range(n)
     )
@@ -310,6 +336,12 @@ def _days(packed: pd.Series, back: int) -> np.ndarray:
             values = np.frombuffer(bytes(raw), "<f4")
             result[row, back - len(values) :] = values
     return result
+
+
+def _ended(days: np.ndarray) -> np.ndarray:
+    """Which rows sold once and nothing in the newest days."""
+    sold = np.nan_to_num(days) > 0
+    return sold.any(axis=1) & ~sold[:, -ENDED_DAYS:].any(axis=1)
 
 
 def _whole_weeks(first: np.datetime64, days: int) -> tuple[np.ndarray, int]:

@@ -48,17 +48,39 @@ def _judged(view: View) -> Choice:
 def headline(view: View) -> None:
     """What to trust, where not, and what to do, in one sentence."""
     st.header("Accuracy", anchor=False)
-    figures = reads.accuracy(view.run_id, _level(view))
+    level = reads.accuracy(view.run_id, _level(view))
+    figures, name = _figures(view)
     off = _of_selection(reads.accuracy_exceptions(view.run_id), view)
-    st.markdown("#### " + text.sentence(service.words(figures, service.held_bands(figures), off, _level(view))))
+    st.markdown("#### " + text.sentence(service.words(figures, service.held_bands(level), off, _level(view), name)))
+
+
+def _names(chosen: Choice) -> list[tuple[str, ...]]:
+    """What is chosen, first the category, then the place."""
+    return [names for names in (chosen.categories, chosen.stores or chosen.regions) if names]
+
+
+def _figures(view: View) -> tuple[pd.DataFrame, str]:
+    """(Figures, name): the backtest of the selection's own series and what it is called; of the whole level and ''
+    where nothing is chosen, or nothing of the selection was measured."""
+    chosen = _judged(view)
+    if chosen.categories or chosen.regions or chosen.stores:
+        own = service.of_selection(reads.series_accuracy(view.run_id, chosen))
+        if COMBINATION in set(own["model"]):
+            named = [text.listing([text.plain(v) for v in names]) for names in _names(chosen)]
+            return own, " in ".join(named)
+    return reads.accuracy(view.run_id, _level(view)), ""
 
 
 @calm
 def tiles(view: View) -> None:
     """Error one and four weeks ahead, bias and bands: as published where weeks are over, else from the backtest."""
-    figures = reads.accuracy(view.run_id, _level(view))
+    figures, own = reads.accuracy(view.run_id, _level(view)), _figures(view)
     published = reads.published_errors(view.run_id, _judged(view)).set_index("lag_weeks")
     place = text.level_inline(_level(view))
+    bands, whole = figures[figures["model"] == COMBINATION], f"{place} level"
+    bands = bands.drop_duplicates("horizon_week").set_index("horizon_week")
+    figures = own[0]
+    place = "your selection" if own[1] else whole
     ours = figures[figures["model"] == COMBINATION].drop_duplicates("horizon_week").set_index("horizon_week")
     error = service.error_column(figures) if len(figures) else "wape"
     with st.grid(4, min_column_width=150, key="tiles"):
@@ -67,10 +89,10 @@ def tiles(view: View) -> None:
             live = float(published["wape"].get(lag, float("nan"))) if len(published) else float("nan")
             known = live == live
             ahead = text.count(lag, "week")
-            where = f"backtest of this run, {place} level"
+            where = f"backtest of this run, {place}"
             if known:
                 scored = f"{text.count(int(published['n'][lag]), 'forecast')} of {int(published['weeks'][lag])} weeks"
-                where = f"published {ahead} before, {scored}, {place} level"
+                where = f"published {ahead} before, {scored}, {place}"
             st.metric(
                 f"Error {ahead} ahead",
                 text.percent(live if known else back),
@@ -94,20 +116,20 @@ def tiles(view: View) -> None:
             border=True,
             height="stretch",
             help="Forecast minus actual as a share of sales"
-            + (f", published one week before, {place} level." if from_log else f", backtest, {place} level.")
+            + (f", published one week before, {place}." if from_log else f", backtest, {place}.")
             + " Zero is right; above zero too much was forecast.",
         )
-        share = float(ours["coverage80"].get(0, float("nan"))) if "coverage80" in ours else float("nan")
-        points = float(ours["quantile_n"].get(0, 0)) if "quantile_n" in ours else 0
+        share = float(bands["coverage80"].get(0, float("nan"))) if "coverage80" in bands else float("nan")
+        points = float(bands["quantile_n"].get(0, 0)) if "quantile_n" in bands else 0
         st.metric(
-            f"The 80{text.NARROW}% band held",
+            f"80{text.NARROW}% band of days held",
             text.percent(share),
-            delta=_width(share),
+            delta=_width(share, text.level_inline(_level(view))),
             delta_color="orange" if abs(share - 0.8) > service.COVERAGE_LIMIT else "off",
             delta_arrow="off",
             border=True,
             height="stretch",
-            help=f"How often a day fell inside its band, {text.full(points)} past days, backtest, {place} level; 80 % "
+            help=f"How often a day fell inside its band, {text.full(points)} past days, backtest, {whole}; 80 % "
             "is right.",
         )
 
@@ -118,12 +140,12 @@ def _side(bias: float) -> str | None:
     return "balanced" if abs(bias) < 0.02 else "forecast too much" if bias > 0 else "forecast too little"
 
 
-def _width(share: float) -> str | None:
+def _width(share: float, level: str) -> str | None:
     if share != share:
         return None
     if abs(share - 0.8) <= service.COVERAGE_LIMIT:
-        return "as it should"
-    return "too narrow" if share < 0.8 else "too wide"
+        return f"as it should, {level}"
+    return f"{'too narrow' if share < 0.8 else 'too wide'}, {level}"
 
 
 @calm
@@ -196,7 +218,8 @@ def leaderboard(view: View) -> None:
     if found.empty:
         st.caption("The backtest of this run is still to come; the next run brings it.")
         return
-    st.markdown(scores.accuracy_sentence(found, level))
+    found, name = _figures(view)
+    st.markdown(scores.accuracy_sentence(found, level, name))
     board = service.board(found)
     shown = pd.DataFrame(
         {
@@ -242,7 +265,8 @@ def horizon(view: View) -> None:
     st.subheader("Error by weeks ahead", anchor=False)
     published = reads.published_errors(view.run_id, _judged(view))
     error = service.error_column(found)
-    st.markdown(_horizon_finding(found, error))
+    lead = f"All series at {text.level_inline(_level(view))} level together. " if _figures(view)[1] else ""
+    st.markdown(lead + _horizon_finding(found, error))
     figure, alt = charts_accuracy.horizon_chart(found, published, error=error, dark=view.dark)
     st.plotly_chart(figure, key=f"horizon_{view.dark}", config=charts.CONFIG, alt=alt)
     lines = f"Lines: backtest at {text.level_inline(_level(view))} level."
@@ -293,7 +317,8 @@ def bands(view: View) -> None:
         of = st.segmented_control(
             "Bands of", present, format_func=kinds.__getitem__, default=of, key="bands_of", required=True
         )
-    st.markdown(_band_finding(held[held["of"] == of], of))
+    lead = f"All series at {text.level_inline(_level(view))} level together. " if _figures(view)[1] else ""
+    st.markdown(lead + _band_finding(held[held["of"] == of], of))
     figure, alt = charts_accuracy.coverage_chart(held[held["of"] == of], dark=view.dark)
     st.plotly_chart(figure, key=f"bands_{view.dark}", config=charts.CONFIG, alt=alt)
     everywhere = service.held_bands(reads.accuracy_all(view.run_id))
@@ -451,7 +476,9 @@ def segments(view: View) -> None:
     top = found.head(SEGMENT_ROWS)
     shown = pd.DataFrame(
         {
-            **({labels[n]: [text.plain(v) for v in top[n]] for n in names} or {"Series": ["All sales"] * len(top)}),
+            **(
+                {labels[n]: [text.plain(v) for v in top[n]] for n in names} or {"Series": ["All categories"] * len(top)}
+            ),
             "Weekly error": [text.percent(v) for v in top["wape"]],
             "Bias": [text.percent(v, sign=True) for v in top["bias"]],
             "Best model there": [text.member(v) for v in top["winner"]],

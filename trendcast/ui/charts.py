@@ -178,7 +178,7 @@ def forecast_chart(
             go.Scatter(
                 x=joined["date"],
                 y=middle,
-                name="Forecast (P50)" if table["p50"].notna().any() else "Forecast",
+                name="Forecast",
                 mode="lines",
                 line={"color": colours.forecast, "width": 2.2, "dash": "dash"},
                 customdata=_forecast_hover(joined, grain),
@@ -306,7 +306,7 @@ def _marks(figure: go.Figure, marks: pd.DataFrame, colours: Palette) -> None:
 
 def _joined(table: pd.DataFrame) -> pd.DataFrame:
     """The forecast's rows with the last actual in front, so that line and bands start where history ends."""
-    middle = table["p50"].fillna(table["mean"])
+    middle = table["mean"].fillna(table["p50"])  # the mean, as in tiles and sentences; the median is in the table
     rows = table.assign(middle=middle)
     ahead = rows[middle.notna()].copy()
     if ahead.empty:
@@ -558,7 +558,7 @@ def _describe(table: pd.DataFrame, measure: str, per: str) -> str:
             f"{text.short(past['actual'].min())} and {text.short(past['actual'].max())}."
         )
     if len(ahead):
-        middle = ahead["p50"].fillna(ahead["mean"])
+        middle = ahead["mean"].fillna(ahead["p50"])
         parts.append(
             f"Forecast of {text.count(len(ahead), per)} to {text.day(ahead['date'].iloc[-1])}, starting at "
             f"{text.short(middle.iloc[0])} and ending at {text.short(middle.iloc[-1])}."

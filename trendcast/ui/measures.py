@@ -65,7 +65,8 @@ def grid(
     days, ``closed`` only counts days that are usually open, ``error`` is (forecast - actual) / actual.
     """
     last_day = pd.Timestamp(last_day)
-    days = _days(history, daily, last_day, unit)
+    until = weekly["week"].max() + pd.Timedelta(6, "D") if len(weekly) else last_day  # of old runs only weeks are kept
+    days = _days(history, daily, last_day, unit, until)
     table = _by_day(days) if grain == "day" else _by_week(days, weekly, last_day, unit)
     step = 1 if grain == "day" else WEEK
     table.loc[table["actual"].isna(), "lost"] = np.nan
@@ -86,12 +87,14 @@ def grid(
     return table.reindex(columns=COLUMNS).reset_index(drop=True)
 
 
-def _days(history: pd.DataFrame, daily: pd.DataFrame, last_day: pd.Timestamp, unit: str) -> pd.DataFrame:
+def _days(
+    history: pd.DataFrame, daily: pd.DataFrame, last_day: pd.Timestamp, unit: str, until: pd.Timestamp
+) -> pd.DataFrame:
     """One row per day, past and future, with actuals and forecasts in the unit asked for."""
     known = history.set_index("date_id")
     ahead = _in_unit(daily.set_index("date_id"), unit)
     first = known.index.min() if len(known) else ahead.index.min()
-    end = max(ahead.index.max() if len(ahead) else last_day, last_day)
+    end = max(ahead.index.max() if len(ahead) else until, last_day)
     days = pd.DataFrame(index=pd.date_range(first, end, freq="D", name="date"))
     actual = known["revenue" if unit == "money" else "units"].reindex(days.index).astype(float)
     past = days.index <= last_day
@@ -158,7 +161,8 @@ def _by_week(days: pd.DataFrame, weekly: pd.DataFrame, last_day: pd.Timestamp, u
         table[name] = values.astype(float)
     table["mean"] = bands["mean"].reindex(table.index).astype(float)
     running = (table.index <= last_day) & (table.index + pd.Timedelta(6, "D") > last_day) & whole.to_numpy()
-    table.loc[running, "mean"] = table.loc[running, "blend"]
+    if days["mean"].notna().any():
+        table.loc[running, "mean"] = table.loc[running, "blend"]
     keep = table["actual"].notna() | table["mean"].notna() | (table.index + pd.Timedelta(6, "D") <= last_day)
     keep &= (table.index >= days.index[0]) & (whole | table["mean"].notna())
     return table[keep].rename_axis("date").reset_index()
@@ -228,10 +232,10 @@ ROWS = {
     "actual": "Actual",
     "demand": "Demand without stockouts",
     "last_year": "Last year",
+    "mean": "Forecast, mean",
     "p50": "Forecast P50",
     "low80": "Low (P10)",
     "high80": "High (P90)",
-    "mean": "Forecast, mean",
     "as_of_last_week": "Forecast as of last week",
     "error": "Error of last week's forecast",
 }
@@ -297,6 +301,10 @@ def pivot(table: pd.DataFrame) -> pd.DataFrame:
             rows[label] = ["" if pd.isna(v) else text.percent(v, sign=True) for v in values]
         else:
             rows[label] = ["" if pd.isna(v) else text.full(v) for v in values]
+    if ROWS["actual"] in rows:  # the running week: its mean is what was sold and what is expected of the days left
+        running = table["actual"].isna() & table["mean"].notna() & table["days"].between(1, WEEK - 1)
+        for place in np.flatnonzero(running):
+            rows[ROWS["actual"]][place] = f"{int(table['days'].iloc[place])} of {WEEK} days"
     frame = pd.DataFrame.from_dict(rows, orient="index", columns=heads)
     frame.insert(0, "Measure", frame.index)
     return frame.reset_index(drop=True)

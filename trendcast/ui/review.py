@@ -120,7 +120,8 @@ def exceptions(view: View, found: Review) -> None:
                     + (" " + text.listing([text.markdown(name) for name in breach.names], 6) if breach.names else ""),
                 )
     rules = {"late": "late data", "held": "held batches", "stockout": "orders due now", "anomalies": "high anomalies",
-                  "accuracy": "worse accuracy", "bias": "bias", "coverage": "bands that do not hold", "level_coverage": "bands that do not hold",
+                  "accuracy": "worse accuracy", "bias": "bias", "coverage": "bands that do not hold",
+                  "level_coverage": "bands that do not hold",
                   "revised": "jumps of the forecast", "new": "new series"}  # fmt: skip
     fine = [rules[breach.name] for breach in found.exceptions if not breach.count]
     if fine:
@@ -294,8 +295,8 @@ def _summary(view: View) -> None:
 
 
 def table(found: Review, wanted: str) -> tuple[list[str], Any]:
-    """(names, styled frame) of the lines whose name contains ``wanted``, the largest forecast first. Figures stay numbers, so
-    that they sort."""
+    """(names, styled frame) of the lines whose name contains ``wanted``, the largest forecast first. Figures stay
+    numbers, so that they sort."""
     unit = found.unit
     rows, names = [], []
     lines = [

@@ -80,14 +80,15 @@ def accuracy_table(metrics: pd.DataFrame, *, raw: bool = False) -> pd.DataFrame:
     return table.rename(columns=lambda name: name.removesuffix(" %"))
 
 
-def accuracy_sentence(metrics: pd.DataFrame, level: str) -> str:
-    """Our error beside the best naive forecast, in words; markdown."""
+def accuracy_sentence(metrics: pd.DataFrame, level: str, name: str = "") -> str:
+    """Our error beside the best naive forecast, in words; markdown. ``name``: the selection, if not the whole level."""
     whole = metrics[metrics["horizon_week"] == 0].drop_duplicates("model").set_index("model")[error_column(metrics)]
     if OURS not in whole:
         return "The combination has not been measured yet."
     ours = float(whole[OURS])
+    where = f"of {text.markdown(name)}" if name else f"at {text.level_inline(level)} level"
     lead = (
-        f"On past weeks, forecast from the data before them, at {text.level_inline(level)} level, the forecast was off "
+        f"On past weeks, forecast from the data before them, {where}, the forecast was off "
         f"by **{text.percent(ours)}** of sales"
     )
     naives = whole[[name for name in NAIVES if name in whole.index]].dropna()

@@ -176,11 +176,14 @@ def advice(view: View) -> None:
                 st.markdown(f"**{said}**{badges}")
                 if why:
                     st.caption(text.sentence(why))
-        if any(one["kind"] == "stock" for one in found):
-            label = "Order in Inventory" if len(found) <= FEW else f"All {len(found)}: order in Inventory"
-            link(view, Link("inventory"), label, icon=":material/arrow_forward:")
-        elif len(found) > FEW:
+        ordering = any(one["kind"] == "stock" for one in found)
+        if len(found) > FEW and not ordering:
             st.caption(f"And {text.count(len(found) - FEW, 'more')}.")
+        if stocked:
+            label = ("Order" if ordering else "See its stock") + " in Inventory"
+            if ordering and len(found) > FEW:
+                label = f"All {len(found)}: order in Inventory"
+            link(view, Link("inventory"), label, icon=":material/arrow_forward:")
         if not stocked:
             trend = "" if found else "The trend asks for no change. "
             st.caption(f"{trend}No stock is loaded, so nothing can be said about orders.")
