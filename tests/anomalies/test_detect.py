@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -316,3 +318,58 @@ def test_an_accepted_level_is_the_level() -> None:
     accepted = np.zeros(30, int)
     accepted[2] = DAYS - 9
     assert detect(scene(units, accepted=accepted), days).entries == []
+
+
+def test_high_can_be_reached_at_the_first_look_of_a_young_retailer() -> None:
+    units = noisy(40, 60, sd=0.05)
+    units[3, 59] = 0
+    first_look = np.arange(4, 60)  # no day before them was expected
+    found = detect(scene(units, value=np.full(40, 10.0)), first_look)
+    assert found.high_loss > 0
+    assert [entry.impact for entry in found.entries if entry.day == 59] == ["HIGH"]
+
+
+def test_turnover_in_thousands_is_judged_like_turnover() -> None:
+    units = noisy(40, 160, level=900.0)
+    units[7, 159] = round(units[7, 159] * 0.3)
+    units[2::4, 158] = np.round(units[2::4, 158] * 0.4)
+    days = np.arange(150, 160)
+    stock = Stock(["C001"], np.full((1, 160), 1e6), np.zeros((1, 160), bool), np.full(1, 7.0))
+
+    def told(times: float) -> list[tuple[object, ...]]:
+        found = detect(
+            scene(units / times, categories=10, regions=4, value=np.full(40, 3.0 * times),
+                  stock=replace(stock, on_hand=stock.on_hand / times)),
+            days,
+        )  # fmt: skip
+        assert found.high_loss > 0
+        return [
+            (entry.key, entry.day, entry.cls, entry.impact, round(entry.now.actual * times), round(entry.now.loss))
+            for entry in found.entries
+        ]
+
+    small = told(1000.0)
+    assert {one[:4] for one in told(1.0)} == {one[:4] for one in small}
+    assert {one[0]: one[4] for one in small if one[1] == 159}["category_region", "C001", "R3", ""] == units[7, 159]
+
+
+def test_a_shift_that_goes_on_after_its_incident_was_closed_is_told_from_there_on() -> None:
+    units = noisy(40, 160)
+    units[6, 150:] = np.round(units[6, 150:] * 0.6)
+    found = [
+        one for day in range(150, 160) for one in detect(scene(units), np.array([day])).entries if one.key[1] == "C006"
+    ]
+    assert {one.cls for one in found} >= {"LEVEL_SHIFT"}
+    until = [one for one in found if one.day < 154]
+    episodes = incidents.gather(until, [], FIRST)
+    for one in episodes:
+        one.stored, one.status = True, "RESOLVED"
+    before = {day: dict(figures) for one in episodes for day, figures in one.days.items()}
+    after = incidents.gather([one for one in found if one.day >= 154], list(episodes), FIRST)
+    new = [one for one in after if not one.stored]
+    assert len(new) == 1
+    assert not set(new[0].days) & set(before)
+    assert {day: figures for one in episodes for day, figures in one.days.items()} == before
+    assert len({one.fingerprint for one in after}) == len(after)
+    again = incidents.gather([one for one in found if one.day >= 154], after, FIRST)
+    assert len(again) == len(after)

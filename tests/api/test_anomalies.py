@@ -51,6 +51,16 @@ def test_a_second_call_gets_the_first_ones_answer(rest: Any, shop: Shop) -> None
     assert shop.rows("anomaly_log") == log
 
 
+def test_all_that_was_found_is_counted_also_when_the_list_is_cut(
+    rest: Any, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trendcast.services import detect
+
+    monkeypatch.setattr(detect, "MOST_TOLD", 5)
+    body = rest.post("/anomalies/detect").json()
+    assert (body["anomalies_detected"], len(body["anomalies"])) == (12, 5)
+
+
 def test_a_dry_run_writes_nothing(rest: Any, shop: Shop) -> None:
     body = rest.post("/anomalies/detect?dry_run=true").json()
     assert (body["dry_run"], body["anomalies_detected"]) == (True, 12)

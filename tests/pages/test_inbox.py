@@ -297,6 +297,7 @@ def test_the_plain_rule_stands_beside_ours(retailer, open_page):
     app.run()
     assert not app.exception
     assert "the plain rule flags 3\u202fdays of this series, TrendCast 2\u202fdays, 1 of them in common" in words(app)
+    assert "its score cannot pass 3.47, so" in words(app)
     assert len(app.get("plotly_chart")) == 3
 
 
@@ -403,3 +404,21 @@ def test_an_incident_of_one_series_has_no_parts():
     row = {"level": "total", "product_category": "", "region": "", "store": "", "actual": 0.0, "expected": 5.0}
     members = pd.DataFrame([row | {"direction": -1, "loss_units": 5.0}])
     assert charts_inbox.contributions(members, ["total", "", "", ""]).empty
+
+
+def test_an_incident_leads_to_the_forecast_of_its_series(retailer, open_page):
+    app = open_page("anomaly-inbox", incident="1")
+    series = next(one.proto for one in app.get("page_link") if one.proto.label.startswith("Its forecast"))
+    assert series.page == "forecasts"
+    assert "level=region" in series.query_string
+    assert "region=HE" in series.query_string
+
+
+def test_many_small_parts_are_those_of_their_regions():
+    keys = {"level": "category_store", "product_category": "", "actual": 1.0, "expected": 2.0, "direction": -1}
+    rows = [
+        keys | {"store": f"S{i:03d}", "region": ("North", "South")[i % 3 == 0], "loss_units": 1.0} for i in range(300)
+    ]
+    parts = charts_inbox.contributions(pd.DataFrame(rows), ["total", "", "", ""])
+    assert parts["name"].tolist() == ["North", "South"]
+    assert parts["gap"].tolist() == [-200.0, -100.0]
