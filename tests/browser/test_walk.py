@@ -81,12 +81,12 @@ def village(server: Any, template: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def walk(chromium: Any) -> Iterator[Callable[[str], Visitor]]:
-    """``walk(address)``: a fresh browser there, which must end without trouble."""
+def walk(chromium: Any) -> Iterator[Callable[..., Visitor]]:
+    """``walk(address, width=, scheme=)``: a fresh browser there, which must end without trouble."""
     visitors: list[Visitor] = []
 
-    def fresh(address: str) -> Visitor:
-        visitors.append(Visitor(chromium, address, viewport={"width": 1440, "height": 1000}))
+    def fresh(address: str, width: int = 1440, scheme: str = "light") -> Visitor:
+        visitors.append(Visitor(chromium, address, viewport={"width": width, "height": 1000}, color_scheme=scheme))
         return visitors[-1]
 
     yield fresh
@@ -120,46 +120,74 @@ def test_from_the_review_to_the_anomaly_the_series_and_the_order(walk: Any, addr
     top = incidents.inbox(village).iloc[0]
     assert str(top["headline"]).split(":")[0] in words(page.locator("h4").first.inner_text())
 
-    # Alert to resolved: open it, say why, done.
+    # Alert to acknowledged: a new one is opened and taken on.
+    page.locator(".st-key-tile_new button").first.click()
+    monday.settle()
     page.locator(".st-key-inbox_start button").first.click()
     monday.settle()
     number = int(parse_qs(urlparse(page.url).query)["incident"][0])
-    assert number == top["incident_id"]
-    if page.locator(".st-key-incident_acknowledge button").count():
-        page.locator(".st-key-incident_acknowledge button").first.click()
-        monday.settle()
+    assert incidents.incident(village, number)["status"] == "NEW"
+    page.locator(".st-key-incident_acknowledge button").first.click()
+    monday.settle()
     found = incidents.incident(village, number)
     assert found["status"] == "ACKNOWLEDGED"
     assert found["owner"] == "local"
-    assert page.locator('[data-testid="stPlotlyChart"]').count() >= 1
+    drawn(page, 1)
 
     # The series it is about.
-    category = str(top["product_category"])
-    level = "category" if category else "total"
-    page = monday.open(f"forecasts?level={level}" + (f"&category={category.replace('&', '%26')}" if category else ""))
-    assert page.locator('[data-testid="stPlotlyChart"]').count() >= 1
+    page.get_by_role("link", name="Its forecast and what to do").first.click()
+    page.wait_for_url("**/forecasts*")
+    monday.settle()
+    asked = parse_qs(urlparse(page.url).query)
+    assert asked.get("level", ["total"]) == [found["level"]]
+    assert asked.get("category", [""]) == [found["product_category"] or ""]
+    drawn(page, 2)
     assert page.locator('[data-testid="stException"]').count() == 0
 
     # And what to order of it.
-    page = monday.open("inventory")
+    page.locator(".st-key-recommendations").get_by_role("link", name=re.compile("in Inventory")).first.click()
+    page.wait_for_url("**/inventory*")
+    monday.settle()
     assert "order" in words(page.locator("h4").first.inner_text()).lower()
     page.locator(".st-key-stock_start button").first.click()
     monday.settle()
     assert "item" in parse_qs(urlparse(page.url).query)
-    assert page.locator('[data-testid="stPlotlyChart"]').count() >= 2
+    drawn(page, 2)
 
 
-@pytest.mark.parametrize("name", ["review", "forecasts", "what-if", "anomaly-inbox", "inventory", "accuracy", "data"])
-def test_every_page_of_a_first_start_is_whole(walk: Any, address: str, name: str) -> None:
-    page = walk(address).open(name)
+def drawn(page: Any, least: int) -> None:
+    """At least so many charts are there, each of some height and with points in a trace."""
+    charts = page.locator('[data-testid="stPlotlyChart"]')
+    assert charts.count() >= least
+    for chart in charts.all():
+        chart.scroll_into_view_if_needed()
+        assert chart.locator(".main-svg").first.bounding_box()["height"] > 50
+        points = chart.locator(".js-plotly-plot").first.evaluate(
+            "plot => Math.max(0, ...(plot.data || []).map(trace => ((trace.y && trace.y.length) || "
+            "(trace.y && trace.y._inputArray && trace.y._inputArray.length) || (trace.x && trace.x.length) || 0)))"
+        )
+        assert points > 0
+
+
+CHARTS = {"review": 2, "forecasts": 2, "what-if": 1, "anomaly-inbox": 0, "inventory": 0, "accuracy": 2, "data": 0}
+LOOKS = [
+    *[(name, 1440, "light") for name in CHARTS],
+    *[(name, 390, "light") for name in ("review", "forecasts")],
+    *[(name, 1440, "dark") for name in ("review", "forecasts")],
+]
+
+
+@pytest.mark.parametrize(("name", "width", "scheme"), LOOKS)
+def test_every_page_of_a_first_start_is_whole(walk: Any, address: str, name: str, width: int, scheme: str) -> None:
+    page = walk(address, width=width, scheme=scheme).open(name)
     assert page.locator('[data-testid="stException"]').count() == 0
     assert page.locator('[data-testid="stAlertContentError"], [data-testid="stAlertContentWarning"]').count() == 0
     assert page.get_by_text("could not be shown").count() == 0
-    headings = page.locator("h2, h3, h4")
-    assert headings.count() >= 1
-    for chart in page.locator('[data-testid="stPlotlyChart"]').all():
-        chart.scroll_into_view_if_needed()
-        assert chart.locator(".main-svg").first.bounding_box()["height"] > 50
+    assert page.locator("h2, h3, h4").count() >= 1
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    colour = page.locator('[data-testid="stApp"]').evaluate("app => getComputedStyle(app).backgroundColor")
+    assert colour == {"light": "rgb(255, 255, 255)", "dark": "rgb(14, 17, 23)"}[scheme]
+    drawn(page, CHARTS[name])
 
 
 def test_the_next_day_comes_with_a_click(walk: Any, address: str, village: Database) -> None:
@@ -198,13 +226,15 @@ def test_a_strangers_file_becomes_a_first_forecast(
     page.locator(".st-key-upload_load button").first.click()
     page.locator(".st-key-upload_done").wait_for(timeout=60_000)
     assert "800 new rows" in words(page.locator(".st-key-upload_done").inner_text())
-    page.get_by_text(re.compile("Data to Wed 4 Nov 2026")).first.wait_for(timeout=SECONDS)
+    page.get_by_role("link", name="Open your forecast").first.click(timeout=SECONDS)
+    page.wait_for_url("**/forecasts*")
+    visitor.settle()
+    assert "Data to Wed 4 Nov 2026" in words(page.locator('[data-testid="stApp"]').inner_text())
     with empty.read() as connection:
         sold = connection.exec_driver_sql(
             "SELECT sum(sales_units), sum(sales_revenue) FROM sales_daily WHERE product_category = 'Möbel'"
         ).one()
     units = [40 + 10 * ((date(2025, 10, 1) + timedelta(days=n)).weekday() == 5) + (n * 7 + 40) % 6 for n in range(400)]
     assert tuple(sold) == (sum(units), pytest.approx(12.5 * sum(units)))
-    page = visitor.open("forecasts")
-    assert page.locator('[data-testid="stPlotlyChart"]').count() >= 1
+    drawn(page, 2)
     empty.close()

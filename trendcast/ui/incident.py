@@ -13,9 +13,10 @@ from trendcast import wording
 from trendcast.errors import NotFound
 from trendcast.services import chart_findings
 from trendcast.services.detect import PLAIN_HIGHEST
+from trendcast.services.review import Link
 from trendcast.ui import charts_inbox, inbox, reads, text, triage
 from trendcast.ui.charts import CONFIG
-from trendcast.ui.shell import View
+from trendcast.ui.shell import View, link
 
 DAYS = 56  # of context
 KEYS = ("level", "product_category", "region", "store")
@@ -207,6 +208,9 @@ def _chart(view: View, found: dict[str, Any]) -> None:
     st.plotly_chart(figure, key=f"incident_chart_{view.dark}", config=CONFIG, alt=alt)
     if not days["expected"].notna().any():
         st.caption("No forecast of these days is kept, so there is no usual range to show.")
+    names = [(name, str(found[key] or "")) for key, name in zip(KEYS[1:], ("category", "region", "store"), strict=True)]
+    where = (("level", str(found["level"])), *((name, value) for name, value in names if value))
+    link(view, Link("forecasts", where), "Its forecast and what to do", icon=":material/trending_up:")
 
 
 # --- what it is made of ----------------------------------------------------------------------------------------------
