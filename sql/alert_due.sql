@@ -12,7 +12,7 @@ WITH judged AS (
              AND i.told ->> 'reason' NOT IN ('reminder') THEN 'reminder'
     END AS reason
     FROM incident i
-    WHERE (i.snoozed_until IS NULL OR i.snoozed_until <= :now::date) AND (i.status <> 'RESOLVED' OR i.told IS NOT NULL)
+    WHERE (i.snoozed_until IS NULL OR i.snoozed_until <= :today) AND (i.status <> 'RESOLVED' OR i.told IS NOT NULL)
     FOR UPDATE OF i SKIP LOCKED
 )
 SELECT id, reason, impact, kind, status, headline, loss, members, parent_node, episode_start, note, told

@@ -5,7 +5,7 @@ WITH lapsed AS (
         told = CASE WHEN told IS NULL THEN NULL
                     ELSE told || jsonb_build_object('reason', 'lapsed', 'at', :now::timestamptz - interval '1 year') END
     WHERE status = 'ACKNOWLEDGED' AND disposition IS NULL AND acked_at < :now::timestamptz - :hours * interval '1 hour'
-      AND (snoozed_until IS NULL OR snoozed_until <= :now::date)
+      AND (snoozed_until IS NULL OR snoozed_until <= :today)
     RETURNING id
 ), members AS (
     UPDATE anomaly_log SET status = 'NEW', version = version + 1, acked_by = NULL, acked_at = NULL

@@ -197,6 +197,16 @@ def test_a_snoozed_incident_is_quiet_until_its_day(db):
     assert tell(db, NOW + dt.timedelta(days=2)) == {"first": 1}
 
 
+def test_a_snooze_ends_with_the_retailers_day(db):
+    number = incident(db)
+    set_incident(db, number, snoozed_until=NOW.date() + dt.timedelta(days=1))
+    evening = NOW.replace(hour=20)  # the next morning in Auckland
+    with db.transaction() as connection:
+        assert alerts.announce(db, connection, chosen(), evening) == {}
+        there = chosen(TRENDCAST_TIME_ZONE="Pacific/Auckland")
+        assert alerts.announce(db, connection, there, evening) == {"first": 1}
+
+
 def test_of_a_past_that_was_read_at_once_nobody_is_told(db):
     number = incident(db)
     with db.transaction() as connection:

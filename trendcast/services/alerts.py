@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from trendcast import wording
@@ -73,7 +73,8 @@ def announce(db: Database, connection: Any, settings: Settings, now: datetime) -
     Above the day's budget an incident goes to the digest; when more than the budget open within fifteen minutes, one
     mail stands for all of them.
     """
-    due = db.rows("alert_due", connection=connection, now=now, remind=REMIND_HOURS)
+    today = _today(settings, now)
+    due = db.rows("alert_due", connection=connection, now=now, today=today, remind=REMIND_HOURS)
     if not due:
         return {}
     items: dict[int, list[Mapping[str, Any]]] = {}
@@ -108,6 +109,11 @@ def announce(db: Database, connection: Any, settings: Settings, now: datetime) -
         told.append({"id": row["id"], "told": _told(row, reason, now), "note": note})
     db.execute("alert_told", connection=connection, told=json.dumps(told), now=now)
     return counts
+
+
+def _today(settings: Settings, now: datetime) -> date:
+    """The date where the retailer is: a snooze ends with its days."""
+    return now.astimezone(settings.time_zone).date()  # type: ignore[arg-type]
 
 
 def _told(row: Mapping[str, Any], reason: str, now: datetime) -> dict[str, Any]:
@@ -239,7 +245,7 @@ def digest(db: Database, settings: Settings, slot: datetime, freshness: str) -> 
     when = f"{wording.day(slot.astimezone(zone).date())} {slot.astimezone(zone):%H:%M}"  # type: ignore[arg-type]
     written = 0
     with db.transaction() as connection:
-        rows = db.rows("alert_open", connection=connection, today=slot.date())
+        rows = db.rows("alert_open", connection=connection, today=_today(settings, slot))
         items: dict[int, list[Mapping[str, Any]]] = {}
         for row in db.rows("alert_items", connection=connection, incidents=[row["id"] for row in rows]):
             items.setdefault(row["incident_id"], []).append(row)
@@ -290,7 +296,8 @@ def remind(db: Database, settings: Settings, now: datetime) -> dict[str, int]:
     """What time alone makes due: a reminder of what nobody looked at, and of what was looked at a day ago and left."""
 
     def tell(connection: Any) -> dict[str, int]:
-        db.execute("alert_lapse", connection=connection, now=now, hours=LAPSE_HOURS)
+        today = _today(settings, now)
+        db.execute("alert_lapse", connection=connection, now=now, today=today, hours=LAPSE_HOURS)
         return announce(db, connection, settings, now)
 
     return db.run_tx(tell)
