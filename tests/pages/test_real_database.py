@@ -120,3 +120,46 @@ def test_the_review_shows_the_figures_of_the_service(demo_db, on, open_page):
     rows = next(frame.value for frame in app.dataframe if "Next 12 weeks" in frame.value).set_index("Category")
     for line in found.figures.lines:
         assert rows.loc[line.name, "Next 12 weeks"] == pytest.approx(line.units.ahead)
+
+
+def test_an_earlier_day_whose_run_was_thinned_shows_its_weeks(clone_demo, on, open_page):
+    """Of an older run only weekly sums are kept: what was sold until then comes from the run of now."""
+    from datetime import UTC, datetime, timedelta
+
+    from trendcast.services import forecast
+    from trendcast.services import jobs as job_service
+    from trendcast.services.refresh import refresh
+    from trendcast.store import jobs
+
+    db = clone_demo("earlier_day")
+    older = forecast.current_run(db)
+    claim = jobs.claim(db, slot_id=job_service.enqueue(db, "refresh"))
+    assert claim is not None
+    result = refresh(db, lambda: datetime.now(UTC), lambda *_, **__: None, claim.token, members=("structural",))
+    jobs.finish(db, claim.id, claim.token, result)
+    day = older.last_day - timedelta(days=7)
+    with db.transaction() as connection:
+        for statement in (
+            "DELETE FROM forecast WHERE run_id = %s",
+            "DELETE FROM backtest WHERE run_id = %s",
+            "UPDATE run_series SET history = NULL, lost = NULL, parts = NULL WHERE run_id = %s",
+        ):
+            connection.exec_driver_sql(statement, (older.id,))
+        connection.exec_driver_sql("UPDATE run SET last_day = %s WHERE id = %s", (day, older.id))
+    on(db.url)
+    reads.run_days.clear()
+    app = open_page(level="total", as_of=day.isoformat())
+    assert not app.exception
+    assert not app.error
+    assert app.get_by_key("filter_as_of").value == day
+    rows = app.dataframe[0].value.set_index("Measure")
+    assert (rows.loc["Actual"] != "").sum() > 2
+    weekly = forecast.forecast_weekly(db, older.id, [1])
+    assert (rows.loc["Forecast, mean"] != "").sum() >= len(weekly) - 2
+    app = open_page(level="total", as_of=day.isoformat(), by="day")
+    assert not app.error
+    assert any("only the weeks are kept" in one.value for one in app.caption)
+    for page in ("review", "accuracy"):
+        app = open_page(page, as_of=day.isoformat())
+        assert not app.exception
+        assert not app.error

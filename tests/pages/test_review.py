@@ -299,7 +299,8 @@ def test_the_table_of_the_movers_says_then_and_now(retailer, open_page):
     assert list(rows.columns)[:4] == ["Category", "A week ago", "Now", "Change"]
 
 
-def test_the_summary_has_the_largest_forecast_first(retailer, open_page):
+def test_the_summary_has_the_largest_forecast_first(make_retailer, open_page):
+    make_retailer(categories=tuple(f"Category {i:02d}" for i in range(12)))
     shown = table(open_page("review"), "Next 12 weeks")
     ahead = shown["Next 12 weeks"].tolist()
     assert len(ahead) > 1
