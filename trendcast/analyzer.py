@@ -150,8 +150,9 @@ class TimeSeriesAnalyzer(_OnDatabase):
 class RealTimeAnomalyDetector(_OnDatabase):
     """Checks every full day that has not been checked yet, for all series at once, and keeps what it found.
 
-    ``alert_config``: who is to be told (``recipients``, ``smtp_server`` ...). It is kept as given, and nothing is sent
-    from here: HIGH anomalies stand in the inbox of the dashboard, whose own alerts take the settings.
+    What is found is mailed as the settings say (SMTP_SERVER, ALERT_FROM_EMAIL, ALERT_RECIPIENTS ...): the check writes the
+    mail beside the anomaly, and a worker sends it. ``alert_config`` is kept as given and changes nothing, so that nobody
+    is told twice; a warning says so.
 
         >>> detector = RealTimeAnomalyDetector("", {})
         >>> detector.run_daily_anomaly_check()
@@ -163,7 +164,8 @@ class RealTimeAnomalyDetector(_OnDatabase):
         self.alert_config = dict(alert_config or {})
         if self.alert_config:
             warnings.warn(
-                "This version sends no mail: alert_config is kept, and anomalies are in the inbox only.", stacklevel=2
+                "alert_config is kept and not used: mail follows the settings (SMTP_SERVER, ALERT_RECIPIENTS).",
+                stacklevel=2,
             )
 
     def __repr__(self) -> str:

@@ -174,7 +174,7 @@ def test_s3_future_promotions_are_not_none_and_the_index_is_not_carried_on(
 
 
 def test_s3_real_time_anomaly_detector(checked_db: Database) -> None:
-    with pytest.warns(UserWarning, match="sends no mail"):
+    with pytest.warns(UserWarning, match="mail follows the settings"):
         detector = RealTimeAnomalyDetector(checked_db.url, {"recipients": ["a@example.com"]})
     with detector:
         found = detector.run_daily_anomaly_check()
