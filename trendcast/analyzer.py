@@ -150,9 +150,9 @@ class TimeSeriesAnalyzer(_OnDatabase):
 class RealTimeAnomalyDetector(_OnDatabase):
     """Checks every full day that has not been checked yet, for all series at once, and keeps what it found.
 
-    What is found is mailed as the settings say (SMTP_SERVER, ALERT_FROM_EMAIL, ALERT_RECIPIENTS ...): the check writes the
-    mail beside the anomaly, and a worker sends it. ``alert_config`` is kept as given and changes nothing, so that nobody
-    is told twice; a warning says so.
+    What is found is mailed as the settings say (SMTP_SERVER, ALERT_FROM_EMAIL, ALERT_RECIPIENTS ...): the check writes
+    the mail beside the anomaly, and a worker sends it. ``alert_config`` is kept as given and changes nothing, so that
+    nobody is told twice; a warning says so.
 
         >>> detector = RealTimeAnomalyDetector("", {})
         >>> detector.run_daily_anomaly_check()
