@@ -6,7 +6,7 @@ WITH due AS (
     ORDER BY impact, created, id LIMIT 1
     FOR UPDATE SKIP LOCKED
 ), silence AS (
-    SELECT o.id, min(s.id) AS suppression, bool_or(i.snoozed_until > current_date AND o.reason <> 'worse') AS snoozed
+    SELECT o.id, min(s.id) AS suppression, bool_or(i.snoozed_until > :today AND o.reason <> 'worse') AS snoozed
     FROM due JOIN outbox o USING (id)
     LEFT JOIN suppression s ON s.ended_at IS NULL AND s.until > now() AND s.matcher <@ o.facts
     LEFT JOIN incident i ON i.id = o.incident_id

@@ -15,6 +15,7 @@ from trendcast.alerts.message import Message
 from trendcast.services import outbox
 
 CLOCK = lambda: dt.datetime.now(dt.UTC)  # noqa: E731
+DAY = dt.date(2026, 9, 28)
 LETTER = Message("CRITICAL: 1 anomaly", "412 sold, 1,120 expected.\n", "<p>412 sold</p>")
 
 
@@ -131,7 +132,7 @@ def test_a_worker_that_died_while_sending_leaves_a_message_that_is_sent_again(db
     with db.transaction() as connection:
         claimed = db.rows(
             "outbox_claim", connection=connection, channel="email",
-            token="6f1c1f0e-7e5e-4d5e-9c7b-0d8f6a1b2c3d", lease=0.0,
+            token="6f1c1f0e-7e5e-4d5e-9c7b-0d8f6a1b2c3d", lease=0.0, today=DAY,
         )  # fmt: skip
     assert claimed[0]["status"] == "SENDING"
     assert outbox.deliver(db, told(route), CLOCK).sent == 1
@@ -143,7 +144,7 @@ def test_a_result_that_comes_after_the_lease_is_not_written(db):
     put(db, "buyer@shop.example")
     token = "6f1c1f0e-7e5e-4d5e-9c7b-0d8f6a1b2c3d"
     with db.transaction() as connection:
-        db.rows("outbox_claim", connection=connection, channel="email", token=token, lease=0.0)
+        db.rows("outbox_claim", connection=connection, channel="email", token=token, lease=0.0, today=DAY)
     row = rows(db)[0]
     with db.transaction() as connection:
         db.rows("outbox_expire", connection=connection)

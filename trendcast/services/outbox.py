@@ -11,7 +11,7 @@ import random
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from trendcast.alerts import mail, webhook
@@ -180,14 +180,17 @@ def deliver(
         if channel.send is None:
             continue
         while sum(vars(done).values()) < most:
-            outcome = _deliver_one(db, channel, clock, patience)
+            today = clock().astimezone(settings.time_zone).date()  # type: ignore[arg-type]
+            outcome = _deliver_one(db, channel, clock, patience, today)
             if outcome is None:
                 break
             done = done.plus(outcome)
     return done
 
 
-def _deliver_one(db: Database, channel: Channel, clock: Callable[[], datetime], patience: float) -> str | None:
+def _deliver_one(
+    db: Database, channel: Channel, clock: Callable[[], datetime], patience: float, today: date
+) -> str | None:
     """Claim, send, note; None when nothing is due or the line is dead for now."""
     assert channel.send is not None
     token = str(uuid.uuid4())
@@ -195,7 +198,9 @@ def _deliver_one(db: Database, channel: Channel, clock: Callable[[], datetime], 
         facts = {"channel": channel.name, "limit": DEAD_AFTER, "pause": PROBE * patience}
         if not db.rows("channel_probe", connection=connection, **facts):
             return None
-        rows = db.rows("outbox_claim", connection=connection, channel=channel.name, token=token, lease=LEASE)
+        rows = db.rows(
+            "outbox_claim", connection=connection, channel=channel.name, token=token, lease=LEASE, today=today
+        )
     if not rows:
         return None
     row = rows[0]
