@@ -178,7 +178,7 @@ def test_every_route_answers_json_of_its_model_or_a_known_page() -> None:
     routes = {(route.path, method) for route in service.api.routes for method in route.methods or ()}
     assert routes - {("/openapi.json", "HEAD")} == {
         ("/health", "GET"), ("/health", "HEAD"), ("/forecast", "GET"), ("/forecast", "POST"), ("/series", "GET"),
-        ("/recommendations", "GET"), ("/review", "GET"), ("/anomalies", "GET"),
+        ("/recommendations", "GET"), ("/weekly-review", "GET"), ("/anomalies", "GET"),
         ("/anomalies/detect", "POST"), ("/metrics/dashboard", "GET"), ("/docs", "GET"),
         ("/openapi.json", "GET"),
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""GET /review: what the Review page shows, for programs."""
+"""GET /weekly-review: what the Review page shows, for programs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from trendcast.api.policy import NEEDED
 from trendcast.services import forecast, review
 from trendcast.store.engine import Database
+from trendcast.ui.shell import PAGES
 
 
 @pytest.mark.parametrize("unit", ["units", "money"])
@@ -16,7 +18,7 @@ def test_the_review_is_the_services(checked_db: Database, serving: Any, unit: st
     run = forecast.current_run(checked_db)
     truth = review.review(checked_db, run, today=datetime.now(UTC).date(), unit=unit)
     rest = serving(checked_db.url)
-    body = rest.get(f"/review?unit={unit}").json()
+    body = rest.get(f"/weekly-review?unit={unit}").json()
     assert (body["success"], body["run"]["id"], body["finding"]) == (True, run.id, truth.finding)
     assert body["kpis"]
     for told, kpi in zip(body["kpis"], truth.kpis, strict=True):
@@ -29,10 +31,15 @@ def test_the_review_is_the_services(checked_db: Database, serving: Any, unit: st
     assert [(one["headline"], one["money"]) for one in body["risks"]] == [(r.headline, r.money) for r in truth.risks]
     assert (body["more_risks"], body["change"]) == (truth.more_risks, truth.change)
     assert [one["name"] for one in body["changes"]] == [mover.name for mover in truth.figures.movers]
-    assert rest.get(f"/review?unit={unit}").json() == body
+    assert rest.get(f"/weekly-review?unit={unit}").json() == body
 
 
 def test_before_the_first_run_there_is_no_review(db: Database, serving: Any) -> None:
-    response = serving(db.url).get("/review")
+    response = serving(db.url).get("/weekly-review")
     assert response.status_code == 409
     assert response.json()["success"] is False
+
+
+def test_no_address_of_the_service_hides_a_page() -> None:
+    pages = {"/" + file.removesuffix(".py") for file, *_ in PAGES}
+    assert not pages & {path for _, path in NEEDED}

@@ -237,7 +237,7 @@ async def recommendations(wanted: Annotated[models.RecommendationsQuery, Query()
     return _json(await _work(read))
 
 
-@api.get("/review", response_model=models.ReviewAnswer, responses=_failures(409, 422, 503))
+@api.get("/weekly-review", response_model=models.ReviewAnswer, responses=_failures(409, 422, 503))
 async def weekly_review(wanted: Annotated[models.ReviewQuery, Query()]) -> Response:
     """The weekly review: finding, figures, exceptions, risks and changes, as the Review page has them; of the last
     minute at the oldest."""

@@ -17,7 +17,7 @@ NEEDED: dict[tuple[str, str], str | None] = {
     ("GET", "/forecast"): "viewer",
     ("GET", "/series"): "viewer",
     ("GET", "/recommendations"): "viewer",
-    ("GET", "/review"): "viewer",
+    ("GET", "/weekly-review"): "viewer",
     ("POST", "/anomalies/detect"): "planner",
     ("GET", "/anomalies"): "viewer",
     ("GET", "/metrics/dashboard"): "viewer",
