@@ -121,7 +121,7 @@ def test_day_and_month_are_asked_only_when_nothing_tells_them_apart(retailer, op
     assert any(button.label == "Load and forecast" for button in app.button)
 
 
-def test_what_is_no_table_is_one_sentence(open_page):
+def test_what_is_no_table_is_one_sentence(retailer, open_page):
     app = send(open_page("data"), b"%PDF-1.7 nothing", "<img src=x onerror=alert(1)>.pdf.csv")
     assert len(app.error) == 1
     assert "is no table we can read here" in app.error[0].value
@@ -150,7 +150,7 @@ def test_a_held_file_says_why_and_is_taken_when_accepted(retailer, open_page, mo
     assert retailer.asked == [("refresh", {})]
 
 
-def test_a_link_opens_a_part(open_page):
+def test_a_link_opens_a_part(retailer, open_page):
     app = open_page("data", part="settings")
     assert settings_of(app)["TRENDCAST_NUMBER_FORMAT"] == "1,234.5"
 
