@@ -63,7 +63,7 @@ def gauge_chart(
         figure.add_annotation(
             x=value,
             y=0,
-            yshift=30 * side,
+            yshift=40 * side,
             text=f"{'now' if side > 0 else 'ahead'} {text.short(value)}",
             showarrow=False,
             # A label at an end of the axis stays inside the chart.
