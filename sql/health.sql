@@ -16,6 +16,9 @@ SELECT now() AS now,
         WHERE status = 'merged' AND rows_new + rows_changed > 0 AND id > coalesce(published.data_batch_hi, 0))
            AS unpublished_since,
        EXISTS (SELECT FROM job_slot WHERE name = 'refresh' AND state IN ('queued', 'running')) AS refresh_open,
+       -- The demo retailer lives through its past: what it holds so far is no state of anything.
+       EXISTS (SELECT FROM job_slot WHERE name IN ('demo', 'next_day') AND state = 'running' AND lease_until >= now())
+           AS demo_at_work,
        (SELECT error FROM job_slot WHERE name = 'refresh' AND state IN ('done', 'dead')
         ORDER BY finished_at DESC LIMIT 1) AS refresh_error,
        (SELECT min(next_attempt_at) FROM job_slot WHERE state = 'queued' AND next_attempt_at < now()) AS waiting_since,

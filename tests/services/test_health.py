@@ -27,7 +27,7 @@ def facts(**changed: object) -> dict[str, Any]:
         "now": NOW, "published_at": NOW.replace(hour=5, minute=10), "run_last_day": date(2026, 3, 9),
         "sales_last_day": date(2026, 3, 9), "sales_committed_at": NOW.replace(hour=3), "days_old_when_loaded": 1,
         "unpublished_since": None, "refresh_open": False, "refresh_error": None, "waiting_since": None,
-        "job_at_work": False, "worker_alive": True, "held_batches": 0, "urgent_since": None,
+        "job_at_work": False, "demo_at_work": False, "worker_alive": True, "held_batches": 0, "urgent_since": None,
         "mail_error": None, **changed,
     }  # fmt: skip
 
@@ -47,6 +47,7 @@ def facts(**changed: object) -> dict[str, Any]:
     ({"waiting_since": NOW - timedelta(minutes=11), "worker_alive": False}, "No worker is running"),
     ({"waiting_since": NOW - timedelta(hours=1), "job_at_work": True}, None),
     ({"held_batches": 1}, "1 loaded batch waits"),
+    ({"held_batches": 1, "demo_at_work": True}, None),
 ])  # fmt: skip
 def test_what_degrades(changed: dict[str, Any], reason: str | None) -> None:
     found = judge(facts(**changed), NOW.date())

@@ -142,16 +142,16 @@ def staircase_chart(steps: Sequence[Step], *, dark: bool) -> tuple[go.Figure, st
             orientation="h",
             marker={"color": fills},
             text=[text.percent(step.wape) + gain for step, gain in zip(steps, gains, strict=True)],
-            textposition="auto",
-            insidetextfont={"color": "#0E1117" if dark else "#FFFFFF"},
-            outsidetextfont={"color": colours.ink},
+            textposition="outside",  # on the page's own colour: a figure in a grey bar is hard to read
+            textfont={"color": colours.ink},
+            cliponaxis=False,
             hoverinfo="skip",
             width=0.6,
         )
     )
     _layout(figure, colours, 70 + 46 * len(steps), "")
     figure.update_layout(hovermode=False, showlegend=False)
-    figure.update_xaxes(visible=False, range=[0, 1.25 * max((step.wape for step in steps), default=1.0)])
+    figure.update_xaxes(visible=False, range=[0, 1.5 * max((step.wape for step in steps), default=1.0)])
     figure.update_yaxes(autorange="reversed", showgrid=False)
     words = [f"{text.member(step.name)} {text.percent(step.wape)}" for step in steps]
     return figure, "Bars of the error, from the naive forecasts to ours: " + ", ".join(words) + "."

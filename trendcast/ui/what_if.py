@@ -163,7 +163,8 @@ def _panel(view: View, base: Baseline, controls: list[Control], promotion: Drive
             persist_state="session",
             help=text.sentence(f"{_gain_words(promotion)} Untouched: {promotion.source}."),
         )
-        st.caption(text.sentence(" ".join(words for words in (promotion.effect, promotion.note) if words)))
+        usual = "Where nothing is planned, the marked weeks are those that usually have one."
+        st.caption(text.sentence(" ".join(words for words in (promotion.effect, promotion.note, usual) if words)))
     for title, words, some in (
         ("Circumstances", "What you do not decide, but may have to live with.", around),
         (
