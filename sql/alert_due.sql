@@ -4,12 +4,14 @@ WITH judged AS (
     SELECT i.*, CASE
         WHEN i.told IS NULL AND i.status = 'NEW' AND i.impact = 'HIGH' THEN 'first'
         WHEN i.told IS NULL THEN NULL
-        WHEN i.status = 'RESOLVED' AND i.told ->> 'status' <> 'RESOLVED' THEN 'resolved'
+        -- Of an end hears who heard of the beginning.
+        WHEN i.status = 'RESOLVED' AND i.told ->> 'status' <> 'RESOLVED' AND i.told ->> 'reason' <> 'hushed'
+             THEN 'resolved'
         WHEN i.status = 'RESOLVED' THEN NULL
         WHEN i.impact = 'HIGH' AND i.told ->> 'impact' <> 'HIGH' THEN 'worse'
         WHEN i.members >= 2 * (i.told ->> 'members')::int THEN 'wider'
         WHEN i.status = 'NEW' AND (i.told ->> 'at')::timestamptz < :now - :remind * interval '1 hour'
-             AND i.told ->> 'reason' NOT IN ('reminder') THEN 'reminder'
+             AND i.told ->> 'reason' NOT IN ('reminder', 'hushed') THEN 'reminder'
     END AS reason
     FROM incident i
     WHERE (i.snoozed_until IS NULL OR i.snoozed_until <= :today) AND (i.status <> 'RESOLVED' OR i.told IS NOT NULL)

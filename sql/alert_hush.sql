@@ -2,4 +2,4 @@
 UPDATE incident
 SET told = jsonb_build_object('impact', impact, 'members', members, 'status', status, 'reason', 'hushed', 'n', 0,
                               'at', :now::timestamptz)
-WHERE told IS NULL OR told ->> 'status' <> status
+WHERE told IS NULL OR told ->> 'reason' = 'hushed'

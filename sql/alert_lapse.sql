@@ -2,9 +2,10 @@
 WITH lapsed AS (
     UPDATE incident
     SET status = 'NEW', version = version + 1, acked_by = NULL, acked_at = NULL,
-        told = CASE WHEN told IS NULL THEN NULL
-                    ELSE told || jsonb_build_object('reason', 'lapsed', 'at', :now::timestamptz - interval '1 year') END
-    WHERE status = 'ACKNOWLEDGED' AND disposition IS NULL AND acked_at < :now::timestamptz - :hours * interval '1 hour'
+        told = told || jsonb_build_object('reason', 'lapsed', 'at', :now::timestamptz - interval '1 year')
+    -- Only what somebody was told of: a past that was read at once stays as its people left it.
+    WHERE told ->> 'reason' <> 'hushed' AND status = 'ACKNOWLEDGED' AND disposition IS NULL
+      AND acked_at < :now::timestamptz - :hours * interval '1 hour'
       AND (snoozed_until IS NULL OR snoozed_until <= :today)
     RETURNING id
 ), members AS (

@@ -216,6 +216,18 @@ def test_of_a_past_that_was_read_at_once_nobody_is_told(db):
     assert tell(db) == {"wider": 1}  # what happens to it from now on is news
 
 
+def test_what_people_left_in_a_past_that_was_read_at_once_stays_as_they_left_it(db):
+    looked_at, left = incident(db), incident(db, 2)
+    incidents.move(db, lambda: NOW, looked_at, "acknowledge", who="ann")
+    with db.transaction() as connection:
+        alerts.hush(db, connection, NOW)
+    assert alerts.remind(db, chosen(), NOW + dt.timedelta(days=30)) == {}
+    shown = incidents.inbox(db).set_index("incident_id")["status"]
+    assert (shown[looked_at], shown[left]) == ("ACKNOWLEDGED", "NEW")
+    set_incident(db, left, status="RESOLVED")
+    assert tell(db) == {}  # of an end hears who heard of the beginning
+
+
 def test_the_watch_says_once_what_did_not_happen(db):
     with db.transaction() as connection:
         connection.exec_driver_sql(

@@ -188,10 +188,12 @@ def tick(database: Database, settings: Settings) -> None:
     now = database.rows("job_now")[0]["now"]
     zone: ZoneInfo = settings.time_zone  # type: ignore[assignment]
     check = max(schedule.last_due(now, at, zone) for at in schedule.CHECKS_AT)
-    if database.rows("alert_slot_wanted", due=check)[0]["wanted"]:
-        job_service.enqueue(database, "digest", {"slot": check.isoformat()}, check)
-    alerts.remind(database, settings, now)
-    alerts.watch(database, settings, now)
+    mail = database.rows("alert_slot_wanted", due=check)[0]
+    if not mail["demo_at_work"]:
+        if mail["wanted"]:
+            job_service.enqueue(database, "digest", {"slot": check.isoformat()}, check)
+        alerts.remind(database, settings, now)
+        alerts.watch(database, settings, now)
     unseen = database.rows("detect_need")[0]["newest_sales"]
     if unseen is not None:
         # Sales that no detection has seen, however they came: looked at as soon as they are there.
