@@ -1,0 +1,10 @@
+"""Placeholder: its owner writes what it is about."""
+
+from trendcast.store.migrate import run_file
+
+revision = "0018"
+down_revision = "0017"
+
+
+def upgrade() -> None:
+    run_file("0018_detector.sql")

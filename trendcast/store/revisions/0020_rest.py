@@ -1,0 +1,10 @@
+"""Placeholder: its owner writes what it is about."""
+
+from trendcast.store.migrate import run_file
+
+revision = "0020"
+down_revision = "0019"
+
+
+def upgrade() -> None:
+    run_file("0020_rest.sql")
