@@ -1,1 +1,1 @@
--- Nothing yet.
+SELECT 1;  -- nothing yet
