@@ -17,7 +17,7 @@ BEGIN
         GRANT SELECT ON ALL TABLES IN SCHEMA trendcast TO tc_web;
         ALTER DEFAULT PRIVILEGES IN SCHEMA trendcast GRANT SELECT ON TABLES TO tc_web;
         GRANT INSERT ON override, decision, scenario, suppression, review, recipient, threshold, audit,
-            anomaly_event, job_slot, person_session, upload_mapping TO tc_web;
+            anomaly_event, job_slot, person_session, upload_mapping, learnt_event TO tc_web;
         GRANT UPDATE (status, snoozed_until, disposition, version, acked_by, acked_at, resolved_by, resolved_at, note)
             ON anomaly_log TO tc_web;
         GRANT UPDATE (status, owner, snoozed_until, disposition, note, version, acked_by, acked_at, resolved_by,
@@ -29,6 +29,8 @@ BEGIN
         GRANT UPDATE (ended_at) ON suppression TO tc_web;
         GRANT UPDATE (status, agenda, note, frozen_by, frozen_at) ON review TO tc_web;
         GRANT UPDATE (value, reason, set_by, set_at) ON threshold TO tc_web;
+        GRANT DELETE ON threshold TO tc_web;  -- what it was stays in the audit
+        GRANT UPDATE (removed_by, removed_at) ON learnt_event TO tc_web;
         GRANT UPDATE (product_category, region, impact_level, digest, active) ON recipient TO tc_web;
         GRANT UPDATE (seen_at, ended_at) ON person_session TO tc_web;
         GRANT UPDATE (last_used_at) ON api_key TO tc_web;

@@ -1,4 +1,4 @@
-"""Placeholder: its owner writes what it is about."""
+"""Events that people's verdicts made."""
 
 from trendcast.store.migrate import run_file
 
