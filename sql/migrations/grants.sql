@@ -34,6 +34,8 @@ BEGIN
         GRANT UPDATE (product_category, region, impact_level, digest, active) ON recipient TO tc_web;
         GRANT UPDATE (seen_at, ended_at) ON person_session TO tc_web;
         GRANT UPDATE (last_used_at) ON api_key TO tc_web;
+        GRANT INSERT ON pushed TO tc_web;  -- rows that a worker loads
+        GRANT INSERT, UPDATE, DELETE ON idempotency TO tc_web;
         GRANT UPDATE (state, next_attempt_at, finished_at) ON job_slot TO tc_web;  -- asking again; newer slots skip older
     END IF;
 END $$;

@@ -46,6 +46,7 @@ JOBS: dict[str, str] = {
     "sync": "trendcast.services.sync:sync_now",
     "detect": "trendcast.services.detect:detect",
     "digest": "trendcast.services.alerts:check_and_digest",
+    "push": "trendcast.services.push:load_waiting",
 }
 
 # Jobs that take a machine's memory: of each, one is at work at a time.

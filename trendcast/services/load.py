@@ -198,6 +198,7 @@ class Loader:
     # Whether a source with the content of a batch merged before is no work. Not so where only changes come: there a
     # value that is put back makes the same content as its first coming.
     by_content: bool = True
+    patience: int = 600  # seconds to wait for another load
 
     def load(
         self, table: Table, source: Source, label: str, summary: LoadSummary, on_progress: Progress
@@ -232,7 +233,7 @@ class Loader:
         summary: LoadSummary,
         on_progress: Progress,
     ) -> None:
-        loads.begin(connection)
+        loads.begin(connection, self.patience)
         holdings = self.db.rows("load_sources", connection=connection)[0]
         if label == DEMO:
             _refuse_own_data(self.db, connection)

@@ -68,12 +68,14 @@ class Shape:
         return tuple(name for name in self.kinds if name not in self.key)
 
 
-def begin(connection: Connection) -> None:
-    """Take the lock that lets one merge run at a time, and give the transaction the time and memory a load may take."""
+def begin(connection: Connection, patience: int = 600) -> None:
+    """Take the lock that lets one merge run at a time, and give the transaction the time and memory a load may take.
+    After ``patience`` seconds of waiting for another merge it is DatabaseAway."""
     with _cursor(connection) as cursor:
         cursor.execute(
-            "SELECT set_config('statement_timeout', '1800000', true), set_config('lock_timeout', '600000', true),"
-            " set_config('work_mem', '128MB', true), set_config('idle_in_transaction_session_timeout', '600000', true)"
+            "SELECT set_config('statement_timeout', '1800000', true), set_config('lock_timeout', %s, true),"
+            " set_config('work_mem', '128MB', true), set_config('idle_in_transaction_session_timeout', '600000', true)",
+            (str(1000 * patience),),
         )
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", (LOAD,))
 

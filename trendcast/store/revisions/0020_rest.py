@@ -1,4 +1,4 @@
-"""Placeholder: its owner writes what it is about."""
+"""Answers of requests that may come again, and rows pushed to a process that may not write facts."""
 
 from trendcast.store.migrate import run_file
 
