@@ -31,8 +31,11 @@ install:
 install-dev:
 	$(LAUNCH) install-dev
 
+# A file's tests stay together, and those that take longest to set up begin first (tests/conftest.py).
+PARALLEL = -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+
 test: install-dev
-	@$(VENV_PYTHON) -m pytest
+	@$(VENV_PYTHON) -m pytest $(PARALLEL)
 
 nightly: install-dev
 	@$(VENV_PYTHON) -m pytest -m nightly

@@ -28,6 +28,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 TEMPLATE = "tc_template"
 _numbers = itertools.count(1)
+_MAKES_USER = pytest.StashKey[bool]()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -38,6 +39,31 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
         report.outcome = "failed"
         report.longrepr = "Browser tests must run under CI, and this one was skipped: is chromium installed?"
     return report
+
+
+# What needs minutes to set up stays together and begins first; the rest goes by file, as fixtures do.
+TOGETHER = ("browser", "server")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several processes (``-n 2``) a file's tests stay in one of them, and the longest parts come first."""
+    here = Path(__file__).parent
+    for item in items:
+        part = item.path.relative_to(here).parts[0] if here in item.path.parents else ""
+        item.add_marker(pytest.mark.xdist_group(part if part in TOGETHER else str(item.path)))
+    items.sort(key=lambda item: not any(part in TOGETHER for part in item.path.parts))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_MAKES_USER] = os.geteuid() == 0 and embedded.SYSTEM_USER not in {
+        one.pw_name for one in pwd.getpwall()
+    }
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """As root the server needs a system user; one that was made for the tests goes with the last of them."""
+    if config.stash.get(_MAKES_USER, False) and not hasattr(config, "workerinput"):
+        subprocess.run(["userdel", embedded.SYSTEM_USER], check=False, capture_output=True)
 
 
 def _administer(server: embedded.Server, command: str) -> None:
@@ -55,13 +81,10 @@ def server() -> Iterator[embedded.Server]:
     """One embedded server for the whole session, in a folder that goes with it."""
     folder = Path(tempfile.mkdtemp(prefix="tc-tests-"))
     folder.chmod(0o755)  # as root the server runs as another user, who must be able to pass
-    made_user = os.geteuid() == 0 and embedded.SYSTEM_USER not in {entry.pw_name for entry in pwd.getpwall()}
     server = embedded.start(folder, settings=FAST)
     yield server
     server.release()
     shutil.rmtree(folder)
-    if made_user:  # as root the server needs a system user; one that was made for the tests goes with them
-        subprocess.run(["userdel", embedded.SYSTEM_USER], check=False, capture_output=True)
 
 
 @pytest.fixture(scope="session")
