@@ -30,13 +30,13 @@ def draw(title: str = "Toys: 2.4 k units expected"):
 def test_marks_are_those_of_the_pages() -> None:
     from matplotlib.colors import to_hex
 
-    from trendcast.ui import charts
+    from trendcast.ui import plots
 
     figure, _ = draw()
     lines = {line.get_label(): line for line in figure.axes[0].get_lines()}
-    assert to_hex(lines["Actual"].get_color()) == charts.LIGHT.actual.lower()
-    assert to_hex(lines["Forecast"].get_color()) == charts.LIGHT.forecast.lower()
-    assert to_hex(lines["Last year"].get_color()) == charts.LIGHT.last_year.lower()
+    assert to_hex(lines["Actual"].get_color()) == plots.LIGHT.actual.lower()
+    assert to_hex(lines["Forecast"].get_color()) == plots.LIGHT.forecast.lower()
+    assert to_hex(lines["Last year"].get_color()) == plots.LIGHT.last_year.lower()
     assert lines["Actual"].get_linestyle() == "-"
     assert lines["Forecast"].is_dashed()
     assert lines["Forecast"].get_xdata()[0] == lines["Actual"].get_xdata()[-1], "the forecast starts where history ends"

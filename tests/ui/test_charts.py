@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trendcast.ui import charts, measures
+from trendcast.ui import charts, measures, plots
 
 
 def table(past: int = 30, ahead: int = 12, bands: bool = True) -> pd.DataFrame:
@@ -33,7 +33,7 @@ def trace(figure, name):
 
 
 def test_actual_is_solid_and_forecast_is_dashed_in_both_themes():
-    for dark, colours in ((False, charts.LIGHT), (True, charts.DARK)):
+    for dark, colours in ((False, plots.LIGHT), (True, plots.DARK)):
         figure, _ = draw(table(), dark=dark)
         assert trace(figure, "Actual").line.dash is None
         assert trace(figure, "Actual").line.color == colours.actual
@@ -99,7 +99,7 @@ def _contrast(colour: str, ground: str) -> float:
 
 
 def test_marks_and_text_have_contrast_in_both_themes():
-    for colours, ground in ((charts.LIGHT, "#FFFFFF"), (charts.DARK, "#0E1117")):
+    for colours, ground in ((plots.LIGHT, "#FFFFFF"), (plots.DARK, "#0E1117")):
         assert _contrast(colours.ink, ground) >= 4.5
         for mark in (colours.actual, colours.forecast, colours.edited, colours.look, colours.tag, colours.bad):
             assert _contrast(mark, ground) >= 3

@@ -12,7 +12,7 @@ from trendcast.export import tables
 from trendcast.services import accuracy as service
 from trendcast.services.forecast import COMBINATION
 from trendcast.services.review import Link
-from trendcast.ui import charts, charts_accuracy, reads, scores, text
+from trendcast.ui import charts_accuracy, plots, reads, scores, text
 from trendcast.ui.provider import Choice
 from trendcast.ui.sections import calm
 from trendcast.ui.shell import View, link
@@ -249,7 +249,7 @@ def leaderboard(view: View) -> None:
     if len(steps) > 1:
         st.markdown("**From naive to ours, your selection**")
         figure, alt = charts_accuracy.staircase_chart(steps, dark=view.dark)
-        st.plotly_chart(figure, key=f"staircase_{view.dark}", config=charts.CONFIG, alt=alt)
+        st.plotly_chart(figure, key=f"staircase_{view.dark}", config=plots.CONFIG, alt=alt)
 
 
 def _cell(value: float) -> str:
@@ -268,7 +268,7 @@ def horizon(view: View) -> None:
     lead = f"All series at {text.level_inline(_level(view))} level together. " if _figures(view)[1] else ""
     st.markdown(lead + _horizon_finding(found, error))
     figure, alt = charts_accuracy.horizon_chart(found, published, error=error, dark=view.dark)
-    st.plotly_chart(figure, key=f"horizon_{view.dark}", config=charts.CONFIG, alt=alt)
+    st.plotly_chart(figure, key=f"horizon_{view.dark}", config=plots.CONFIG, alt=alt)
     lines = f"Lines: backtest at {text.level_inline(_level(view))} level."
     if len(published):
         first, last = published["first_week"].min(), published["last_week"].max()
@@ -320,7 +320,7 @@ def bands(view: View) -> None:
     lead = f"All series at {text.level_inline(_level(view))} level together. " if _figures(view)[1] else ""
     st.markdown(lead + _band_finding(held[held["of"] == of], of))
     figure, alt = charts_accuracy.coverage_chart(held[held["of"] == of], dark=view.dark)
-    st.plotly_chart(figure, key=f"bands_{view.dark}", config=charts.CONFIG, alt=alt)
+    st.plotly_chart(figure, key=f"bands_{view.dark}", config=plots.CONFIG, alt=alt)
     everywhere = service.held_bands(reads.accuracy_all(view.run_id))
     everywhere = everywhere[(everywhere["of"] == of) & (everywhere["horizon_week"] == 0)]
     if everywhere["level"].nunique() > 1:

@@ -6,84 +6,13 @@ Names reach a figure only through text.plotly, numbers only through text.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from trendcast import wording
 from trendcast.ui import text
-
-CONFIG = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
-
-
-class Ready(go.Figure):
-    """A finished figure that nobody changes any more: it is turned into what the browser gets once, not on each run of
-    a page."""
-
-    def to_dict(self) -> dict[str, Any]:
-        made: dict[str, Any] | None = getattr(self, "_made", None)
-        if made is None:
-            made = super().to_dict()
-            self._made = made
-        return made
-
-
-def ready(found: tuple[go.Figure, str]) -> tuple[go.Figure, str]:
-    """A chart as it goes into a cache."""
-    figure, alt = found
-    return Ready(figure), alt
-
-
-@dataclass(frozen=True)
-class Palette:
-    """Colours whose contrast on the page's background is calculated; bands are the forecast's colour."""
-
-    actual: str
-    forecast: str
-    band80: str
-    band95: str
-    last_year: str
-    edited: str
-    good: str
-    bad: str
-    ink: str
-    grid: str
-    look: str
-    tag: str
-
-
-LIGHT = Palette(
-    actual="#1F2937",
-    forecast="#2563EB",
-    band80="rgba(37,99,235,0.25)",
-    band95="rgba(37,99,235,0.12)",
-    last_year="#9CA3AF",
-    edited="#D97706",
-    good="#15803D",
-    bad="#DC2626",
-    ink="#374151",
-    grid="rgba(31,41,55,0.10)",
-    look="#7C3AED",
-    tag="#6B7280",
-)
-DARK = Palette(
-    actual="#E5E7EB",
-    forecast="#60A5FA",
-    band80="rgba(96,165,250,0.25)",
-    band95="rgba(96,165,250,0.12)",
-    last_year="#6B7280",
-    edited="#FBBF24",
-    good="#4ADE80",
-    bad="#F87171",
-    ink="#D1D5DB",
-    grid="rgba(229,231,235,0.12)",
-    look="#A78BFA",
-    tag="#9CA3AF",
-)
+from trendcast.ui.plots import Palette, band, dress, legend, over_time, palette, volumes
 
 COMPONENTS = {
     "trend": "Trend (less on closed days)",
@@ -93,10 +22,6 @@ COMPONENTS = {
     "promotions": "Promotions",
     "rest": "Rest (not explained)",
 }
-
-
-def palette(dark: bool) -> Palette:
-    return DARK if dark else LIGHT
 
 
 def forecast_chart(
@@ -335,32 +260,10 @@ def _bands(
         ("low95", "high95", "95", colours.band95, cover95),
         ("low80", "high80", "80", colours.band80, cover80),
     ):
-        rows = joined[joined[low].notna() & joined[high].notna()]
-        if len(rows) < 2:
-            continue
         label = f"{name}{text.NARROW}% band"
         if cover is not None and np.isfinite(cover):
             label += f" (held {text.percent(cover)})"
-        line = {"color": "rgba(0,0,0,0)", "width": 0}
-        figure.add_trace(
-            go.Scatter(x=rows["date"], y=rows[low], mode="lines", line=line, hoverinfo="skip", showlegend=False),
-            row=1,
-            col=1,
-        )
-        figure.add_trace(
-            go.Scatter(
-                x=rows["date"],
-                y=rows[high],
-                mode="lines",
-                line=line,
-                fill="tonexty",
-                fillcolor=colour,
-                hoverinfo="skip",
-                name=label,
-            ),
-            row=1,
-            col=1,
-        )
+        band(figure, joined, low, high, colour, label, row=1, col=1)
 
 
 def _stockouts(figure: go.Figure, table: pd.DataFrame, colours: Palette) -> None:
@@ -446,50 +349,10 @@ def _forecast_hover(joined: pd.DataFrame, grain: str) -> list[str]:
 
 
 def _layout(figure: go.Figure, colours: Palette, title: str, height: int, lanes: list) -> None:
-    figure.update_layout(
-        separators=wording.separators(),
-        height=height,
-        margin={"l": 8, "r": 34, "t": 8, "b": 8},
-        hovermode="x unified",
-        bargap=0,
-        barmode="overlay",
-        dragmode=False,
-        legend={
-            "orientation": "h",
-            "y": -0.14 - 0.02 * len(lanes),
-            "x": 0,
-            "xanchor": "left",
-            "yanchor": "top",
-            "title": None,
-            "itemclick": "toggle",
-        },
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": colours.ink, "size": 13},
-        hoverlabel={"align": "left"},
-    )
-    figure.update_xaxes(
-        showgrid=False,
-        hoverformat="Week of %a %-d %b %Y (W%V)" if "week" in title else "%a %-d %b %Y",
-        tickformat="%-d %b\n%Y",
-        color=colours.ink,
-        tickfont={"color": colours.ink},
-        fixedrange=True,
-        title=None,
-    )
-    figure.update_yaxes(
-        rangemode="tozero",
-        tickfont={"color": colours.ink},
-        title={"text": title, "standoff": 6, "font": {"color": colours.ink, "size": 12}},
-        gridcolor=colours.grid,
-        zerolinecolor=colours.grid,
-        tickformat="~s",
-        color=colours.ink,
-        fixedrange=True,
-        automargin=True,
-        row=1,
-        col=1,
-    )
+    below = legend(-0.14 - 0.02 * len(lanes), itemclick="toggle")
+    dress(figure, colours, height, (8, 34, 8, 8), bargap=0, barmode="overlay", legend=below)
+    over_time(figure, "week" if "week" in title else "day")
+    volumes(figure, colours, title, row=1, col=1)
     if lanes:
         figure.update_yaxes(
             row=2,
@@ -500,10 +363,7 @@ def _layout(figure: go.Figure, colours: Palette, title: str, height: int, lanes:
             range=[-0.6, len(lanes) - 0.4],
             showgrid=False,
             zeroline=False,
-            title=None,
-            fixedrange=True,
-            color=colours.ink,
-            tickfont={"size": 11, "color": colours.ink},
+            tickfont={"size": 11},
         )
 
 
@@ -627,35 +487,9 @@ def decomposition_chart(
                 range=[-1.1 * reach, 1.1 * reach], tickvals=[-step, 0, step], zeroline=True, row=row, col=1
             )
             sizes.append(f"{COMPONENTS[name].lower()} up to {text.short(values.abs().max())}")
-    figure.update_layout(
-        separators=wording.separators(),
-        height=64 + 92 * len(names),
-        margin={"l": 8, "r": 12, "t": 26, "b": 8},
-        hovermode="x unified",
-        dragmode=False,
-        hoversubplots="axis",
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": colours.ink, "size": 12},
-    )
-    figure.update_yaxes(
-        gridcolor=colours.grid,
-        zerolinecolor=colours.tag,
-        tickformat="~s",
-        fixedrange=True,
-        nticks=4,
-        automargin=True,
-        color=colours.ink,
-        tickfont={"size": 11, "color": colours.ink},
-    )
-    figure.update_xaxes(
-        showgrid=False,
-        fixedrange=True,
-        color=colours.ink,
-        tickformat="%-d %b\n%Y",
-        title=None,
-        hoverformat="Week of %a %-d %b %Y (W%V)" if grain == "week" else "%a %-d %b %Y",
-    )
+    dress(figure, colours, 64 + 92 * len(names), (8, 12, 26, 8), size=12, hoversubplots="axis")
+    over_time(figure, grain)
+    figure.update_yaxes(zerolinecolor=colours.tag, tickformat="~s", nticks=4, tickfont={"size": 11})
     figure.update_annotations(x=0, xanchor="left", font={"size": 12, "color": colours.ink})
     measure = text.measure_inline(unit)
     return figure, f"Small charts of the parts of the {measure} per {grain}: trend; " + "; ".join(sizes) + "."

@@ -7,37 +7,18 @@ from collections.abc import Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
-from trendcast import wording
 from trendcast.services.accuracy import NAIVES, Step
 from trendcast.services.forecast import COMBINATION
 from trendcast.ui import text
-from trendcast.ui.charts import Palette, palette
+from trendcast.ui.plots import Palette, axis_title, dress, legend, palette
 
 RIVALS = 2  # single models drawn beside ours and the naives: the best ones
 
 
 def _layout(figure: go.Figure, colours: Palette, height: int, title: str, below: str = "") -> None:
-    figure.update_layout(
-        separators=wording.separators(),
-        height=height,
-        margin={"l": 8, "r": 16, "t": 12, "b": 8},
-        hovermode="x unified",
-        dragmode=False,
-        legend={"orientation": "h", "y": -0.2, "x": 0, "xanchor": "left", "yanchor": "top", "title": None},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": colours.ink, "size": 13},
-        hoverlabel={"align": "left"},
-    )
-    words = {"standoff": 6, "font": {"color": colours.ink, "size": 12}}
-    shared = {"color": colours.ink, "tickfont": {"color": colours.ink}, "fixedrange": True, "automargin": True}
-    figure.update_xaxes(showgrid=False, title={"text": below, **words} if below else None, **shared)
-    figure.update_yaxes(
-        gridcolor=colours.grid,
-        zerolinecolor=colours.grid,
-        title={"text": title, **words} if title else None,
-        **shared,
-    )
+    dress(figure, colours, height, (8, 16, 12, 8), legend=legend(-0.2))
+    figure.update_xaxes(title=axis_title(below, colours) if below else None, automargin=True)
+    figure.update_yaxes(title=axis_title(title, colours) if title else None)
 
 
 def horizon_chart(figures: pd.DataFrame, published: pd.DataFrame, *, error: str, dark: bool) -> tuple[go.Figure, str]:

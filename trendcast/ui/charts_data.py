@@ -8,9 +8,8 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from trendcast import wording
 from trendcast.ui import text
-from trendcast.ui.charts import palette
+from trendcast.ui.plots import dress, over_time, palette
 
 # Column of the feature set -> its name in tables.
 FEATURES = {
@@ -82,23 +81,11 @@ def features_chart(frame: pd.DataFrame, *, dark: bool) -> tuple[go.Figure, str]:
             )
         values = frame[names[0]].astype(float)
         said.append(f"{title.lower()} between {text.short(values.min())} and {text.short(values.max())}")
-    figure.update_layout(
-        separators=wording.separators(),
-        height=60 + 110 * len(panels),
-        margin={"l": 8, "r": 12, "t": 26, "b": 8},
-        hovermode="x unified",
-        hoversubplots="axis",
-        dragmode=False,
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": colours.ink, "size": 12},
-    )
-    shared = {"fixedrange": True, "color": colours.ink, "tickfont": {"size": 11, "color": colours.ink}}
-    figure.update_yaxes(
-        gridcolor=colours.grid, zerolinecolor=colours.tag, tickformat="~s", nticks=4, automargin=True, **shared
-    )
+    dress(figure, colours, 60 + 110 * len(panels), (8, 12, 26, 8), size=12, hoversubplots="axis")
+    over_time(figure)
+    figure.update_xaxes(tickfont={"size": 11})
+    figure.update_yaxes(zerolinecolor=colours.tag, tickformat="~s", nticks=4, tickfont={"size": 11})
     figure.update_yaxes(rangemode="tozero", row=1, col=1)
-    figure.update_xaxes(showgrid=False, tickformat="%-d %b\n%Y", hoverformat="%a %-d %b %Y", title=None, **shared)
     figure.update_annotations(x=0, xanchor="left", font={"size": 12, "color": colours.ink})
     return figure, "Small charts over time: " + "; ".join(said) + "."
 
@@ -123,21 +110,9 @@ def stages_chart(seconds: Mapping[str, float], *, dark: bool) -> tuple[go.Figure
             width=0.6,
         )
     )
-    figure.update_layout(
-        separators=wording.separators(),
-        height=60 + 34 * len(stages),
-        margin={"l": 8, "r": 70, "t": 8, "b": 8},
-        hovermode=False,
-        dragmode=False,
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": colours.ink, "size": 13},
-    )
-    figure.update_xaxes(visible=False, fixedrange=True, rangemode="tozero")
-    figure.update_yaxes(
-        autorange="reversed", showgrid=False, fixedrange=True, automargin=True, color=colours.ink, title=None,
-        tickfont={"color": colours.ink},
-    )  # fmt: skip
+    dress(figure, colours, 60 + 34 * len(stages), (8, 70, 8, 8), hovermode=False)
+    figure.update_xaxes(visible=False, rangemode="tozero")
+    figure.update_yaxes(autorange="reversed", showgrid=False, title=None)
     longest = max(stages, key=stages.__getitem__) if stages else ""
     words = f"the longest is {longest.lower()} with {text.seconds(stages[longest])}" if longest else "nothing is known"
     return figure, f"Bars of the seconds by stage: {words}."

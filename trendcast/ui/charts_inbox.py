@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from trendcast import wording
 from trendcast.ui import text
-from trendcast.ui.charts import Palette, palette
+from trendcast.ui.plots import Palette, band, dress, legend, over_time, palette, volumes
 
 MOST_BARS = 12
 MANY_PARTS = 40  # more parts than these are summed where no few of them hold half
@@ -20,51 +19,10 @@ WINDOW = "rgba(217,119,6,0.14)"
 
 
 def layout(figure: go.Figure, colours: Palette, title: str, height: int) -> None:
-    """What the charts of one panel have in common: no toys, volumes from zero, unit in the axis title."""
-    figure.update_layout(
-        separators=wording.separators(),
-        height=height,
-        margin={"l": 8, "r": 34, "t": 22, "b": 8},
-        hovermode="x unified",
-        bargap=0.25,
-        dragmode=False,
-        legend={"orientation": "h", "y": -0.2, "x": 0, "xanchor": "left", "yanchor": "top", "title": None},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": colours.ink, "size": 13},
-        hoverlabel={"align": "left"},
-    )
-    figure.update_xaxes(
-        showgrid=False,
-        hoverformat="%a %-d %b %Y",
-        tickformat="%-d %b\n%Y",
-        color=colours.ink,
-        tickfont={"color": colours.ink},
-        fixedrange=True,
-        title=None,
-    )
-    figure.update_yaxes(
-        rangemode="tozero",
-        tickfont={"color": colours.ink},
-        title={"text": title, "standoff": 6, "font": {"color": colours.ink, "size": 12}},
-        gridcolor=colours.grid,
-        zerolinecolor=colours.grid,
-        tickformat="~s",
-        color=colours.ink,
-        fixedrange=True,
-        automargin=True,
-    )
-
-
-def band(figure: go.Figure, rows: pd.DataFrame, low: str, high: str, colour: str, name: str) -> None:
-    """A band between two columns; nothing where it is not known."""
-    rows = rows[rows[low].notna() & rows[high].notna()]
-    if len(rows) < 2:
-        return
-    line = {"color": "rgba(0,0,0,0)", "width": 0}
-    shared: dict[str, Any] = {"x": rows["date"], "mode": "lines", "line": line, "hoverinfo": "skip"}
-    figure.add_trace(go.Scatter(y=rows[low], showlegend=False, **shared))
-    figure.add_trace(go.Scatter(y=rows[high], fill="tonexty", fillcolor=colour, name=name, **shared))
+    """What the charts of one panel have in common: volumes from zero over days, unit in the axis title."""
+    dress(figure, colours, height, (8, 34, 22, 8), bargap=0.25, legend=legend(-0.2))
+    over_time(figure)
+    volumes(figure, colours, title)
 
 
 def incident_chart(

@@ -10,7 +10,7 @@ from trendcast import wording
 from trendcast.services.review import Line, volume
 from trendcast.services.review_figures import Mover
 from trendcast.ui import text
-from trendcast.ui.charts import Palette, palette
+from trendcast.ui.plots import Palette, dress, palette
 
 
 def movement_chart(risers: Sequence[Line], fallers: Sequence[Line], *, unit: str, dark: bool) -> tuple[go.Figure, str]:
@@ -87,40 +87,18 @@ def _bars(
     )
     low, high = min([0.0, *values]), max([0.0, *values])
     reach = (high - low) or 1.0
-    figure.update_layout(
-        separators=wording.separators(),
-        height=44 + 30 * len(names),
-        margin={"l": 8, "r": 8, "t": 4, "b": 4},
-        bargap=0.32,
-        dragmode=False,
-        showlegend=False,
-        hovermode="closest",
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": colours.ink, "size": 12},
-        hoverlabel={"align": "left"},
-    )
+    height = 44 + 30 * len(names)
+    dress(figure, colours, height, (8, 8, 4, 4), size=12, bargap=0.32, showlegend=False, hovermode="closest")
     # Room for the figures at both ends: a label takes a third of the plot on a narrow screen.
     figure.update_xaxes(
         range=[low - (0.8 * reach if low < 0 else 0), high + (0.8 * reach if high > 0 else 0)],
-        showgrid=False,
         showticklabels=False,
         zeroline=True,
         zerolinecolor=colours.tag,
-        fixedrange=True,
-        title=None,
     )
+    ticks = [text.plotly(name, 24) for name in names]
     figure.update_yaxes(
-        tickmode="array",
-        tickvals=places,
-        ticktext=[text.plotly(name, 24) for name in names],
-        autorange="reversed",
-        showgrid=False,
-        zeroline=False,
-        fixedrange=True,
-        automargin=True,
-        tickfont={"color": colours.ink},
-        title=None,
+        tickmode="array", tickvals=places, ticktext=ticks, autorange="reversed", showgrid=False, zeroline=False
     )
     return figure
 

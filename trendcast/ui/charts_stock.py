@@ -11,8 +11,8 @@ from plotly.subplots import make_subplots
 
 from trendcast import wording
 from trendcast.ui import text
-from trendcast.ui.charts import palette
-from trendcast.ui.charts_inbox import band, layout
+from trendcast.ui.charts_inbox import layout
+from trendcast.ui.plots import band, palette
 
 
 def gauge_chart(

@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from trendcast.ui import text
-from trendcast.ui.charts import palette
 from trendcast.ui.charts_inbox import layout
+from trendcast.ui.plots import band, palette
 
 TINT = {False: "rgba(124,58,237,0.20)", True: "rgba(167,139,250,0.24)"}  # the scenario's band, light and dark
 DASHES = ("solid", "dash", "dot", "dashdot")
@@ -45,16 +45,11 @@ def scenario_chart(
             col=1,
         )
     joined = pd.concat([past.tail(1).assign(base=past["actual"].tail(1)), weeks], ignore_index=True)
-    _band(
-        figure,
-        weeks,
-        "base_low",
-        "base_high",
-        colours.band95 if changed else colours.band80,
-        f"As planned, 80{text.NARROW}%",
-    )
+    planned = f"As planned, 80{text.NARROW}%"
+    shade = colours.band95 if changed else colours.band80
+    band(figure, weeks, "base_low", "base_high", shade, planned, row=1, col=1)
     if changed:
-        _band(figure, weeks, "low", "high", TINT[dark], f"What if, 80{text.NARROW}%")
+        band(figure, weeks, "low", "high", TINT[dark], f"What if, 80{text.NARROW}%", row=1, col=1)
         figure.add_trace(
             go.Scatter(
                 x=weeks["date"],
@@ -141,32 +136,6 @@ def comparison_chart(scenarios: Sequence[tuple[str, pd.DataFrame]], *, unit: str
     layout(figure, colours, f"Difference, {text.axis(unit, 'week').lower()}", 300)
     figure.update_yaxes(zeroline=True, zerolinecolor=colours.tag)
     return figure, "Lines of what the kept scenarios change per week. " + "; ".join(said) + "."
-
-
-def _band(figure: go.Figure, rows: pd.DataFrame, low: str, high: str, colour: str, name: str) -> None:
-    rows = rows[rows[low].notna() & rows[high].notna()]
-    if len(rows) < 2:
-        return
-    line = {"color": "rgba(0,0,0,0)", "width": 0}
-    figure.add_trace(
-        go.Scatter(x=rows["date"], y=rows[low], mode="lines", line=line, hoverinfo="skip", showlegend=False),
-        row=1,
-        col=1,
-    )
-    figure.add_trace(
-        go.Scatter(
-            x=rows["date"],
-            y=rows[high],
-            mode="lines",
-            line=line,
-            fill="tonexty",
-            fillcolor=colour,
-            hoverinfo="skip",
-            name=name,
-        ),
-        row=1,
-        col=1,
-    )
 
 
 def _hover(weeks: pd.DataFrame, unit: str) -> list[str]:

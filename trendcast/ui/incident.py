@@ -15,7 +15,7 @@ from trendcast.services import chart_findings
 from trendcast.services.detect import PLAIN_HIGHEST
 from trendcast.services.review import Link
 from trendcast.ui import charts_inbox, inbox, reads, text, triage
-from trendcast.ui.charts import CONFIG
+from trendcast.ui.plots import CONFIG
 from trendcast.ui.shell import View, link
 
 DAYS = 56  # of context

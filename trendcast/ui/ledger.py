@@ -10,7 +10,7 @@ import streamlit as st
 from trendcast.errors import TrendCastError
 from trendcast.export import tables
 from trendcast.services.quality import SEVERITIES
-from trendcast.ui import charts, charts_data, reads, states, text
+from trendcast.ui import charts_data, plots, reads, states, text
 from trendcast.ui.sections import calm
 from trendcast.ui.shell import View
 
@@ -141,7 +141,7 @@ def runs(dark: bool) -> None:
     chosen = st.selectbox("Stages of run", staged, key="run_stages", width=240, format_func=lambda run: f"Run {run}")
     summary = frame.set_index("id").loc[chosen, "summary"]
     figure, alt = charts_data.stages_chart(summary["seconds"], dark=dark)
-    st.plotly_chart(figure, key=f"stages_{dark}", config=charts.CONFIG, alt=alt)
+    st.plotly_chart(figure, key=f"stages_{dark}", config=plots.CONFIG, alt=alt)
     facts = []
     if summary.get("peak_memory_mb"):
         facts.append(f"{text.full(summary['peak_memory_mb'])} MB of memory at most")
@@ -412,7 +412,7 @@ def features(view: View | None, dark: bool) -> None:
         return
     st.markdown(_features_finding(frame))
     figure, alt = charts_data.features_chart(frame, dark=dark)
-    st.plotly_chart(figure, key=f"features_{dark}", config=charts.CONFIG, alt=alt)
+    st.plotly_chart(figure, key=f"features_{dark}", config=plots.CONFIG, alt=alt)
     newest = frame.sort_values("date_id", ascending=False).head(56)
     shown = pd.DataFrame({"Day": [text.day(v) for v in newest["date_id"]]})
     for column, label in charts_data.FEATURES.items():

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from trendcast.services import chart_findings
-from trendcast.ui import charts, measures, reads, text
+from trendcast.ui import charts, measures, plots, reads, text
 from trendcast.ui.shell import View
 
 KINDS = {"prophet": "Prophet", "mstl": "statsmodels MSTL"}
@@ -44,4 +44,4 @@ def show(view: View, grain: str, made: dict[str, dict[str, Any]]) -> None:
     if gaps:
         st.markdown(text.sentence(chart_findings.second_opinion(gaps)))
     figure, alt = charts.look_chart(measures.thin(rows), lines, grain=grain, unit=view.unit, dark=view.dark)
-    st.plotly_chart(figure, key=f"looks_{view.dark}", config=charts.CONFIG, alt=alt)
+    st.plotly_chart(figure, key=f"looks_{view.dark}", config=plots.CONFIG, alt=alt)

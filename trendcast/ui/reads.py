@@ -23,7 +23,7 @@ from trendcast.services import findings
 from trendcast.services.review import Figures, Review, Scope
 from trendcast.services.scenarios import Saved
 from trendcast.services.what_if import Baseline
-from trendcast.ui import charts, measures, numbers, scores, text, who
+from trendcast.ui import charts, measures, numbers, plots, scores, text, who
 from trendcast.ui.live import LiveProvider
 from trendcast.ui.provider import Choice, Provider
 
@@ -286,7 +286,7 @@ def forecast_figure(
         marks=measures.marked(shown, marks, grain),
         truth=measures.true_demand(truth(run_id, choice), shown, grain) if with_truth and unit == "units" else None,
     )
-    return charts.ready(found)
+    return plots.ready(found)
 
 
 def marks(run_id: int, choice: Choice) -> tuple[measures.Mark, ...]:
@@ -382,7 +382,7 @@ def parts_figure(
     shown = measures.window(found, pd.Timestamp(first), pd.Timestamp(last) + pd.Timedelta(6, "D"))
     if grain == "week":
         shown = measures.by_week(shown)
-    return charts.ready(
+    return plots.ready(
         charts.decomposition_chart(
             measures.thin(shown), unit=unit, dark=dark, last_day=pd.Timestamp(run.last_day), grain=grain
         )

@@ -11,7 +11,7 @@ import streamlit as st
 from trendcast import wording
 from trendcast.services.review import Kpi, Link, Review, Risk, Scope, volume
 from trendcast.services.review_figures import AHEAD_WEEKS, OTHER, Mover
-from trendcast.ui import charts, charts_review, filters, reads, stock, text
+from trendcast.ui import charts_review, filters, plots, reads, stock, text
 from trendcast.ui.sections import calm
 from trendcast.ui.shell import View, go, link
 
@@ -214,14 +214,14 @@ def movement(view: View, found: Review) -> None:
             st.markdown(text.sentence(found.movement))
             if found.risers or found.fallers:
                 figure, alt = charts_review.movement_chart(found.risers, found.fallers, unit=found.unit, dark=view.dark)
-                st.plotly_chart(figure, key=f"movement_{view.dark}", config=charts.CONFIG, alt=alt)
+                st.plotly_chart(figure, key=f"movement_{view.dark}", config=plots.CONFIG, alt=alt)
         with st.container(key="change"):
             st.subheader("What changed since last week", anchor=False)
             st.markdown(text.sentence(found.change))
             whole = found.figures.whole
             if whole is not None and whole.causes:
                 figure, alt = charts_review.causes_chart(whole, dark=view.dark)
-                st.plotly_chart(figure, key=f"causes_{view.dark}", config=charts.CONFIG, alt=alt)
+                st.plotly_chart(figure, key=f"causes_{view.dark}", config=plots.CONFIG, alt=alt)
             _movers(found)
 
 

@@ -14,7 +14,7 @@ import streamlit as st
 from trendcast.errors import TrendCastError
 from trendcast.export import tables
 from trendcast.services.review import Link, told
-from trendcast.ui import charts, demo, filters, inbox, looks, measures, reads, scores, states, stock, text
+from trendcast.ui import demo, filters, inbox, looks, measures, plots, reads, scores, states, stock, text
 from trendcast.ui.shell import View, link
 
 GRAINS = {"week": "Weeks", "day": "Days"}
@@ -135,7 +135,7 @@ def chart(view: View) -> str:
     figure, alt = reads.forecast_figure(
         *view.key, grain, view.first, view.last, view.dark, marks=marks, with_truth=truth
     )
-    st.plotly_chart(figure, key=f"chart_{view.dark}", config=charts.CONFIG, alt=alt)
+    st.plotly_chart(figure, key=f"chart_{view.dark}", config=plots.CONFIG, alt=alt)
     rows = reads.on_view(*view.key, grain, view.first, view.last)
     if grain == "day" and rows["future"].any() and not rows["mean"].notna().any():
         st.caption("Of a forecast this old only the weeks are kept: show it by weeks.")
@@ -337,7 +337,7 @@ def decomposition(view: View, grain: str) -> None:
         return
     figure, alt = found
     st.markdown(text.sentence(reads.made_of(*view.key)))
-    st.plotly_chart(figure, key=f"parts_{view.dark}", config=charts.CONFIG, alt=alt)
+    st.plotly_chart(figure, key=f"parts_{view.dark}", config=plots.CONFIG, alt=alt)
     st.caption(
         "The parts add up to the actual (solid) and to the forecast (dotted). All effects share one scale; "
         "“rest” is what the model does not explain."

@@ -13,7 +13,7 @@ from trendcast import wording
 from trendcast.errors import NotFound, TrendCastError
 from trendcast.services import chart_findings
 from trendcast.ui import charts_stock, inbox, reads, stock, text
-from trendcast.ui.charts import CONFIG
+from trendcast.ui.plots import CONFIG
 from trendcast.ui.shell import View, person
 
 HISTORY = 182  # days

@@ -16,7 +16,7 @@ from trendcast.services import chart_findings, findings, what_if
 from trendcast.services import scenarios as keeping
 from trendcast.services.scenarios import Saved
 from trendcast.services.what_if import Baseline, Change, Changes, Driver, Promotion, Scenario
-from trendcast.ui import charts, charts_what_if, filters, reads, shell, text
+from trendcast.ui import charts_what_if, filters, plots, reads, shell, text
 from trendcast.ui.sections import calm
 from trendcast.ui.shell import View
 
@@ -373,7 +373,7 @@ def _chart(view: View, scenario: Scenario, *, key: str, grain: str = "week") -> 
     figure, alt = charts_what_if.scenario_chart(
         rows, past[["date", "actual"]], unit=view.unit, dark=view.dark, grain=grain
     )
-    st.plotly_chart(figure, key=f"what_if_{key}_{view.dark}", config=charts.CONFIG, alt=alt)
+    st.plotly_chart(figure, key=f"what_if_{key}_{view.dark}", config=plots.CONFIG, alt=alt)
 
 
 def _rows(scenario: Scenario, unit: str, grain: str) -> pd.DataFrame:
@@ -513,7 +513,7 @@ def _kept(view: View, base: Baseline, controls: list[Control]) -> None:
         totals = [(text.plain(name), float(frame["difference"].sum())) for name, frame in frames]
         st.markdown(text.sentence(chart_findings.scenarios(totals, unit)))
         figure, alt = charts_what_if.comparison_chart(frames, unit=unit, dark=view.dark)
-        st.plotly_chart(figure, key=f"what_if_compared_{view.dark}", config=charts.CONFIG, alt=alt)
+        st.plotly_chart(figure, key=f"what_if_compared_{view.dark}", config=plots.CONFIG, alt=alt)
     st.dataframe(
         scenario_table(shown),
         hide_index=True,
