@@ -29,8 +29,9 @@ SELECT b.first_sale, b.last_sale, coalesce(b.data_version, 0) AS data_version,
             FROM sales_daily WHERE date_id = b.last_sale) bottom) AS level,
        (SELECT coalesce(json_agg(json_build_array(e.date_id, e.region, e.event)), '[]')
         FROM known_events e WHERE e.date_id <= b.last_sale + 1) AS events,
-       (SELECT coalesce(json_agg(json_build_array(t.product_category, t.value)), '[]')
-        FROM threshold t WHERE t.name = 'high_loss' AND t.level IN ('', 'category')) AS limits,
+       (SELECT coalesce(json_agg(json_build_array(t.name, t.level, t.product_category, t.region, t.store, t.value)
+                                 ORDER BY t.id), '[]')
+        FROM threshold t WHERE t.name IN ('high_loss', 'least_change', 'least_units', 'false_rate')) AS limits,
        (SELECT coalesce(json_agg(json_build_array(p.product_category, p.unit_cost)), '[]')
         FROM item_params p WHERE p.unit_cost IS NOT NULL) AS costs,
        (SELECT coalesce(json_agg(json_build_object(
@@ -38,6 +39,7 @@ SELECT b.first_sale, b.last_sale, coalesce(b.data_version, 0) AS data_version,
             'kind', a.kind, 'class', a.class, 'direction', a.direction, 'episode_start', a.episode_start,
             'status', a.status, 'disposition', a.disposition, 'note', a.note, 'cause', a.cause, 'lead', a.lead,
             'explanation', a.explanation, 'group_key', i.group_key, 'group_start', i.episode_start,
+            'verdict_day', (coalesce(a.resolved_at, a.acked_at))::date,
             'incident_id', i.id) ORDER BY a.id), '[]')
         FROM anomaly_log a LEFT JOIN incident i ON i.id = a.incident_id
         WHERE a.last_day > b.last_sale - :back

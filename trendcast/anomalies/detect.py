@@ -17,6 +17,7 @@ from trendcast.anomalies import impact as sizes
 from trendcast.anomalies import pvalues, quality
 from trendcast.anomalies.expectation import LEARNING, SHORTEST, Expectation, expect
 from trendcast.anomalies.impact import Q_LOW, Size, impact
+from trendcast.anomalies.limits import Key, Limits
 from trendcast.anomalies.residuals import Nodes, Residuals, residuals
 from trendcast.anomalies.scene import DIMENSIONS, Scene
 
@@ -94,35 +95,65 @@ class Found:
     waiting: bool = False
 
 
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What days are judged by, before any limit: ``times`` as many units as the ``given`` scene has."""
+
+    given: Scene
+    scene: Scene
+    times: float
+    days: np.ndarray
+    expected: Expectation
+    faults: list[quality.Fault]
+    rest: Residuals
+
+
 def detect(
-    scene: Scene, days: np.ndarray, limits: Mapping[str, float] | None = None, arriving: int | None = None
+    scene: Scene,
+    days: np.ndarray,
+    limits: Limits | Mapping[str, float] | None = None,
+    arriving: int | None = None,
 ) -> Found:
-    """Judge ``days`` (indices). ``limits``: the money (units without prices) from which a category's loss is HIGH, ''
-    for all; without one the 95th of a hundred usual losses. ``arriving``: a day whose rows may still come; that some
-    are absent is not told (``waiting`` says that it would have been)."""
-    days = np.asarray(days, int)
-    if (times := _magnified(scene.units)) > 1:
-        return _reduced(detect(_scaled(scene, times), days, _times(limits, scene, times), arriving), scene, times)
+    """Judge ``days`` (indices). ``limits``: what people set; a mapping is of the money (units without prices) from
+    which a category's loss is HIGH, '' for all; without one it is the 95th of a hundred usual losses. ``arriving``: a
+    day whose rows may still come; that some are absent is not told (``waiting`` says that it would have been)."""
+    return judge(prepare(scene, days), limits, arriving)
+
+
+def prepare(scene: Scene, days: np.ndarray) -> Prepared:
+    """The part of a detection that no limit changes: expectation, quality gate and residuals."""
+    days, times, given = np.asarray(days, int), _magnified(scene.units), scene
+    if times > 1:
+        scene = _scaled(scene, times)
     expected = expect(scene)
     faults = quality.check(scene, expected, days)
-    held = quality.held(scene, faults)
-    rest = residuals(scene, expected, held, days)
+    rest = residuals(scene, expected, quality.held(scene, faults), days)
+    return Prepared(given, scene, times, days, expected, faults, rest)
+
+
+def judge(ready: Prepared, limits: Limits | Mapping[str, float] | None = None, arriving: int | None = None) -> Found:
+    """What of the days that were prepared is notable under these limits."""
+    scene, expected, rest, days, faults = ready.scene, ready.expected, ready.rest, ready.days, ready.faults
+    chosen = Limits.plain(limits)
     in_money = bool(np.isfinite(scene.value).any())
+    if ready.times > 1:
+        chosen = chosen.times(ready.times, ("least_units",) if in_money else ("least_units", "high_loss"))
     known = np.isfinite(scene.value)
     weight = np.where(known, scene.value, np.median(scene.value[known]) if in_money else 1.0)
     first = int(days.min()) if len(days) else scene.days
     calm = ~(np.abs(rest.z_raw) > NOTABLE)
     usual = sizes.usual_loss(scene.units, expected.units, weight, first, calm)
-    judge = _Judge(scene, expected, rest, weight, in_money, {"": usual, **(limits or {})})
+    chosen = chosen.default("high_loss", usual)
+    mind = _Judge(scene, expected, rest, weight, in_money, chosen)
     entries: list[Entry] = []
     absent = [one for one in faults if one.day == arriving and one.kind in ("MISSING_FEED", "PARTIAL_FEED")]
     told = [one for one in faults if one.day != arriving or one.kind not in ("MISSING_FEED", "PARTIAL_FEED")]
     for day in np.sort(days):
         entries += [_fault(fault) for fault in told if fault.day == day]
-        entries += judge.day(int(day))
-    return Found(
-        entries, judge.tests, scene.units.shape[0], judge.limits[""], in_money, expected, rest, waiting=bool(absent)
-    )
+        entries += mind.day(int(day))
+    high = chosen.of("high_loss", ("", "", "", "")) or 0.0
+    found = Found(entries, mind.tests, len(scene.units), high, in_money, expected, rest, waiting=bool(absent))
+    return _reduced(found, ready.given, ready.times) if ready.times > 1 else found
 
 
 def _magnified(units: np.ndarray) -> float:
@@ -134,13 +165,6 @@ def _magnified(units: np.ndarray) -> float:
     each = [float(np.median(row[np.isfinite(row)])) for row in units if np.isfinite(row).any()]
     level = float(np.median(each))
     return float(10 ** np.ceil(np.log10(LARGE / level))) if 0 < level < SMALL else 1.0
-
-
-def _times(limits: Mapping[str, float] | None, scene: Scene, times: float) -> Mapping[str, float] | None:
-    """Limits are of money, or of units where there are no prices."""
-    if not limits or np.isfinite(scene.value).any():
-        return limits
-    return {category: limit * times for category, limit in limits.items()}
 
 
 def _scaled(scene: Scene, times: float) -> Scene:
@@ -222,11 +246,13 @@ class _Judge:
         rest: Residuals,
         weight: np.ndarray,
         in_money: bool,
-        limits: dict[str, float],
+        limits: Limits,
     ) -> None:
         self.scene, self.expected, self.rest = scene, expected, rest
         self.weight, self.in_money, self.limits = weight, in_money, limits
         self.tests = 0
+        self._known: dict[tuple[str, Key], float] = {}
+        self.loosest = max([Q_LOW, *(rule.value for rule in limits.rules if rule.name == "false_rate")])
         eventful = np.isfinite(expected.examples)
         self.testable = np.isfinite(rest.z) & (expected.observed >= SHORTEST)
         ordinary = self.testable & ~eventful & ~scene.masked & ~scene.found & (expected.observed >= LEARNING)
@@ -239,8 +265,27 @@ class _Judge:
         self.quiet = quiet
         self.node_alarm = [cusum(one.z, np.broadcast_to(~quiet, one.z.shape)) for one in rest.nodes]
 
-    def limit(self, category: str) -> float:
-        return self.limits.get(category, self.limits[""])
+    def limit(self, key: Key) -> float:
+        """The loss from which a finding of this node is HIGH."""
+        return self._of("high_loss", key, 0.0)
+
+    def _of(self, name: str, key: Key, otherwise: float) -> float:
+        if (name, key) not in self._known:
+            value = self.limits.of(name, key)
+            self._known[name, key] = otherwise if value is None else value
+        return self._known[name, key]
+
+    def _factor(self, key: Key, cls: str, expected: float) -> float:
+        """On the false discovery rate at which such a finding counts: what people set, and what verdicts taught."""
+        return self._of("false_rate", key, Q_LOW) / Q_LOW * self.limits.trust.factor(key[0], cls, expected)
+
+    def _level(self, size: Size, key: Key, cls: str, expected: float) -> str:
+        """The impact; '' when findings of this kind must be surer than this one is. HIGH is never muted."""
+        level, factor = impact(size, self.limit(key)), self._factor(key, cls, expected)
+        if level == "HIGH":
+            return level
+        q = size.q / factor
+        return impact(replace(size, q=q), self.limit(key)) if q <= Q_LOW else ""
 
     def day(self, day: int) -> list[Entry]:
         window = slice(max(0, day - pvalues.REFERENCE), day)
@@ -262,7 +307,7 @@ class _Judge:
         nodes, covered = self._nodes(day, window)
         entries: list[Entry] = list(nodes)
         shifted = self.alarm[:, day] != 0
-        noted = np.flatnonzero((np.nan_to_num(q, nan=1.0) <= Q_LOW) | shifted)
+        noted = np.flatnonzero((np.nan_to_num(q, nan=1.0) <= self.loosest) | shifted)
         for row in noted:
             entry = self._series(
                 int(row), day, float(p[row]), float(q[row]), reference, bool(longer[row]), int(run[row])
@@ -297,12 +342,13 @@ class _Judge:
     def _series(
         self, row: int, day: int, p: float, q: float, reference: pvalues.Reference, zero_run: bool, run: int
     ) -> Entry | None:
-        level_name, category, region, store = self.scene.keys[row]
+        key = self.scene.keys[row]
+        level_name, category, region, store = key
         shift = int(self.alarm[row, day])
         z = float(self.rest.z[row, day])
         direction = -1 if zero_run else shift or int(np.sign(z))
         start = int(self.start[row, day]) if shift else day
-        found = q <= Q_LOW
+        found = q <= self.loosest
         if shift and found and shift != np.sign(z):
             shift, start, direction = 0, day, int(np.sign(z))  # a day against the shift is its own matter
         if shift:
@@ -319,7 +365,7 @@ class _Judge:
         gap = float(np.mean([abs(one.actual - one.expected) for one in days]))
         base = float(np.mean([one.expected for one in days]))
         rel = gap / base if base > 0 else 1.0
-        if rel < REL_LEAST or gap < UNITS_LEAST:
+        if rel < self._of("least_change", key, REL_LEAST) or gap < self._of("least_units", key, UNITS_LEAST):
             return None
         cover = self._covered(category, day)
         size = Size(
@@ -332,8 +378,10 @@ class _Judge:
             covered=cover,
             learning=bool(self.expected.observed[row, day] < LEARNING),
         )
-        level = impact(size, self.limit(category))
         cls = "LEVEL_SHIFT" if shift else "ZERO_RUN" if run >= 2 else "SPIKE" if direction > 0 else "DROP"
+        level = self._level(size, key, cls, base)
+        if not level:
+            return None
         strongest = max((one.z for one in days), key=abs)
         return Entry(
             day=day,
@@ -354,7 +402,7 @@ class _Judge:
             facts={
                 "sigma": float(self.rest.sigma[row, day]),
                 "tests": int(np.isfinite(self.rest.z[:, day]).sum()),
-                "limit": self.limit(category),
+                "limit": self.limit(key),
                 "history": int(self.expected.observed[row, day]),
                 "frozen": bool(self.expected.frozen[row, day]),
                 "common": float(self.rest.common[row, day]),
@@ -529,7 +577,11 @@ class _Judge:
             up=direction > 0,
             covered=bool(category) and self._covered(category, day),
         )
-        level = impact(size, self.limit(category))
+        key = (nodes.level, category, str(name["region"]), str(name["store"]))
+        cls = "LEVEL_SHIFT" if shift else "SPIKE" if direction > 0 else "DROP"
+        level = self._level(size, key, cls, now.expected)
+        if not level or rel < self._of("least_change", key, 0.0) or now.loss_units < self._of("least_units", key, 0.0):
+            return None
         contributions = (
             (self.scene.units[rows, day] - expected) / (now.actual - now.expected)
             if now.actual != now.expected
@@ -544,7 +596,7 @@ class _Judge:
             region=str(name["region"]),
             store=str(name["store"]),
             kind="DEMAND",
-            cls="LEVEL_SHIFT" if shift else "SPIKE" if direction > 0 else "DROP",
+            cls=cls,
             direction=direction,
             start=int(span[0]),
             impact=level,
@@ -557,7 +609,7 @@ class _Judge:
                 "children": len(rows),
                 "leaning": int(leaning.sum()),
                 "factor": factor,
-                "limit": self.limit(category),
+                "limit": self.limit(key),
                 "tests": int(np.isfinite(self.rest.z[:, day]).sum()),
                 "frozen": bool(self.expected.frozen[rows, day].any()),
                 "explained": explained(self.scene, rows, contributions),
@@ -597,7 +649,7 @@ class _Judge:
                 size = Size(
                     p=parent.now.p, q=parent.now.q, rel=rel, loss=gap * self.weight[row], up=parent.direction > 0
                 )
-                level = impact(size, self.limit(category))
+                level = impact(size, self.limit(self.scene.keys[int(row)]))
                 whole = parent.now.actual - parent.now.expected
                 members.append(
                     Entry(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +13,14 @@ import numpy as np
 import pandas as pd
 
 from trendcast import wording
-from trendcast.anomalies import explain, incidents
+from trendcast.anomalies import explain, feedback, incidents
 from trendcast.anomalies import impact as sizes
 from trendcast.anomalies import plain as plain_room
-from trendcast.anomalies.detect import VERSION, Entry, Found
+from trendcast.anomalies.detect import VERSION, Entry, Found, prepare
 from trendcast.anomalies.detect import detect as judge
+from trendcast.anomalies.detect import judge as judge_prepared
 from trendcast.anomalies.incidents import Episode
+from trendcast.anomalies.limits import Limits
 from trendcast.anomalies.scene import DIMENSIONS, Scene, Stock
 from trendcast.errors import Conflict
 from trendcast.panel import last_full_day
@@ -120,6 +122,49 @@ def detect(
     }
 
 
+@dataclass(frozen=True)
+class Replayed:
+    """``episodes`` of each variant of the limits over the last ``days``, and the entries people gave a verdict on."""
+
+    days: int
+    episodes: list[list[Episode]]
+    verdicts: list[Episode]
+
+
+def replay(
+    db: Database,
+    now: datetime,
+    days: int,
+    variants: Sequence[Callable[[Sequence[Sequence[Any]]], Sequence[Sequence[Any]]]],
+    progress: Callable[..., None] | None = None,
+) -> Replayed:
+    """Judge the last ``days`` once more under other limits; nothing is written. Each variant gets the rows of the
+    thresholds (name, level, product_category, region, store, value) and returns its own."""
+    from trendcast.store import locks
+
+    tell = progress or (lambda *_, **__: None)
+    steps = 1 + len(variants)
+    tell("Reading the sales", 0, steps)
+    with db.read() as connection:
+        db.rows("detect_lock", connection=connection, number=locks.DETECT, scope="", turn=False)
+        state = dict(
+            db.rows("detect_state", connection=connection, scope="", as_of=None, back=BACK, verdicts=VERDICTS)[0]
+        )
+        if state["last_sale"] is None:
+            raise Conflict("There are no sales to look at: load data first.")
+        window = _Window(db, connection, state, now, back=days)
+    verdicts = [one for one in window.episodes if one.disposition is not None]
+    ready = prepare(window.scene, window.judged)
+    found = []
+    for number, variant in enumerate(variants):
+        tell("Replaying the past", 1 + number, steps)
+        limits = Limits.of_rows(variant(state["limits"]), window.limits.trust)
+        entries = judge_prepared(ready, limits).entries
+        found.append(incidents.gather(entries, [], window.scene.first_day))
+    tell("Replaying the past", steps, steps)
+    return Replayed(len(window.judged), found, verdicts)
+
+
 def plain_rule(db: Database, run: RunInfo, series_ids: list[int], days: int = 365) -> pd.DataFrame:
     """The customer's rule as written, over the summed series: date_id, actual, expected, score, impact ('' where it
     finds nothing). To compare; nothing of it is stored."""
@@ -199,7 +244,10 @@ def _already(
 class _Window:
     """The scene of a pass, read from the database, and which of its days are to be judged."""
 
-    def __init__(self, db: Database, connection: Any, state: Mapping[str, Any], now: datetime) -> None:
+    def __init__(
+        self, db: Database, connection: Any, state: Mapping[str, Any], now: datetime, back: int | None = None
+    ) -> None:
+        """``back``: so many of the last days are to be judged, whatever was judged before."""
         self.state = state
         came = state["last_sale_came"]
         waits = came is not None and now < came + GRACE and not is_historical(state["days_old_when_loaded"])
@@ -208,8 +256,8 @@ class _Window:
         last = np.datetime64(state["last_sale"], "D")
         checked = state["checked_until"]
         self.first_look = checked is None
-        length = WINDOW
-        if self.first_look:
+        length = WINDOW + (back or 0)
+        if self.first_look and back is None:
             length = LONG_WINDOW if state["rows_a_day"] * LONG_WINDOW <= LONG_ROWS else WINDOW + 190
         first = max(last - (length - 1), np.datetime64(state["first_sale"], "D"))
         days = int((last - first).astype(int)) + 1
@@ -241,8 +289,6 @@ class _Window:
         self.first, self.days = first, full_days
         if full_days < days:
             self.waits_until = None  # what arrives is a later day
-        if full_days < days:
-            self.waits_until = None  # what arrives is a later day
         units, price, promotion = units[:, cut], price[:, cut], promotion[:, cut]
         shut, changed = shut[:, cut], changed[cut]
         series = pd.DataFrame(
@@ -259,6 +305,8 @@ class _Window:
         if checked is not None:
             new[max(0, min(full_days, int((np.datetime64(checked, "D") - first).astype(int)) + 1)) :] = True
         new[:recent] = False
+        if back is not None:
+            new = np.arange(full_days) >= max(full_days - back, min(full_days, 56))
         self.judged = np.flatnonzero(new)
         if not len(self.judged):
             self.judged = np.array([full_days - 1])
@@ -275,7 +323,7 @@ class _Window:
         masked, accepted, noted = self._verdicts(scene, stock)
         closed = (shut & ~(units > 0)) | _closed(scene)
         self.scene = replace(scene, closed=closed, masked=masked, accepted=accepted, found=noted)
-        self.limits = {category: float(value) for category, value in state["limits"]}
+        self.limits = Limits.of_rows(state["limits"], feedback.Trust(feedback.tally(_verdicts(state))))
 
     def _forecast(self, db: Database, connection: Any, series: pd.DataFrame, last: np.datetime64) -> np.ndarray:
         """The mean published before each day (S, T), and in ``forecast_run`` by which run."""
@@ -430,6 +478,18 @@ def _late(db: Database, connection: Any, state: Mapping[str, Any], now: datetime
     return bool(rows[0]["made"])
 
 
+def _verdicts(state: Mapping[str, Any]) -> list[feedback.Verdict]:
+    """What people found the entries of the last 400 days to be; of an incident of many its first counts for all."""
+    found = []
+    for entry in state["entries"]:
+        days = entry["explanation"].get("days", [])
+        if entry["lead"] and entry["disposition"] and entry["verdict_day"] and days:
+            expected = max(day["expected"] or 0.0 for day in days)
+            age = (state["last_sale"] - date.fromisoformat(entry["verdict_day"])).days
+            found.append(feedback.Verdict(entry["level"], entry["class"], expected, entry["disposition"], age))
+    return found
+
+
 def _under(series: pd.DataFrame, key: incidents.Key) -> np.ndarray:
     """Rows of the series below a node."""
     mine = np.ones(len(series), bool)
@@ -566,14 +626,15 @@ def _incident(
         "status": status,
         "loss": lead.total("loss"),
         "members": members,
-        "headline": _headline(lead),
+        "headline": headline(lead),
         "attribution": lead.facts.get("explained") or [],
         "note": note,
         "at": now,
     }
 
 
-def _headline(episode: Episode) -> str:
+def headline(episode: Episode) -> str:
+    """An entry in a sentence or two."""
     return explain.headline(
         episode.key, episode.cls, episode.kind, episode.worst, str(episode.start), str(episode.last), len(episode.days),
         episode.total("loss"), episode.total("loss_units"), episode.facts,
@@ -620,7 +681,7 @@ def _entry(episode: Episode, window: _Window, note: str | None, status: str, now
             "days": [episode.days[one] for one in sorted(episode.days)],
             "facts": episode.facts,
             "cause": episode.cause,
-            "headline": _headline(episode),
+            "headline": headline(episode),
             "next_step": explain.next_step(episode.cls, episode.kind, cause, episode.direction, episode.key),
         },
         "last_day": str(episode.last),

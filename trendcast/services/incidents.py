@@ -12,7 +12,7 @@ import pandas as pd
 
 from trendcast import wording
 from trendcast.anomalies import explain
-from trendcast.errors import Conflict, InvalidInput, NotFound
+from trendcast.errors import Conflict, InvalidInput, NotFound, Stale
 from trendcast.services.detect import FIRST_READ, last_detection
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ VERDICTS = {
 }
 ACTIONS = ("acknowledge", "resolve", "reopen", "snooze", *VERDICTS, "undo")
 NEEDS_NOTE = ("resolve", "expected")
+LONGEST_EVENT = timedelta(days=60)
 _STATE = (
     "status", "owner", "snoozed_until", "disposition", "note", "acked_by", "acked_at", "resolved_by", "resolved_at",
 )  # fmt: skip
@@ -58,6 +59,24 @@ def inbox(
     money of all days (NaN without prices), ``age_days`` the retailer's business days since it began.
     """
     return _inbox(db, None, statuses, impacts, kinds, categories, regions, stores, since, limit, offset, snoozed)
+
+
+def total(
+    db: Database,
+    *,
+    statuses: Sequence[str] = OPEN,
+    impacts: Sequence[str] = (),
+    kinds: Sequence[str] = (),
+    categories: Sequence[str] = (),
+    regions: Sequence[str] = (),
+    stores: Sequence[str] = (),
+    since: date | None = None,
+    snoozed: bool | None = None,
+) -> int:
+    """How many incidents ``inbox`` has under these filters."""
+    filters = {"statuses": statuses, "impacts": impacts, "kinds": kinds, "categories": categories, "regions": regions}
+    lists = {name: list(names) for name, names in {**filters, "stores": stores}.items()}
+    return int(db.rows("incident_total", **lists, since=since, snoozed=snoozed, today=today())[0]["total"])
 
 
 def _inbox(
@@ -118,8 +137,8 @@ def _ages(db: Database, first_days: pd.Series) -> list[int]:
 
 def incident(db: Database, incident_id: int) -> dict[str, Any]:
     """The inbox's fields of one incident and what is behind it: ``anomalies`` (members), ``events``, ``similar``,
-    ``mails`` (rendered, with what became of each), ``rule`` (sentences with the numbers filled in), ``next_step``.
-    Raises NotFound."""
+    ``mails`` (rendered, with what became of each), ``calendar`` (events that follow from its verdict), ``rule``
+    (sentences with the numbers filled in), ``next_step``. Raises NotFound."""
     frame = _inbox(db, incident_id)
     if frame.empty:
         raise NotFound(f"There is no incident {incident_id}.")
@@ -138,6 +157,7 @@ def incident(db: Database, incident_id: int) -> dict[str, Any]:
         "events": events[["at", "who", "action", "from_status", "to_status", "note"]],
         "similar": db.frame("incident_similar", id=incident_id),
         "mails": db.frame("outbox_list", incident_id=incident_id, limit=200),
+        "calendar": db.frame("learnt_event_list", incident_id=incident_id),
         "rule": explain.rule(
             worst, row["class"], row["kind"], row["impact"], told.get("facts", {}), not np.isnan(row["loss"])
         ),
@@ -294,12 +314,15 @@ def move(
     note: str = "",
     until: date | None = None,
     owner: str | None = None,
+    event: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Move an incident and its members; returns the incident's status, version, disposition, snoozed_until, owner.
 
     ``version``: the one the person has seen; Conflict when it is no longer the newest. A verdict also changes what the
-    detector learns from. ``undo`` takes the last move back. Raises NotFound, and InvalidInput for an unknown action, a
-    missing note or date.
+    detector learns from. ``event`` of the verdict expected makes it an event of the calendar: name, first_day and
+    last_day (dates), region ('' or none: everywhere), and again, the first day on which it comes again (or none). What
+    it did is then learnt, and expected whenever an event of that name comes. ``undo`` takes the last move back, with
+    its event. Raises NotFound, and InvalidInput for an unknown action, a missing note or date.
     """
     if action not in ACTIONS:
         raise InvalidInput(f"'{action[:50]}' is no action: it is one of {', '.join(ACTIONS)}.")
@@ -307,6 +330,9 @@ def move(
     if action in NEEDS_NOTE and not note:
         words = "what was expected" if action == "expected" else "what was found or done"
         raise InvalidInput(f"Say in a note {words}: others will read it when it happens again.")
+    if event is not None and action != "expected":
+        raise InvalidInput("Only what was expected becomes an event of the calendar.")
+    spans = None if event is None else _spans(event)
     now = clock()
     if action == "snooze" and (until is None or until <= today(now)):
         raise InvalidInput("A snooze needs a date after today.")
@@ -317,21 +343,30 @@ def move(
             raise NotFound(f"There is no incident {incident_id}.")
         was = dict(rows[0])
         if version is not None and version != was["version"]:
-            raise Conflict("Someone else moved this incident meanwhile: look at it again.")
+            raise Stale("Someone else moved this incident meanwhile: look at it again.")
         state = {name: was[name] for name in _STATE}
+        standing = [row["id"] for row in db.rows("learnt_event_list", connection=connection, incident_id=incident_id)]
         if action == "undo":
-            after = _undone(db, connection, incident_id)
+            after, events = _undone(db, connection, incident_id)
         else:
             after = {**state, **_moved(state, action, who, now, note, until, owner)}
-        if after == state:
+            events = standing if after["disposition"] == "expected" else []
+            if spans is not None:
+                made = db.rows(
+                    "learnt_event_add", connection=connection, incident_id=incident_id, who=who, at=now, **spans
+                )
+                events = [row["id"] for row in made]
+        if after == state and set(events) == set(standing):
             return {**_answer(was["version"], state), "incident_id": incident_id}
+        if set(events) != set(standing):
+            db.execute("learnt_event_set", connection=connection, incident_id=incident_id, ids=events, who=who, at=now)
         new = db.rows(
             "incident_move",
             connection=connection,
             id=incident_id,
             action=action,
             from_status=was["status"],
-            details=json.dumps({"before": state}, default=_text),
+            details=json.dumps({"before": state, "events": standing}, default=_text),
             who=who,
             at=now,
             event_note=note or None,
@@ -370,8 +405,29 @@ def _moved(
     }  # fmt: skip
 
 
-def _undone(db: Database, connection: Any, incident_id: int) -> dict[str, Any]:
-    """The state before the last move that is not taken back yet."""
+def _spans(event: Mapping[str, Any]) -> dict[str, Any]:
+    """An event of the calendar as its rows are written: its days, and those on which it comes again."""
+    name, region = str(event.get("name") or "").strip(), str(event.get("region") or "").strip()
+    first, last, again = (event.get(one) for one in ("first_day", "last_day", "again"))
+    if not 1 <= len(name) <= 100 or not name.isprintable():
+        raise InvalidInput("An event needs a name of 1 to 100 characters: it is known again by it.")
+    if len(region) > 100:
+        raise InvalidInput("The name of a region has at most 100 characters.")
+    if not isinstance(first, date) or not isinstance(last, date) or not timedelta() <= last - first < LONGEST_EVENT:
+        raise InvalidInput(f"An event needs a first and a last day, at most {LONGEST_EVENT.days} days.")
+    if again is not None and (not isinstance(again, date) or again <= last):
+        raise InvalidInput("An event comes again after its last day.")
+    firsts = [first] if again is None else [first, again]
+    return {
+        "event": name,
+        "region": region,
+        "first_days": firsts,
+        "last_days": [one + (last - first) for one in firsts],
+    }
+
+
+def _undone(db: Database, connection: Any, incident_id: int) -> tuple[dict[str, Any], list[int]]:
+    """The state before the last move that is not taken back yet, and the events of the calendar that stood then."""
     back = 0
     for event in reversed(db.rows("incident_events", connection=connection, id=incident_id)):
         if event["action"] == "undo":
@@ -379,7 +435,7 @@ def _undone(db: Database, connection: Any, incident_id: int) -> dict[str, Any]:
         elif "before" in (event["details"] or {}):
             if back == 0:
                 before = event["details"]["before"]
-                return {name: _when(name, before[name]) for name in _STATE}
+                return {name: _when(name, before[name]) for name in _STATE}, event["details"].get("events", [])
             back -= 1
     raise Conflict("There is nothing to undo.")
 
