@@ -9,4 +9,10 @@ if __name__ == "__main__":  # Streamlit runs this file as the script of a sessio
 else:  # the server imports it: the ASGI app. Must be a literal st.App(...)
     from trendcast import server
 
-    app = st.App(__file__, routes=server.routes(), middleware=server.middleware(), lifespan=server.lifespan)
+    app = st.App(
+        __file__,
+        routes=server.routes(),
+        middleware=server.middleware(),
+        lifespan=server.lifespan,
+        secrets=server.secrets(),
+    )

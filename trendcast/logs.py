@@ -1,13 +1,22 @@
-"""Log lines as the customer wants them, "time - LEVEL - message", to stdout and to a file under TRENDCAST_HOME/logs."""
+"""Log lines as the customer wants them, "time - LEVEL - message", to stdout and to a file under TRENDCAST_HOME/logs.
+
+While a request is answered its id stands at the head of each message: "time - LEVEL - [3f9c...] message".
+"""
 
 from __future__ import annotations
 
+import base64
 import logging
 import re
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from functools import lru_cache
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
 
 from trendcast import settings as settings_table
 from trendcast.settings import Settings
@@ -17,6 +26,11 @@ FILE_BYTES = 5_000_000
 FILES_KEPT = 5
 HIDDEN = "***"
 
+# Whose work this is: the id of the request being answered and the address it came from; '' outside of requests. They
+# follow the work into threads that are started with a copy of the context, and stand in log lines and audit rows.
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+request_address: ContextVar[str] = ContextVar("request_address", default="")
+
 # Loggers that bring their own handlers and formats; theirs are taken away so that all lines look alike.
 _OWN_HANDLERS = ("uvicorn", "streamlit", "websockets", "alembic", "cmdstanpy", "prophet")
 # What speaks too much: a line per request (with its query, which may name people) or per plugin.
@@ -24,18 +38,44 @@ _QUIET = ("uvicorn.access", "alembic", "cmdstanpy", "prophet")
 # The password in a URL; the value after a word that announces a secret.
 _URL_PASSWORD = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@]+(?=@)", re.IGNORECASE)
 _NAMED_SECRET = re.compile(
-    r"(?P<before>\b(?:password|passwd|pwd|secret|token|api[_-]?key|authorization)\b['\"]?\s*[=:]\s*['\"]?(?:bearer\s+|basic\s+)?)"
+    r"(?P<before>(?:\b|_|-)(?:password|passwd|pwd|secret|token|api[_-]?key|authorization|cookie)\b['\"]?\s*[=:]\s*b?['\"]?"
+    r"(?:(?:bearer|basic|digest)\s+)?)"
     r"[^\s'\",;&]+",
     re.IGNORECASE,
 )
+# A key of ours, wherever it stands; what a mail client says to log in; what a provider signs with.
+_KEY = re.compile(r"\btc_[A-Za-z0-9_-]{20,}")
+_SMTP_LOGIN = re.compile(r"(?P<before>\bAUTH\s+(?:PLAIN|LOGIN|XOAUTH2|CRAM-MD5)\s+)[A-Za-z0-9+/=]{4,}", re.IGNORECASE)
+_BEARER = re.compile(r"(?P<before>\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
+_SIGNED = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){1,4}")
 
 
 def redact(text: str, secrets: tuple[str, ...] = ()) -> str:
     """``text`` without passwords in URLs, without values named as secrets, and without the given secrets."""
-    for secret in secrets:
-        text = text.replace(secret, HIDDEN)
-    text = _URL_PASSWORD.sub(rf"\g<before>{HIDDEN}", text)
-    return _NAMED_SECRET.sub(rf"\g<before>{HIDDEN}", text)
+    if secrets:
+        text = _any_of(secrets).sub(HIDDEN, text)
+    for pattern in (_URL_PASSWORD, _NAMED_SECRET, _SMTP_LOGIN, _BEARER):
+        text = pattern.sub(rf"\g<before>{HIDDEN}", text)
+    for pattern in (_KEY, _SIGNED):
+        text = pattern.sub(HIDDEN, text)
+    return text
+
+
+@lru_cache(8)
+def _any_of(secrets: tuple[str, ...]) -> re.Pattern[str]:
+    # As a word of its own: a password like "postgres" must not eat into "postgresql".
+    return re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(re.escape(secret) for secret in secrets)})(?![A-Za-z0-9])")
+
+
+@contextmanager
+def request(id: str, address: str = "") -> Iterator[None]:
+    """Within the block, log lines and audit rows of this context carry the request's id and address."""
+    ids, addresses = request_id.set(id), request_address.set(address)
+    try:
+        yield
+    finally:
+        request_id.reset(ids)
+        request_address.reset(addresses)
 
 
 class _Formatter(logging.Formatter):
@@ -49,6 +89,8 @@ class _Formatter(logging.Formatter):
         self._secrets = secrets
 
     def formatMessage(self, record: logging.LogRecord) -> str:
+        if found := request_id.get():
+            record.message = f"[{found}] {record.message}"
         # A line break inside a message would let data forge a log line.
         line = super().formatMessage(record)
         return line.replace("\r", "\\r").replace("\n", "\\n")
@@ -67,15 +109,11 @@ class _Stdout(logging.Handler):
             return
 
 
-def begin(settings: Settings, name: str) -> Path | None:
+def begin(settings: Settings, name: str, secrets: tuple[str, ...] = ()) -> Path | None:
     """Send all log lines of this process to stdout and to ``TRENDCAST_HOME/logs/NAME.log``; returns the file, None when
-    the folder cannot be written (stdout still works, and says so)."""
-    secrets = tuple(
-        str(value)
-        for row in settings_table.SETTINGS
-        if row.secret and len(str(value := settings.values[settings_table.attribute(row.name)])) >= 8
-    )
-    formatter = _Formatter(secrets)
+    the folder cannot be written (stdout still works, and says so). Secret settings never show, nor do the ``secrets``
+    that come from elsewhere."""
+    formatter = _Formatter(hidden(settings, secrets))
     root = logging.getLogger()
     for handler in list(root.handlers):
         if getattr(handler, "of_trendcast", False):
@@ -101,6 +139,22 @@ def begin(settings: Settings, name: str) -> Path | None:
     if problem is not None:
         logging.getLogger(__name__).warning("Logs go to stdout only: %s cannot be written (%s).", folder, problem)
     return None if problem else file
+
+
+def hidden(settings: Settings, more: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The secrets of the settings as they may turn up in a line: whole, and the password in a URL by itself; longest
+    first. What is shorter than four characters would hide too much and too little."""
+    found: set[str] = set()
+    values = [str(settings.values[settings_table.attribute(row.name)]) for row in settings_table.SETTINGS if row.secret]
+    for value in (*values, *more):
+        found.add(value)
+        if "://" in value:
+            with suppress(ValueError):
+                password = urlsplit(value).password or ""
+                found |= {password, unquote(password)}
+        elif value:
+            found |= {quote(value, safe=""), base64.b64encode(value.encode()).decode()}
+    return tuple(sorted((value for value in found if len(value) >= 4), key=len, reverse=True))
 
 
 def adopt_foreign_loggers() -> None:

@@ -17,10 +17,13 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import streamlit
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Scope
 from streamlit import config
 from streamlit.runtime.pages_manager import PagesManager
 
@@ -35,8 +38,8 @@ logger = logging.getLogger(__name__)
 
 # Beside an entry file with a pages/ folder Streamlit lets the first request of a fresh server run pages/NAME.py
 # directly, without the entry file, so without its frame and checks, until someone has called st.navigation. This closes
-# it before the first request; a test asks a fresh server over the raw websocket. It is our only private import of
-# Streamlit.
+# it before the first request; a test asks a fresh server over the raw websocket. Beside trendcast.sign_in it is our
+# only private import of Streamlit.
 PagesManager.uses_pages_directory = False
 
 # Seconds the background work gets to stop; a job's child process is ended at once, its slot is free for the next start.
@@ -44,28 +47,60 @@ STOPPING = 20.0
 DATABASE_POLL = 1.0
 
 
+class _ForPrograms(Route):
+    """An address that a page has too: a browser that asks for a page gets the page, a program gets REST."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
+            accepted = b",".join(value for name, value in scope["headers"] if name == b"accept")
+            if b"text/html" in accepted.lower():
+                return Match.NONE, {}
+        return super().matches(scope)
+
+
 def routes() -> list[BaseRoute]:
     """One route per path of the REST service, reached as an ASGI app with any method: it answers a wrong method itself.
-    Whatever else lies below its first path segments is its 404 as well; otherwise the page shell would answer 200."""
+    Whatever else lies below its first path segments is its 404 as well; otherwise the page shell would answer 200.
+    Where a page has the first segment for its name, it is the page for browsers."""
+    pages = {f"/{file.stem}" for file in (Path(__file__).parents[1] / "pages").glob("*.py")}
     paths = list(dict.fromkeys(str(getattr(route, "path")) for route in api.routes))  # noqa: B009
     segments = dict.fromkeys(path.split("/")[1] for path in paths)
     strays = [
         path for segment in segments for path in (f"/{segment}", f"/{segment}/{{rest:path}}") if path not in paths
     ]
-    return [Route(path, api) for path in [*paths, *strays]]
+    return [(_ForPrograms if path in pages else Route)(path, api) for path in [*paths, *strays]]
 
 
 def middleware() -> list[Middleware]:
     """The guard for HTTP and websocket, and the headers on every answer. Ends the process with one sentence when the
     settings would let strangers in."""
     try:
-        guard.check_settings(settings.load(), address=_bound_to())
+        chosen = settings.load()
+        guard.check_settings(chosen, address=_bound_to())
+        if chosen.auth == "oidc":
+            _sign_in().check(chosen, _bound_to(), _sign_in().cookie_secret())
     except NotConfigured as error:
         sys.exit(str(error))
+    with_oidc = chosen.auth == "oidc"
+    ways = {"find_session": _sign_in().find_session, "sign_in": _sign_in().page} if with_oidc else {}
     return [
         Middleware(guard.SecurityHeaders, policy=content_policy()),
-        Middleware(guard.Guard, settings=lambda: runtime.process.settings, find_key=key_owner),
+        Middleware(guard.Guard, settings=lambda: runtime.process.settings, find_key=key_owner, **ways),
+        *([Middleware(_sign_in().SignIn)] if with_oidc else []),
     ]
+
+
+def secrets() -> dict[str, Any]:
+    """What ``st.login`` is told about the provider: from our settings, never from a secrets file."""
+    chosen = settings.load()
+    return _sign_in().secrets(chosen) if chosen.auth == "oidc" else {"auth": {}}
+
+
+def _sign_in() -> ModuleType:
+    # Only who signs people in pays for it.
+    from trendcast import sign_in
+
+    return sign_in
 
 
 def _bound_to() -> str:
@@ -100,7 +135,7 @@ def content_policy() -> str:
 async def lifespan(_app: object) -> AsyncIterator[dict[str, object]]:
     """Open the database and start the background work, both without waiting; stop all of it at the end."""
     chosen = settings.load()
-    logs.begin(chosen, "server")
+    logs.begin(chosen, "server", (str(config.get_option("server.cookieSecret")),))
     stop = threading.Event()
     runtime.process.begin(chosen)
     background = threading.Thread(target=_background, args=(chosen, stop), name="background", daemon=True)

@@ -100,6 +100,31 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("TRENDCAST_ADMIN_GROUPS", "", "Groups whose members are administrators, beside one called admin.", _names),
     Setting(
+        "TRENDCAST_VIEWER_GROUPS",
+        "",
+        "Groups whose members may look; empty: everybody who is signed in. Planners and administrators always may.",
+        _names,
+    ),
+    Setting(
+        "TRENDCAST_OIDC_METADATA_URL",
+        "",
+        "With TRENDCAST_AUTH=oidc: the provider's address that ends in /.well-known/openid-configuration.",
+    ),
+    Setting("TRENDCAST_OIDC_CLIENT_ID", "", "What the provider calls this installation."),
+    Setting("TRENDCAST_OIDC_CLIENT_SECRET", "", "The secret that goes with it.", secret=True),
+    Setting(
+        "TRENDCAST_OIDC_REDIRECT_URI",
+        "",
+        "Where the provider sends people back to; empty: TRENDCAST_PUBLIC_URL/oauth2callback.",
+    ),
+    Setting(
+        "TRENDCAST_OIDC_ROLE_CLAIM",
+        "groups",
+        "The claim with the person's roles or groups; dots lead into nested ones: realm_access.roles.",
+    ),
+    Setting("TRENDCAST_OIDC_NAME_CLAIM", "email", "The claim that names the person."),
+    Setting("TRENDCAST_OIDC_SCOPE", "openid email profile", "What the provider is asked for."),
+    Setting(
         "TRENDCAST_DEMO",
         "auto",
         "Fill an empty embedded database with the demo retailer: auto or off.",

@@ -159,9 +159,9 @@ def test_a_proxy_without_a_long_secret_is_refused(secret: str) -> None:
     assert not admitted(chosen, {"host": "a", "X-TrendCast-Proxy-Secret": secret, "X-Forwarded-Email": "a@b"})
 
 
-def test_a_login_this_version_does_not_have_refuses_to_start() -> None:
-    with pytest.raises(NotConfigured, match="oidc is not part of this version"):
-        guard.check_settings(OIDC, "127.0.0.1")
+def test_the_service_alone_takes_keys_only_and_needs_to_know_no_provider() -> None:
+    guard.check_settings(OIDC, "0.0.0.0")
+    assert not admitted(OIDC, {"host": "a.example", "cookie": "_streamlit_user=x"})
 
 
 def limited(body: list[bytes], announced: str | None, limit: int = 10) -> tuple[int | None, bytes | None]:

@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from trendcast import logs
 from trendcast.errors import DatabaseAway, TrendCastError
 
 logger = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
-    mark = secrets.token_hex(4)
+    mark = logs.request_id.get() or secrets.token_hex(4)
     logger.error("Unforeseen error %s at %s %s", mark, request.method, request.url.path, exc_info=error)
     return answer(500, f"Something went wrong on our side. The log has the details under {mark}.")
 

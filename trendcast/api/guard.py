@@ -7,10 +7,12 @@ stands in front of everything: pages, REST, downloads and the websocket.
   DNS rebinding), no proxy may stand between, and a web page may only call the server it came from.
 - ``proxy``: a proxy that signs people in proves itself with a shared secret, names the user and their groups; nobody
   else comes in.
-- anything else: nobody comes in.
+- ``oidc``: people sign in at a provider and come back with a session (trendcast.sign_in); who has none is shown where
+  to sign in. For what may change something a session counts only when a page of our own sends it.
 
 In every mode a program may come with a key of the REST service instead (``Authorization: Bearer tc_...``).
-What is proven goes on in USER_HEADER and ROLE_HEADER; what a client says in them itself is dropped.
+What is proven goes on in USER_HEADER, ROLE_HEADER, SESSION_HEADER and SINCE_HEADER; what a client says in them itself
+is dropped. Each request gets an id, the caller's own if it is sane, which stands in its answer, log lines and audit.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import json
 import logging
 import math
 import re
+import secrets
 import signal
 import time
 from collections import OrderedDict
@@ -29,8 +32,10 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from trendcast import logs
 from trendcast.errors import NotConfigured, TrendCastError
 from trendcast.services.people import LOCAL, Person, highest
+from trendcast.services.sessions import Session
 from trendcast.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -39,16 +44,25 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers = Iterable[tuple[bytes, bytes]]
 
 USER_HEADER = b"x-trendcast-user"
 ROLE_HEADER = b"x-trendcast-role"
+SESSION_HEADER = b"x-trendcast-session"
+SINCE_HEADER = b"x-trendcast-since"
 SECRET_HEADER = b"x-trendcast-proxy-secret"
+REQUEST_HEADER = b"x-request-id"
 SECRET_LENGTH = 32
 POLICY_VIOLATION = 1008
 
 # What answers without identity: whether we live, and the assets of the empty page shell. No data is among them.
 OPEN_PATHS = frozenset({"/health", "/_stcore/health", "/favicon.png"})
 OPEN_PREFIXES = ("/static/",)
+# The way of a sign-in, open with TRENDCAST_AUTH=oidc; each step asks the provider, so it is counted per address.
+SIGN_IN_PATHS = frozenset({"/sign-in", "/sign-in/start", "/auth/login", "/auth/logout", "/oauth2callback"})
+_COUNTED_STEPS = frozenset({"/auth/login", "/oauth2callback"})
+
+_SANE_ID = re.compile(rb"[A-Za-z0-9._:+/=-]{8,100}")
 
 _HOST = re.compile(r"(?P<name>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
 _PROXY_TRACES = frozenset(
@@ -83,26 +97,23 @@ def check_settings(settings: Settings, address: str | None = None) -> None:
             raise NotConfigured(
                 f"TrendCast will not listen on {address} without a login, because everybody on the network could read "
                 "and change the retailer's data. Set TRENDCAST_AUTH=proxy (and TRENDCAST_PROXY_SECRET) behind a proxy "
-                'that signs people in, or set server.address = "localhost" in .streamlit/config.toml.'
+                "that signs people in, or TRENDCAST_AUTH=oidc with a provider that does (docs/operations.md), or set "
+                ' server.address = "localhost" in .streamlit/config.toml.'
             )
         return
-    if settings.auth == "proxy":
-        if len(str(settings.proxy_secret)) < SECRET_LENGTH:
-            raise NotConfigured(
-                f"TRENDCAST_AUTH=proxy needs TRENDCAST_PROXY_SECRET with at least {SECRET_LENGTH} characters, for "
-                "example from: python -c 'import secrets; print(secrets.token_urlsafe(32))'."
-            )
-        return
-    raise NotConfigured(
-        f"TRENDCAST_AUTH={settings.auth} is not part of this version. Set TRENDCAST_AUTH=proxy behind a proxy that "
-        "signs people in, or TRENDCAST_AUTH=off to use it on this machine only."
-    )
+    if settings.auth == "proxy" and len(str(settings.proxy_secret)) < SECRET_LENGTH:
+        raise NotConfigured(
+            f"TRENDCAST_AUTH=proxy needs TRENDCAST_PROXY_SECRET with at least {SECRET_LENGTH} characters, for "
+            "example from: python -c 'import secrets; print(secrets.token_urlsafe(32))'."
+        )
 
 
 class Guard:
     """Lets a request through, with the proven user's name in USER_HEADER and role in ROLE_HEADER, or refuses it.
 
     ``find_key``: whose key this is, None for nobody's; asked for HTTP requests that come with one.
+    ``find_session``: the session that a request's headers prove, None for none; asked with TRENDCAST_AUTH=oidc.
+    ``sign_in``: shows a person in a browser where to sign in.
     """
 
     def __init__(
@@ -110,19 +121,36 @@ class Guard:
         app: App,
         settings: Callable[[], Settings],
         find_key: Callable[[str], Awaitable[Person | None]] | None = None,
+        find_session: Callable[[Headers], Awaitable[Session | None]] | None = None,
+        sign_in: App | None = None,
     ) -> None:
         self._app = app
         self._settings = settings
         self._find_key = find_key
+        self._find_session = find_session
+        self._sign_in = sign_in
         self.limits = Limits()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
+        mark = _request_id(scope["headers"])
+        address = str((scope.get("client") or ("?",))[0])
+
+        async def marked(message: MutableMapping[str, Any]) -> None:
+            if message["type"] in ("http.response.start", "websocket.accept"):
+                message = {**message, "headers": [*message.get("headers", []), (REQUEST_HEADER, mark)]}
+            await send(message)
+
+        with logs.request(mark.decode(), address):
+            await self._judged(scope, receive, marked, mark, address)
+
+    async def _judged(self, scope: Scope, receive: Receive, send: Send, mark: bytes, address: str) -> None:
         headers: list[tuple[bytes, bytes]] = list(scope["headers"])
         settings = self._settings()
         refusal, person = judge(scope, headers, settings)
+        session: Session | None = None
         key = _key_in(headers) if scope["type"] == "http" and self._find_key is not None else None
         if key is not None and refusal in (None, SIGN_IN):
             assert self._find_key is not None
@@ -132,10 +160,23 @@ class Guard:
                 await refuse(scope, receive, send, error.status, str(error))
                 return
             refusal = None if person else WRONG_KEY
+        elif refusal == SIGN_IN and settings.auth == "oidc" and self._find_session is not None:
+            try:
+                session = await self._find_session(headers)
+            except TrendCastError as error:
+                await refuse(scope, receive, send, error.status, str(error))
+                return
+            if session is not None:
+                person, refusal = session.person, _unasked(scope, headers)
+        if refusal == SIGN_IN and self._sign_in is not None and settings.auth == "oidc" and _is_browsing(scope):
+            await self._sign_in(scope, receive, send)
+            return
         wait = 0.0
         if settings.auth != "off" and not _is_open(scope):
-            address = str((scope.get("client") or ("?",))[0])
-            wait = self.limits.wait(person.name if person and key else "", address if refusal else "")
+            if settings.auth == "oidc" and scope["path"] in SIGN_IN_PATHS:
+                wait = self.limits.sign_in(address) if scope["path"] in _COUNTED_STEPS else 0.0
+            else:
+                wait = self.limits.wait(person.name if person and key else "", address if refusal else "")
         if wait:
             await refuse(scope, receive, send, 429, "Too many requests: please wait.", retry_after=wait)
             return
@@ -143,10 +184,13 @@ class Guard:
             await refuse(scope, receive, send, 401 if refusal in (SIGN_IN, WRONG_KEY) else 403, refusal)
             return
         # What a client says about itself never reaches the pages; only what we have proven does.
-        private = (USER_HEADER, ROLE_HEADER, SECRET_HEADER)
+        private = (USER_HEADER, ROLE_HEADER, SESSION_HEADER, SINCE_HEADER, SECRET_HEADER, REQUEST_HEADER)
         kept = [(name, value) for name, value in headers if name.lower() not in private]
+        kept += [(REQUEST_HEADER, mark), (SINCE_HEADER, str(int(time.time())).encode())]
         if person:
             kept += [(USER_HEADER, person.name.encode("utf-8", "replace")), (ROLE_HEADER, person.role.encode())]
+        if session:
+            kept.append((SESSION_HEADER, session.id.encode()))
         scope = dict(scope)
         scope["headers"] = kept
         await self._app(scope, receive, send)
@@ -154,9 +198,9 @@ class Guard:
 
 class Limits:
     """How often one may ask: token buckets in memory, 60 a minute and 120 at once per key, 10 a minute per address
-    that is refused. People who are signed in are not counted: a page asks often."""
+    that is refused, 60 a minute for signing in. People who are signed in are not counted: a page asks often."""
 
-    KEY, STRANGER = (60 / 60, 120.0), (10 / 60, 10.0)
+    KEY, STRANGER, SIGN_IN = (60 / 60, 120.0), (10 / 60, 10.0), (60 / 60, 60.0)
     MOST = 10_000  # buckets; the oldest go first
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -168,6 +212,10 @@ class Limits:
         if key:
             return self._take(f"key {key}", *self.KEY)
         return self._take(f"address {stranger}", *self.STRANGER) if stranger else 0.0
+
+    def sign_in(self, address: str) -> float:
+        """The same for a step of signing in: more often, as a whole office may share one address."""
+        return self._take(f"sign-in {address}", *self.SIGN_IN)
 
     def clear(self) -> None:
         self._buckets.clear()
@@ -184,6 +232,7 @@ class Limits:
 
 
 SIGN_IN = "Please sign in first."
+NO_MEMBER = "You are signed in, but in none of the groups that may use TrendCast. An administrator can change that."
 WRONG_KEY = "This key is not valid: it is unknown, revoked or over."
 
 
@@ -202,8 +251,9 @@ def judge(scope: Scope, headers: Iterable[tuple[bytes, bytes]], settings: Settin
     if _is_open(scope):
         return None, None
     if settings.auth == "proxy":
-        person = _proven_person(values, settings)
-        return (None, person) if person else (SIGN_IN, None)
+        return _proven_person(values, settings)
+    if scope["type"] == "http" and scope["path"] in SIGN_IN_PATHS:
+        return (None, None) if scope["method"] in ("GET", "HEAD") else (SIGN_IN, None)
     return SIGN_IN, None
 
 
@@ -226,7 +276,7 @@ def _foreign_page(scope: Scope, values: dict[bytes, list[bytes]]) -> str | None:
 def _not_this_machine(scope: Scope, values: dict[bytes, list[bytes]]) -> str | None:
     local_only = (
         "Without a login TrendCast answers this machine only. To serve others, set TRENDCAST_AUTH=proxy and "
-        "TRENDCAST_PROXY_SECRET."
+        "TRENDCAST_PROXY_SECRET, or TRENDCAST_AUTH=oidc."
     )
     client = scope.get("client")
     if client is None or not is_loopback_address(str(client[0])):
@@ -248,18 +298,41 @@ def _is_open(scope: Scope) -> bool:
     return path in OPEN_PATHS or (path.startswith(OPEN_PREFIXES) and ".." not in path)
 
 
-def _proven_person(values: dict[bytes, list[bytes]], settings: Settings) -> Person | None:
+def _is_browsing(scope: Scope) -> bool:
+    """Whether a person's browser asks for a page to show."""
+    if scope["type"] != "http" or scope["method"] != "GET":
+        return False
+    return any(name.lower() == b"accept" and b"text/html" in value for name, value in scope["headers"])
+
+
+def _unasked(scope: Scope, headers: Headers) -> str | None:
+    """A browser sends the session with whatever it sends us. What may change something counts only when it says that a
+    page of ours sent it (that the Origin is ours has been judged before)."""
+    if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
+        return None
+    return None if any(name.lower() == b"origin" for name, _ in headers) else SIGN_IN
+
+
+def _request_id(headers: Headers) -> bytes:
+    sent = [value for name, value in headers if name.lower() == REQUEST_HEADER]
+    if len(sent) == 1 and _SANE_ID.fullmatch(sent[0]):
+        return sent[0]
+    return secrets.token_hex(8).encode()
+
+
+def _proven_person(values: dict[bytes, list[bytes]], settings: Settings) -> tuple[str | None, Person | None]:
     secret = str(settings.proxy_secret).encode()
     sent = values.get(SECRET_HEADER, [])
     users = values.get(_header(settings.proxy_user_header), [])
     groups = values.get(_header(settings.proxy_role_header), [])
     if len(secret) < SECRET_LENGTH or len(sent) != 1 or not hmac.compare_digest(sent[0], secret):
-        return None
+        return SIGN_IN, None
     name = users[0].decode("utf-8", "replace").strip() if len(users) == 1 else ""
     if not name or len(groups) > 1:
-        return None
+        return SIGN_IN, None
     told = groups[0].decode("utf-8", "replace") if groups else ""
-    return Person(name, highest(told, settings.planner_groups, settings.admin_groups))  # type: ignore[arg-type]
+    role = highest(told.split(","), settings)
+    return (None, Person(name, role)) if role else (NO_MEMBER, None)
 
 
 def _header(name: object) -> bytes:

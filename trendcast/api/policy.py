@@ -15,18 +15,30 @@ NEEDED: dict[tuple[str, str], str | None] = {
     ("GET", "/docs"): "viewer",
     ("POST", "/forecast"): "viewer",
     ("GET", "/forecast"): "viewer",
+    ("GET", "/forecasts"): "viewer",
     ("GET", "/series"): "viewer",
     ("GET", "/recommendations"): "viewer",
     ("GET", "/weekly-review"): "viewer",
     ("POST", "/anomalies/detect"): "planner",
+    ("GET", "/anomalies/detect/{run_id}"): "viewer",
     ("GET", "/anomalies"): "viewer",
+    ("GET", "/incidents"): "viewer",
+    ("GET", "/incidents/{incident_id}"): "viewer",
+    ("GET", "/incidents/{incident_id}/mails"): "viewer",
+    ("POST", "/incidents/{incident_id}/{action}"): "planner",
+    ("POST", "/data/{table}"): "planner",
+    ("GET", "/data/{table}/{push_id}"): "planner",
     ("GET", "/metrics/dashboard"): "viewer",
 }
 
 
 def person(request: Request) -> Person:
     """Who the guard says is asking; Unauthenticated when it named nobody."""
-    name, role = (request.headers.get(header.decode(), "") for header in (USER_HEADER, ROLE_HEADER))
+    # Headers are bytes, which the framework reads as latin-1; ours are UTF-8.
+    name, role = (
+        request.headers.get(header.decode(), "").encode("latin-1").decode("utf-8", "replace")
+        for header in (USER_HEADER, ROLE_HEADER)
+    )
     if not name or role not in ROLES:
         raise Unauthenticated("Please sign in first, or send a key: Authorization: Bearer tc_...")
     return Person(name, role)

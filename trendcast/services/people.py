@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from trendcast.errors import NotAllowed
+from trendcast.settings import Settings
 
 # Each role may do what the ones before it may.
 ROLES = ("viewer", "planner", "admin")
@@ -30,6 +32,26 @@ class Person:
 LOCAL = Person("local", "admin")  # whoever sits at this machine, without a login
 
 
+# Each page of the dashboard by its address, and the least role that sees it; what a page lets people do is asked again
+# by what does it. A page without a row here is shown to nobody; a test says so.
+PAGES: dict[str, str] = {
+    "review": "viewer",
+    "forecasts": "viewer",
+    "what-if": "viewer",
+    "anomaly-inbox": "viewer",
+    "inventory": "viewer",
+    "accuracy": "viewer",
+    "data": "viewer",
+}
+
+
+def needed(page: str) -> str:
+    """The least role that sees a page; NotAllowed for one nobody was given the right to see."""
+    if page not in PAGES:
+        raise NotAllowed("Nobody was given the right to see this page.")
+    return PAGES[page]
+
+
 def require(person: Person, role: str) -> None:
     """NotAllowed, with what it takes, unless the person may do what ``role`` may."""
     if not person.may(role):
@@ -38,9 +60,12 @@ def require(person: Person, role: str) -> None:
         )
 
 
-def highest(names: object, planner_groups: tuple[str, ...] = (), admin_groups: tuple[str, ...] = ()) -> str:
-    """The role that a list of group or role names, separated by commas, gives: the highest; viewer when none fits."""
-    found = {name.strip() for name in str(names).split(",")}
-    if found & {"admin", *admin_groups}:
-        return "admin"
-    return "planner" if found & {"planner", *planner_groups} else "viewer"
+def highest(names: Iterable[str], settings: Settings) -> str | None:
+    """The role that a person's group or role names give: the highest; viewer when none fits, and None when only the
+    members of certain groups may look."""
+    found = {name.strip() for name in names}
+    for role in ("admin", "planner"):
+        if found & {role, *getattr(settings, f"{role}_groups")}:
+            return role
+    viewers: tuple[str, ...] = settings.viewer_groups  # type: ignore[assignment]
+    return "viewer" if not viewers or found & {"viewer", *viewers} else None

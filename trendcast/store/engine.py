@@ -19,12 +19,13 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 from psycopg2 import sql as compose
 from psycopg2.extras import Json
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, bindparam, create_engine, text
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from trendcast import logs
 from trendcast.errors import (
     Conflict,
     DatabaseAway,
@@ -42,6 +43,13 @@ T = TypeVar("T")
 
 SCHEMA = "trendcast"
 SQL_FOLDER = Path(__file__).resolve().parents[2] / "sql"
+
+# Values a query may name without its caller passing them: where the work comes from, and what may be left out.
+AMBIENT: dict[str, Callable[[], str | None]] = {
+    "request_id": logs.request_id.get,
+    "request_address": logs.request_address.get,
+    "before": lambda: None,
+}
 
 # Milliseconds a statement may take, by what the process does. A page must fail while someone still looks at it.
 STATEMENT_TIMEOUT = {"web": 5_000, "worker": 900_000}
@@ -295,7 +303,9 @@ def statement(query: str) -> Any:
     source = (SQL_FOLDER / f"{query}.sql").read_text(encoding="utf-8")
     source = "\n".join(line for line in source.splitlines() if not line.lstrip().startswith("--"))
     # SQLAlchemy sees no bind in ``:day::date``; a space before the cast helps.
-    return text(re.sub(r"(?<![:\w\\])(:\w+)::", r"\1 ::", source))
+    made = text(re.sub(r"(?<![:\w\\])(:\w+)::", r"\1 ::", source))
+    named = [name for name in AMBIENT if re.search(rf":{name}\b", source)]
+    return made.bindparams(*(bindparam(name, callable_=AMBIENT[name]) for name in named))
 
 
 def bindable(parameters: Mapping[str, object]) -> dict[str, object]:

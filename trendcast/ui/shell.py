@@ -12,7 +12,8 @@ from typing import Any
 
 import streamlit as st
 
-from trendcast.errors import TrendCastError
+from trendcast.errors import TrendCastError, Unauthenticated
+from trendcast.services.people import needed, require
 from trendcast.services.review import Link
 from trendcast.ui import demo, reads, states, who
 from trendcast.ui import filters as bar
@@ -66,8 +67,16 @@ class Router:
 
     def _run(self) -> None:
         try:
-            if self._needs_run is None or self._frame():
+            if self._needs_run is None:
                 self._page.run()
+                return
+            require(who.actor(), needed(self._page.url_path))
+            shown = self._frame()
+            who.badge()
+            if shown:
+                self._page.run()
+        except Unauthenticated as error:
+            who.signed_out(error)
         except TrendCastError as error:
             states.error_state(error)
         except Exception:

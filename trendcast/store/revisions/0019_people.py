@@ -1,4 +1,4 @@
-"""Placeholder: its owner writes what it is about."""
+"""Who did what, found by request."""
 
 from trendcast.store.migrate import run_file
 
