@@ -1,0 +1,146 @@
+"""What became of alerts, for people: how each channel does, every rendered message, the day's budget, and the weeks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from trendcast import wording
+from trendcast.alerts.mail import Route
+from trendcast.anomalies.feedback import FALSE, TRUE
+from trendcast.errors import Conflict, InvalidInput, NotConfigured, NotFound
+from trendcast.services import incidents, outbox, runtime
+from trendcast.services.alerts import NOBODY
+from trendcast.services.detect import FIRST_READ
+
+if TYPE_CHECKING:
+    from trendcast.settings import Settings
+    from trendcast.store.engine import Database
+
+# What a message can have come to (sql/mail_log.sql).
+STATES = ("waiting", "sent", "unknown", "dead", "kept", "held")
+BUDGET_HOURS = 24  # the budget is that of any 24 hours, as services.alerts counts it
+
+
+def channels(db: Database, settings: Settings) -> list[dict[str, Any]]:
+    """How each way out does: services.outbox.state, and ``route``: where it leads, '' when it is not set up."""
+    routes = {"email": _mail_route(settings), "webhook": str(settings.alert_webhook_url)}
+    return [{**row, "route": "" if row["missing"] else routes[row["channel"]]} for row in outbox.state(db, settings)]
+
+
+def _mail_route(settings: Settings) -> str:
+    route = Route(str(settings.smtp_server), int(settings.smtp_port), str(settings.smtp_security))  # type: ignore[call-overload]
+    security = {"starttls": "STARTTLS", "tls": "TLS", "none": "no encryption"}[route.security]
+    return f"{route.server}:{route.port} ({security}), from {settings.alert_from_email}"
+
+
+def mails(
+    db: Database, settings: Settings, *, states: Sequence[str] = (), limit: int = 200, offset: int = 0
+) -> pd.DataFrame:
+    """Rendered messages, newest first: the columns of sql/mail_log.sql, and ``why``: a sentence where the state alone
+    says too little. Raises InvalidInput for a state there is none of."""
+    unknown = set(states) - set(STATES)
+    if unknown:
+        raise InvalidInput(f"'{min(unknown)[:50]}' is no state of a message: it is one of {', '.join(STATES)}.")
+    missing = {name: way.missing for name, way in outbox.channels(settings).items() if way.missing}
+    frame = db.frame("mail_log", states=list(states), missing=list(missing), nobody=NOBODY, limit=limit, offset=offset)
+    frame["why"] = [_why(row, missing) for row in frame.to_dict("records")]
+    return frame
+
+
+def why_kept(row: Any, settings: Settings) -> str:
+    """Why a message of sql/outbox_list.sql stays here instead of being sent, '' for one that is on its way or gone."""
+    missing = {name: way.missing for name, way in outbox.channels(settings).items() if way.missing}
+    if row["status"] == "CANCELLED" and row["recipient"] == NOBODY:
+        return _nobody(missing)
+    never = row["status"] == "DEAD" and int(row["attempts"]) == 0
+    if never or row["status"] == "PENDING":
+        return missing.get(row["channel"], "It was not sent within its time." if never else "")
+    return ""
+
+
+def _nobody(missing: dict[str, str]) -> str:
+    said = "Nobody is set to get alerts: set ALERT_RECIPIENTS, or add a recipient."
+    return f"{said} {missing['email']}" if "email" in missing else said
+
+
+def _why(row: dict[str, Any], missing: dict[str, str]) -> str:
+    """A sentence for a message that was not simply sent."""
+    if row["state"] == "kept":
+        if row["recipient"] == NOBODY:
+            return _nobody(missing)
+        return missing.get(row["channel"], "It could not be sent within its time.")
+    answer = "" if row["last_error"] is None or row["last_error"] != row["last_error"] else str(row["last_error"])
+    if row["state"] == "unknown":
+        return (
+            f"It was handed over, but the answer is not known; it is sent again under the same name. {answer}".strip()
+        )
+    if row["state"] == "sent":
+        return answer
+    return answer or {"held": "It was held back.", "dead": "It could not be sent."}.get(row["state"], "")
+
+
+def message(db: Database, number: int) -> dict[str, Any]:
+    """One message as it was rendered: sql/mail_read.sql. Raises NotFound."""
+    rows = db.rows("mail_read", id=number)
+    if not rows:
+        raise NotFound(f"There is no message {number}.")
+    return dict(rows[0])
+
+
+@runtime.owners_work("Sending a message again")
+def send_again(db: Database, settings: Settings, number: int, *, who: str) -> dict[str, Any]:
+    """Give a dead letter another day of attempts, under the same Message-ID; id, recipient, subject. Raises NotFound,
+    Conflict when it is not dead, and NotConfigured when there is nothing to send it by."""
+    found = message(db, number)
+    way = outbox.channels(settings)[found["channel"]]
+    if way.send is None:
+        raise NotConfigured(way.missing)
+
+    def again(connection: Any) -> dict[str, Any]:
+        rows = db.rows("mail_again", connection=connection, id=number)
+        if not rows:
+            raise Conflict("Only a message that was refused or given up can be sent again; this one is not.")
+        row = dict(rows[0])
+        db.execute(
+            "audit_add", connection=connection, actor=who, action="message sent again", object=f"message:{number}",
+            after={"recipient": row["recipient"], "subject": row["subject"]},
+        )  # fmt: skip
+        db.rows("outbox_notify", connection=connection)
+        return row
+
+    return db.run_tx(again)
+
+
+def budget(db: Database, settings: Settings, now: datetime) -> dict[str, Any]:
+    """The alert budget of the last 24 hours: ``budget``, ``used``, ``left``; ``incidents``: what became urgent and what
+    was made of it (sql/mail_budget.sql); ``waiting`` for the next digest, ``last_at`` and ``last_subject`` of the
+    newest one."""
+    whole = int(settings.alert_budget)  # type: ignore[call-overload]
+    frame = db.frame("mail_budget", since=now - timedelta(hours=BUDGET_HOURS))
+    used = int((frame["what"] == "mailed").sum())
+    standing = dict(db.rows("mail_digest", today=incidents.today(now))[0])
+    return {"budget": whole, "used": used, "left": max(0, whole - used), "incidents": frame, **standing}
+
+
+def weeks(db: Database, now: datetime) -> dict[str, Any]:
+    """The weekly card. ``weeks``: sql/mail_weeks.sql, the newest last; ``precision``: the share of judged findings that
+    were real (NaN: none judged) of ``judged``, and ``false_alarms`` among them, over these weeks; what waits unseen:
+    ``unseen``, ``oldest_hours``, ``middle_hours``."""
+    frame = db.frame(
+        "mail_weeks", now=now, zone=str(wording.zone()), first_read=FIRST_READ, real=list(TRUE), false=list(FALSE)
+    )
+    unseen = dict(db.rows("mail_unseen", now=now, today=incidents.today(now))[0])
+    real, false = int(frame["real"].sum()), int(frame["false_alarms"].sum())
+    return {
+        "weeks": frame,
+        "precision": real / (real + false) if real + false else float("nan"),
+        "judged": real + false,
+        "false_alarms": false,
+        "unseen": int(unseen["incidents"]),
+        "oldest_hours": float("nan") if unseen["oldest_hours"] is None else float(unseen["oldest_hours"]),
+        "middle_hours": float("nan") if unseen["middle_hours"] is None else float(unseen["middle_hours"]),
+    }
