@@ -9,7 +9,9 @@ TrendCastError                 500, exit 1
 ├── Unauthenticated            401
 ├── Conflict                   409           what is asked does not fit the present state
 │   ├── NoRun                  409           nothing has been published yet
+│   ├── Stale                  412           somebody else changed it since it was read
 │   └── BatchHeld              409, exit 3   a batch that looks wrong as a whole waits for someone to accept it
+├── VersionNeeded              428           a change must name the version that was seen
 ├── LeaseLost                  409           another worker took over; nothing was published
 ├── NotConfigured              503           a setting is missing or unsafe
 └── DatabaseAway               503
@@ -69,8 +71,16 @@ class NoRun(Conflict):
         super().__init__(sentence)
 
 
+class Stale(Conflict):
+    status = 412
+
+
 class BatchHeld(Conflict):
     exit_code = 3
+
+
+class VersionNeeded(TrendCastError):
+    status = 428
 
 
 class LeaseLost(TrendCastError):

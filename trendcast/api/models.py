@@ -65,6 +65,15 @@ class RunStamp(BaseModel):
     published_at: datetime
 
 
+class Page(BaseModel):
+    """Which part of a list an answer has; a page holds at most 1,000 rows."""
+
+    total: int = Field(description="Rows that match.")
+    offset: int
+    limit: int
+    next: str | None = Field(description="The next page's address with the same filters; null on the last.")
+
+
 class ForecastRequest(Request):
     product_category: Name
     region: Name | None = Field(default=None, description="Without it, all regions together.")
@@ -136,6 +145,10 @@ class ForecastAnswer(BaseModel):
     generated_at: datetime
 
 
+RunNumber = Annotated[int, Field(ge=1, le=2**62)]
+_RUN = "A run that is still kept, so that all pages come from one; without it, the current run."
+
+
 class RowsQuery(Request):
     """Which rows of the current run; the names are those of the dashboard's address. A list is a repeated parameter."""
 
@@ -145,6 +158,7 @@ class RowsQuery(Request):
     store: list[Name] = Field(default=[], max_length=1000)
     offset: int = Field(default=0, ge=0, le=1_000_000_000)
     limit: int = Field(default=500, ge=1, le=PAGE_ROWS)
+    run: RunNumber | None = Field(default=None, description=_RUN)
 
 
 class ForecastQuery(RowsQuery):
@@ -170,14 +184,12 @@ class ForecastRow(Quantiles, _OfDay, _OfSeries):
     """One day, or one week named by its Monday, of one series."""
 
 
-class ForecastRows(BaseModel):
+class ForecastRows(Page):
     success: Literal[True] = True
     run: RunStamp
     level: Level
     unit: Literal["units", "money"]
     period: Literal["daily", "weekly"]
-    total: int = Field(description="Rows that match; a page holds at most 1,000 of them.")
-    offset: int
     rows: list[ForecastRow]
 
 
@@ -186,11 +198,9 @@ class SeriesRow(_OfSeries):
     unit_price: float | None
 
 
-class SeriesRows(BaseModel):
+class SeriesRows(Page):
     success: Literal[True] = True
     run: RunStamp
-    total: int
-    offset: int
     series: list[SeriesRow]
 
 
@@ -204,6 +214,7 @@ class RecommendationsQuery(Request):
     status: list[StockStatus] = Field(default=[], max_length=5)
     offset: int = Field(default=0, ge=0, le=1_000_000_000)
     limit: int = Field(default=100, ge=1, le=PAGE_ROWS)
+    run: RunNumber | None = Field(default=None, description=_RUN)
 
 
 class Recommendation(BaseModel):
@@ -246,12 +257,10 @@ class Recommendation(BaseModel):
     last_stock_day: date | None
 
 
-class Recommendations(BaseModel):
+class Recommendations(Page):
     success: Literal[True] = True
     run: RunStamp
     finding: str = Field(description="What to do first, in words, as the dashboard says it; of all categories.")
-    total: int
-    offset: int
     recommendations: list[Recommendation] = Field(description="Most money first.")
 
 
@@ -328,6 +337,12 @@ Status = Literal["NEW", "ACKNOWLEDGED", "RESOLVED"]
 
 class DetectQuery(Request):
     dry_run: bool = Field(default=False, description="Say what would be found and write nothing.")
+    as_of: Date | None = Field(default=None, description="Look at nothing after that day.")
+    scope: list[Name] = Field(
+        default=[],
+        max_length=100,
+        description="Only anomalies of these categories, regions or stores; all are checked anyway.",
+    )
     rule: Literal["trendcast", "plain"] = Field(
         default="trendcast",
         description="plain: the customer's rule as written (14 days with the day itself, 2.5), for comparison.",
@@ -396,11 +411,9 @@ class AnomalyRow(Anomaly):
     next_step: str | None
 
 
-class AnomalyRows(BaseModel):
+class AnomalyRows(Page):
     success: Literal[True] = True
     finding: str
-    total: int
-    offset: int
     anomalies: list[AnomalyRow]
 
 

@@ -68,7 +68,7 @@ class RowsSource:
     ones no row has."""
 
     def __init__(self, table: Table, rows: Sequence[Row]) -> None:
-        self.name = "the rows"
+        self.name = "the request"
         self.table = table
         self.size = len(rows)
         self.ignored: tuple[str, ...] = ()
@@ -156,9 +156,7 @@ def push(
     source = checked(table, rows)
     summary = LoadSummary()
     # A value that is put back makes the same content as its first coming: what was sent before is compared anew.
-    loader = Loader(
-        db, accept=accept, dry_run=dry_run, actor=who, clock=clock, by_content=False, patience=patience
-    )
+    loader = Loader(db, accept=accept, dry_run=dry_run, actor=who, clock=clock, by_content=False, patience=patience)
     result = loader.load(source.table, source, f"push {who}", summary, on_progress)
     refused: list[dict[str, Any]] = []
     if result.refused and result.batch is not None:

@@ -1,0 +1,101 @@
+"""Detections that somebody asks for: now in this process, or by a worker with an address to ask at.
+
+All series are judged together, whoever asks about whichever: what is unusual shows against the others. A scope says
+which names the answer is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+from trendcast import wording
+from trendcast.errors import Conflict, NotFound
+from trendcast.services import detect, jobs
+from trendcast.services.names import nearest
+
+if TYPE_CHECKING:
+    from trendcast.store.engine import Database
+
+
+def check_scope(db: Database, scope: Sequence[str]) -> None:
+    """Raises NotFound, with the nearest names, for a name no series has; before the first run every name is taken."""
+    if not scope:
+        return
+    known = [row["name"] for row in db.rows("series_names")]
+    for name in scope:
+        if known and name not in known:
+            raise NotFound(f"No category, region or store is called '{name[:100]}'.", nearest(name, known))
+
+
+def within(result: Mapping[str, Any], scope: Sequence[str]) -> dict[str, Any]:
+    """The result with only the anomalies of these categories, regions or stores; no scope: all."""
+    if not scope:
+        return dict(result)
+    names = ("product_category", "region", "store")
+    kept = [one for one in result["anomalies"] if {one[name] for name in names} & set(scope)]
+    return {**result, "anomalies": kept, "n_flagged": len(kept)}
+
+
+def now(
+    db: Database, clock: Callable[[], datetime], *, dry_run: bool = False, as_of: date | None = None
+) -> dict[str, Any]:
+    """Detect in this process; what was found for the same data before is that answer. Raises Conflict for a day that
+    later ones were checked after, unless it was the last of a detection itself or nothing is to be written; NoRight
+    where this process may not write facts."""
+    known = None if dry_run else earlier(db, as_of)
+    if known is not None:
+        return known
+    return detect.detect(db, clock, lambda *_, **__: None, None, trigger="api", as_of=as_of, dry_run=dry_run)
+
+
+def earlier(db: Database, as_of: date | None) -> dict[str, Any] | None:
+    """What the detection that ended on ``as_of`` found, when later days are checked already; None when they are not."""
+    if as_of is None:
+        return None
+    row = db.rows("detect_run_of_day", as_of=as_of)[0]
+    if row["checked_until"] is None or row["checked_until"] <= as_of:
+        return None
+    if row["summary"] is None:
+        raise Conflict(
+            f"Everything up to {wording.day(row['checked_until'])} is checked already. What an earlier day alone would "
+            "give is told, and nothing written, with dry_run=true."
+        )
+    return {**row["summary"]["result"], "repeated": True}
+
+
+def start(db: Database, *, dry_run: bool = False, as_of: date | None = None) -> int:
+    """Ask a worker for it; the run's number. The same wish twice while it waits is one run. Raises Conflict as ``now``
+    does."""
+    from trendcast.store import jobs as store_jobs
+
+    if not dry_run:
+        earlier(db, as_of)
+    wish: dict[str, Any] = {"trigger": "api"}
+    if dry_run:
+        wish["dry_run"] = True
+    if as_of is not None:
+        wish["as_of"] = as_of.isoformat()
+
+    def ask(connection: Any) -> int:
+        return store_jobs.reuse(db, connection, "detect", wish) or store_jobs.enqueue(db, connection, "detect", wish)
+
+    return db.run_tx(ask)
+
+
+def result(db: Database, run_id: int) -> dict[str, Any]:
+    """A run that was asked for: state, error, result (None before it is done), dry_run. Raises NotFound."""
+    return told(jobs.slot(db, run_id))
+
+
+def told(slot: Mapping[str, Any]) -> dict[str, Any]:
+    if slot["name"] != "detect":
+        raise NotFound(f"There is no detection {slot['id']}.")
+    found = slot["progress"].get("result") if slot["state"] == "done" else None
+    return {
+        "state": slot["state"],
+        "error": slot["error"],
+        "result": found,
+        "dry_run": bool(slot["arguments"].get("dry_run")),
+    }
