@@ -7,7 +7,7 @@ LAUNCH = @test -n "$(PYTHON)" || { \
 	echo "TrendCast needs Python 3.11 or newer, and none is on the PATH: install it (Debian 12, Ubuntu 24.04: apt-get install python3 python3-venv), then run make again." >&2; exit 1; }; \
 	exec "$(PYTHON)" tools/launch.py
 
-.PHONY: help run dev install install-dev test check format nightly bench lock
+.PHONY: help run dev install install-dev test check format nightly prove-image bench lock
 
 help:
 	@echo "make run      install what is needed into .venv and start the dashboard at http://localhost:8501"
@@ -16,6 +16,7 @@ help:
 	@echo "make check    linter, format and types"
 	@echo "make format   put the code into the common format"
 	@echo "make nightly  the long tests"
+	@echo "make prove-image  build and run the container image where no container engine is at hand (Debian, as root)"
 	@echo "make bench    the measurements behind docs/benchmarks.md"
 	@echo "make lock     renew requirements.lock and requirements-dev.lock from the ranges"
 
@@ -39,6 +40,9 @@ test: install-dev
 
 nightly: install-dev
 	@$(VENV_PYTHON) -m pytest -m nightly
+
+prove-image: install-dev
+	@$(VENV_PYTHON) tools/prove_image.py
 
 check: install-dev
 	@$(VENV_PYTHON) -m ruff check .

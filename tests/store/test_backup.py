@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
 import pytest
 
 from trendcast.errors import Conflict, DatabaseAway, InvalidInput
 from trendcast.services import forecast
-from trendcast.store import backup, migrate
+from trendcast.store import backup, embedded, migrate
 from trendcast.store.engine import Database
 
 
@@ -95,3 +102,50 @@ def test_a_file_that_is_no_backup_and_a_folder_that_is_not_there_are_sentences(e
 def test_others_cannot_read_the_file_and_nothing_half_written_stays(saved):
     assert saved.stat().st_mode & 0o077 == 0
     assert [file.name for file in saved.parent.iterdir()] == [saved.name]
+
+
+# The oldest server we support, and the one that comes with the embedded server's package beside the newest.
+BUNDLED = Path(next(iter(find_spec(embedded.PACKAGE).submodule_search_locations)))  # type: ignore[arg-type,union-attr]
+OLDER = [
+    pytest.param((BUNDLED / "pginstall" / "bin", 16), id="16"),
+    pytest.param((Path("/usr/lib/postgresql/15/bin"), 15), id="15", marks=pytest.mark.nightly),
+]
+
+
+@pytest.fixture
+def older_server(request, server):
+    """The URL of an empty database on an older PostgreSQL, reached by a socket."""
+    programs, major = request.param
+    if not (programs / "postgres").exists():
+        pytest.skip(f"PostgreSQL {major} is not installed.")
+    folder = Path(tempfile.mkdtemp(prefix="tc-old-"))
+    who = {"user": embedded.SYSTEM_USER, "group": embedded.SYSTEM_USER} if os.geteuid() == 0 else {}
+    if who:
+        shutil.chown(folder, **who)
+
+    def do(*words):
+        subprocess.run(words, cwd=folder, check=True, capture_output=True, env={"LC_ALL": "C"}, **who)
+
+    options = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off"
+    do(programs / "initdb", "-D", folder / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+    do(programs / "pg_ctl", "-D", folder / "data", "-w", "-l", folder / "log", "-o", options, "start")
+    try:
+        yield f"postgresql://postgres@/postgres?host={folder}"
+    finally:
+        do(programs / "pg_ctl", "-D", folder / "data", "-m", "immediate", "stop")
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("older_server", OLDER, indirect=True)
+def test_a_backup_moves_to_an_older_server_and_back(older_server, saved, demo_db, empty, tmp_path):
+    migrate.upgrade(older_server)
+    older = Database(older_server, role="worker")
+    try:
+        assert older.rows("status_database")[0]["version"].startswith(("15", "16"))
+        backup.restore(older, saved)
+        assert content(older) == content(demo_db)
+        backup.dump(older, tmp_path / "from-older.dump")
+    finally:
+        older.close()
+    backup.restore(empty, tmp_path / "from-older.dump")
+    assert content(empty) == content(demo_db)

@@ -3,9 +3,13 @@ database is read or touched."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import os
 import shutil
+import signal
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +19,7 @@ from trendcast.store.engine import SCHEMA, Database, normalise_url
 
 BEFORE = f"{SCHEMA}_before_restore"
 MAGIC = b"PGDMP"  # how a file of pg_dump -Fc begins
+NEW_PARAMETER = b"SET transaction_timeout = 0;"  # of 17; nothing sets it for us, so nothing is lost without the line
 
 
 def dump(db: Database, target: Path) -> int:
@@ -52,8 +57,7 @@ def restore(db: Database, source: Path, *, replace: bool = False) -> None:
     _sql(db, f"DROP SCHEMA IF EXISTS {BEFORE} CASCADE")
     _sql(db, f"ALTER SCHEMA {SCHEMA} RENAME TO {BEFORE}")
     try:
-        _run(db, "pg_restore", "--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error",
-             "-d", _address(db), str(source))  # fmt: skip
+        _bring_back(db, source)
         migrate.upgrade(db)
     except BaseException:
         _sql(db, f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
@@ -78,14 +82,52 @@ def _address(db: Database) -> str:
 
 
 def _run(db: Database, program: str, *arguments: str) -> None:
-    to = [] if "-d" in arguments else ["-d", _address(db)]
-    command: Sequence[str] = [str(_program(program)), "--no-password", *to, *arguments]
+    command: Sequence[str] = [str(_program(program)), "--no-password", "-d", _address(db), *arguments]
+    done = subprocess.run(command, check=False, capture_output=True, env=_environment(db))
+    _succeeded(program, done.returncode, done.stderr)
+
+
+def _bring_back(db: Database, source: Path) -> None:
+    """The backup as SQL into psql, in one transaction. Not pg_restore alone: since PostgreSQL 17 it begins with a
+    parameter that the older servers we support do not know."""
+    reading = [str(_program("pg_restore")), "--no-owner", "--no-privileges", "-f", "-", str(source)]
+    writing = [str(_program("psql")), "-X", "-q", "--no-password", "--single-transaction", "-v", "ON_ERROR_STOP=1",
+               "-o", os.devnull, "-d", _address(db)]  # fmt: skip
+    with (
+        tempfile.TemporaryFile() as said,
+        tempfile.TemporaryFile() as answered,
+        subprocess.Popen(reading, stdout=subprocess.PIPE, stderr=said, env=_environment(db)) as reader,
+        subprocess.Popen(writing, stdin=subprocess.PIPE, stderr=answered, env=_environment(db)) as writer,
+    ):
+        assert reader.stdout is not None
+        assert writer.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # psql has ended: it says why
+            for line in reader.stdout:
+                if line.strip() != NEW_PARAMETER:
+                    writer.stdin.write(line)
+                if line.startswith(b"CREATE "):
+                    break
+            shutil.copyfileobj(reader.stdout, writer.stdin)
+        reader.stdout.close()
+        if reader.wait() and writer.poll() is None:
+            writer.kill()  # before the end of its input, which it would take as the end of the transaction
+        with contextlib.suppress(BrokenPipeError):
+            writer.stdin.close()
+        for program, process, file in (("psql", writer, answered), ("pg_restore", reader, said)):
+            process.wait()
+            file.seek(0)
+            _succeeded(program, process.returncode if process.returncode != -signal.SIGKILL else 0, file.read())
+
+
+def _environment(db: Database) -> dict[str, str]:
     password = normalise_url(db.url).password
-    environment = {"LC_ALL": "C", "PATH": "/usr/bin:/bin", **({"PGPASSWORD": str(password)} if password else {})}
-    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
-    if done.returncode:
-        words = done.stderr.strip().splitlines()
-        raise DatabaseAway(f"{program} failed: {words[0] if words else f'code {done.returncode}'}")
+    return {"LC_ALL": "C", "PATH": "/usr/bin:/bin", **({"PGPASSWORD": str(password)} if password else {})}
+
+
+def _succeeded(program: str, code: int, said: bytes) -> None:
+    if code:
+        words = said.decode("utf-8", "replace").strip().splitlines()
+        raise DatabaseAway(f"{program} failed: {words[0] if words else f'code {code}'}")
 
 
 def _program(name: str) -> Path:
