@@ -1,10 +1,13 @@
 -- The next message due on a channel, most urgent first, claimed for a while; one that is suppressed or whose incident is
--- snoozed is cancelled instead, and stays so whatever restarts.
-WITH due AS (
-    SELECT id FROM outbox
-    WHERE channel = :channel AND status IN ('PENDING', 'UNKNOWN') AND next_attempt_at <= now()
-    ORDER BY impact, created, id LIMIT 1
-    FOR UPDATE SKIP LOCKED
+-- snoozed is cancelled instead, and stays so whatever restarts. A channel that is being probed takes what waits longest,
+-- due or not: else a server that is back would be found by the next attempt only, which may be ten minutes away.
+WITH probed AS (
+    SELECT EXISTS (SELECT FROM channel_state WHERE channel = :channel AND next_probe_at > now()) AS probed
+), due AS (
+    SELECT o.id FROM outbox o, probed
+    WHERE o.channel = :channel AND o.status IN ('PENDING', 'UNKNOWN') AND (o.next_attempt_at <= now() OR probed)
+    ORDER BY CASE WHEN probed THEN o.next_attempt_at END, o.impact, o.created, o.id LIMIT 1
+    FOR UPDATE OF o SKIP LOCKED
 ), silence AS (
     SELECT o.id, min(s.id) AS suppression, bool_or(i.snoozed_until > :today AND o.reason <> 'worse') AS snoozed
     FROM due JOIN outbox o USING (id)

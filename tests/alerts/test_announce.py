@@ -34,10 +34,10 @@ def incident(db, number=1, *, impact="HIGH", status="NEW", members=1, loss=-21_0
             "INSERT INTO anomaly_log (detected_date, product_category, region, actual_value, expected_value, "
             "anomaly_score, impact_level, level, fingerprint, class, direction, episode_start, incident_id, loss, "
             "lead, cause, explanation, data_available_at) "
-            "VALUES (%s, %s, %s, 412, 1120, 6.5, %s, 'category_region', %s, 'DROP', -1, %s, %s, %s, true, "
+            "VALUES (%s, %s, %s, 412, 1120, 6.5, %s, %s, %s, 'DROP', -1, %s, %s, %s, true, "
             "'unexplained', %s, %s)",
             (
-                DAY, category, region, impact, hashlib.sha256(f"{number}".encode()).digest(), DAY, made, loss,
+                DAY, category, region, impact, "category_region" if category else "region", hashlib.sha256(f"{number}".encode()).digest(), DAY, made, loss,
                 json.dumps({"next_step": "Ask the North."}), NOW,
             ),
         )  # fmt: skip

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -28,6 +32,26 @@ class Receipt:
     outcome: Outcome
     code: int | None
     answer: str
+
+
+@contextlib.contextmanager
+def within(seconds: float, line: Callable[[], socket.socket | None]) -> Iterator[None]:
+    """Cut ``line()`` off after so many seconds in all. A socket's own limit counts from each byte on, so a server that
+    sends one now and then could hold a claim for longer than its lease."""
+
+    def cut() -> None:
+        held = line()
+        if held is not None:
+            with contextlib.suppress(OSError):  # it may have ended by itself
+                socket.socket.shutdown(held, socket.SHUT_RDWR)  # below TLS, which belongs to the thread that reads
+
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def one_line(words: object) -> str:

@@ -11,6 +11,7 @@ import hashlib
 import smtplib
 import socket
 import ssl
+import time
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.generator import BytesGenerator
@@ -20,9 +21,10 @@ from email.utils import format_datetime
 from io import BytesIO
 from typing import Any
 
-from trendcast.alerts.delivery import Outcome, Receipt, one_line
+from trendcast.alerts.delivery import Outcome, Receipt, one_line, within
 
 CONNECT_SECONDS, SEND_SECONDS = 15.0, 30.0
+TOTAL_SECONDS = 50.0  # of one conversation, whatever the server does: less than the lease of a claim
 # What a server says when it wants a login, refuses it, or asks for encryption: no mail at all until that is changed.
 _SETUP_CODES = (530, 534, 535, 538)
 
@@ -40,6 +42,7 @@ class Route:
     ca_file: str = ""  # a certificate authority of one's own
     connect_seconds: float = CONNECT_SECONDS
     send_seconds: float = SEND_SECONDS
+    total_seconds: float = TOTAL_SECONDS
 
 
 def message_id(key: str, sender: str) -> str:
@@ -95,7 +98,7 @@ def send(route: Route, message: EmailMessage) -> Receipt:
             one_line(f"The certificate of {route.server} cannot be trusted: {error.verify_message or error.reason}."),
         )
     except ssl.SSLError as error:
-        return Receipt(Outcome.LATER, None, one_line(f"The encrypted connection failed: {error.reason or error}."))
+        return step.broken(one_line(f"The encrypted connection failed: {error.reason or error}."))
     except smtplib.SMTPNotSupportedError as error:
         return Receipt(Outcome.SETUP, None, one_line(error))
     except UnicodeError:
@@ -119,7 +122,10 @@ class _Step:
 
 
 def _converse(route: Route, message: EmailMessage, step: _Step) -> Receipt:
-    with contextlib.closing(_connect(route)) as client:
+    begun = time.monotonic()
+    client = _connect(route)
+    rest = max(1.0, route.total_seconds - (time.monotonic() - begun))
+    with contextlib.closing(client), within(rest, lambda: client.sock):
         _handshake(client, route, step)
         step.name = "sender"
         code, answer = client.mail(_address(route.sender or str(message["From"])))

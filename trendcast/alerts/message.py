@@ -1,5 +1,9 @@
 """What an alert says: subject, text and HTML, from plain values. Names of a retailer may hold anything, so HTML is
-escaped and headers are one line."""
+escaped and headers are one line.
+
+Text and HTML say the same in the same order: what happened, what it is worth, what to do and where; the facts follow.
+The HTML is what mail programs draw alike: tables and inline styles, no picture, no script, nothing from elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -65,49 +69,65 @@ class Message:
 def alert(incident: Incident, reason: str, base: str) -> Message:
     """The mail of one incident. ``reason``: first, worse, wider, reminder or resolved; ``base``: where the dashboard
     is."""
-    mark = "CRITICAL: " if incident.impact == "HIGH" and reason != "resolved" else f"{WORDS[reason]}"
-    again = WORDS[reason].lower() if mark == "CRITICAL: " and reason != "first" else ""
+    over = reason == "resolved"
+    mark = "CRITICAL: " if incident.impact == "HIGH" and not over else ""
+    again = WORDS[reason].lower() if mark else WORDS[reason]
     count = "1 anomaly" if incident.members == 1 else f"{wording.fixed(incident.members)} anomalies"
-    subject = f"{mark}{again}{count}, {stake(incident)}: {incident.name}, {wording.day(incident.first_day)}"
-    lines = [incident.headline]
-    if reason == "resolved":
-        lines.append(f"This is over. {incident.note}".rstrip())
-    elif incident.next_step:
-        lines.append(incident.next_step)
-    facts = [
-        ("Impact", incident.impact),
-        ("At stake", stake(incident)),
-        ("Probable cause", incident.cause or "unexplained"),
-        ("Since", wording.day(incident.first_day)),
-    ]
-    return _page(subject, lines, facts, [incident], [(link(base, incident.id), "Open the incident")])
+    ended = f"This is over. {incident.note}".rstrip()
+    return _Page(
+        subject=f"{mark}{again}{count}, {stake(incident)}: {incident.name}, {wording.day(incident.first_day)}",
+        badge="Resolved" if over else f"{WORDS[reason]}{incident.impact}",
+        colour=GREEN if over else COLOURS.get(incident.impact, GREY),
+        lead=incident.headline,
+        figure=(stake(incident), "was at stake" if over else "at stake"),
+        step=ended if over else incident.next_step,
+        button=(link(base, incident.id), "Open the incident"),
+        facts=(
+            ("Impact", incident.impact),
+            ("Probable cause", incident.cause or "unexplained"),
+            ("Since", wording.day(incident.first_day)),
+        ),
+        items=tuple(incident.items[:SHOWN]),
+        left=incident.members - min(len(incident.items), SHOWN) if incident.items else 0,
+    ).message()
 
 
-def digest(incidents: Sequence[Incident], when: str, freshness: str, base: str, left_out: int = 0) -> Message:
+def digest(incidents: Sequence[Incident], when: str, freshness: str, base: str) -> Message:
     """The list of what is open but not urgent; without any it says that all is clear, and how fresh the data is."""
+    button = (f"{base}/anomaly-inbox", "Open the inbox")
     if not incidents:
-        subject = f"All clear, {when}"
-        return _page(subject, ["Nothing unusual is open.", freshness], [], [], [(f"{base}/anomaly-inbox", "Inbox")])
+        return _Page(
+            subject=f"All clear, {when}", badge="All clear", colour=GREEN, lead="Nothing unusual is open.",
+            lines=(freshness,), button=button,
+        ).message()  # fmt: skip
     noun = "1 open incident" if len(incidents) == 1 else f"{wording.fixed(len(incidents))} open incidents"
-    lines = [f"{noun}, the most money first.", freshness]
-    if left_out:
-        lines.append(f"{wording.fixed(left_out)} more are in the inbox.")
-    links = [(f"{base}/anomaly-inbox", "Open the inbox")]
-    return _page(f"Digest, {when}: {noun}", lines, [], incidents, links, base=base)
+    return _Page(
+        subject=f"Digest, {when}: {noun}", badge="Digest", colour=GREY, lead=f"{noun}, the most money first.",
+        lines=(freshness,), button=button, listed=_listed(incidents, base),
+        left=len(incidents) - min(len(incidents), SHOWN),
+    ).message()  # fmt: skip
 
 
 def storm(incidents: Sequence[Incident], minutes: int, base: str) -> Message:
     """One mail in place of many: more incidents opened at once than a person can read mail about."""
-    critical = sum(incident.impact == "HIGH" for incident in incidents)
-    mark = "CRITICAL: " if critical else ""
-    subject = f"{mark}{wording.fixed(len(incidents))} incidents within {minutes} minutes"
-    lines = [f"{subject.removeprefix(mark)}, so this is one mail instead of as many. The most money comes first."]
-    return _page(subject, lines, [], incidents, [(f"{base}/anomaly-inbox", "Open the inbox")], base=base)
+    critical = any(incident.impact == "HIGH" for incident in incidents)
+    noun = "1 incident" if len(incidents) == 1 else f"{wording.fixed(len(incidents))} incidents"
+    said = f"{noun} within {minutes} minutes"
+    return _Page(
+        subject=f"{'CRITICAL: ' if critical else ''}{said}", badge="HIGH" if critical else "Many at once",
+        colour=COLOURS["HIGH"] if critical else GREY, lead=f"{said}, the most money first.",
+        lines=("This is one mail instead of one for each of many that opened at once.",),
+        button=(f"{base}/anomaly-inbox", "Open the inbox"), listed=_listed(incidents, base),
+        left=len(incidents) - min(len(incidents), SHOWN),
+    ).message()  # fmt: skip
 
 
 def notice(subject: str, sentences: Sequence[str], base: str) -> Message:
     """A mail about TrendCast itself: the detector has not run, mail cannot be sent, a test."""
-    return _page(subject, sentences, [], [], [(f"{base}/data", "Open TrendCast")])
+    return _Page(
+        subject=subject, badge="TrendCast", colour=GREY, lead=sentences[0] if sentences else subject,
+        lines=tuple(sentences[1:]), button=(f"{base}/data", "Open TrendCast"),
+    ).message()  # fmt: skip
 
 
 def link(base: str, incident_id: int) -> str:
@@ -120,49 +140,118 @@ def stake(incident: Incident) -> str:
     return wording.units(incident.units) if incident.money is None else wording.money(incident.money)
 
 
-def _page(
-    subject: str,
-    lines: Sequence[str],
-    facts: Sequence[tuple[str, str]],
-    incidents: Sequence[Incident],
-    links: Sequence[tuple[str, str]],
-    base: str | None = None,
-) -> Message:
-    """``base`` is given where each incident is a headline with a link of its own, as in a digest."""
-    text, html = [*lines, ""], [f"<p>{escape(line)}</p>" for line in lines if line]
-    if facts:
-        text += [*(f"{name}: {value}" for name, value in facts), ""]
-        html.append(_table([], [[name, value] for name, value in facts]))
-    for incident in incidents[:SHOWN]:
-        if base is not None:
-            address = link(base, incident.id)
-            text += [f"[{incident.impact}] {stake(incident)}: {incident.headline}", f"  {address}"]
-            html.append(
-                f"<p><strong>{escape(incident.impact)}</strong> {escape(stake(incident))}: "
-                f'<a href="{escape(address)}">{escape(incident.headline)}</a></p>'
-            )
-        else:
-            rows = [_row(item) for item in incident.items[:SHOWN]]
-            text += [f"{name}: {value}" for row in rows for name, value in zip(HEAD, row, strict=True)] + [""]
-            html.append(_table(HEAD, rows))
-            left = incident.members - len(rows)
-            if left > 0 and rows:
-                text.append(f"And {wording.fixed(left)} more.")
-                html.append(f"<p>And {wording.fixed(left)} more.</p>")
-    if len(incidents) > SHOWN:
-        text.append(f"And {wording.fixed(len(incidents) - SHOWN)} more in the inbox.")
-        html.append(f"<p>And {wording.fixed(len(incidents) - SHOWN)} more in the inbox.</p>")
-    for address, words in links:
-        text.append(f"{words}: {address}")
-        html.append(f'<p><a href="{escape(address)}">{escape(words)}</a></p>')
-    body = "".join(html)
-    style = "font-family:system-ui,sans-serif;font-size:15px;line-height:1.5;color:#1F2937;max-width:44rem"
-    page = f'<!doctype html><html lang="en"><body style="{style}">{body}</body></html>'
-    return Message(_header(subject), "\n".join(text).strip() + "\n", page)
-
-
-CELL = "padding:2px 12px 2px 0;text-align:left;vertical-align:top"
 HEAD = ("Product", "Region", "Date", "Actual", "Expected", "Score")
+COLOURS = {"HIGH": "#B42318", "MEDIUM": "#B54708", "LOW": "#475467"}
+GREEN, GREY, INK, FAINT = "#067647", "#475467", "#101828", "#667085"
+LINE = "border-bottom:1px solid #E4E7EC"
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """An incident as one entry of a list."""
+
+    impact: str
+    figure: str
+    headline: str
+    address: str
+
+
+def _listed(incidents: Sequence[Incident], base: str) -> tuple[_Listed, ...]:
+    return tuple(_Listed(one.impact, stake(one), one.headline, link(base, one.id)) for one in incidents[:SHOWN])
+
+
+@dataclass(frozen=True)
+class _Page:
+    """The parts of a mail in their order. ``figure``: what is at stake, and the words behind it; ``step``: what to do;
+    ``left``: how many items or incidents the mail does not list."""
+
+    subject: str
+    badge: str
+    colour: str
+    lead: str
+    button: tuple[str, str]
+    figure: tuple[str, str] | None = None
+    step: str = ""
+    lines: tuple[str, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
+    items: tuple[Item, ...] = ()
+    listed: tuple[_Listed, ...] = ()
+    left: int = 0
+
+    def message(self) -> Message:
+        return Message(_header(self.subject), self._text(), self._html())
+
+    def _more(self) -> str:
+        if self.left <= 0:
+            return ""
+        return f"And {wording.fixed(self.left)} more{' in the inbox' if self.listed else ''}."
+
+    def _text(self) -> str:
+        address, words = self.button
+        rows = [_row(item) for item in self.items]
+        parts = [
+            [self.lead],
+            [" ".join(self.figure)] if self.figure else [],
+            [self.step],
+            self.lines,
+            [f"{words}: {address}"],
+            [f"{name}: {value}" for name, value in self.facts],
+            *([f"[{one.impact}] {one.figure}: {one.headline}", f"  {one.address}"] for one in self.listed),
+            *([f"{name}: {value}" for name, value in zip(HEAD, row, strict=True)] for row in rows),
+            [self._more()],
+        ]
+        blocks = ("\n".join(line for line in part if line) for part in parts)
+        return "\n\n".join(block for block in blocks if block) + "\n"
+
+    def _html(self) -> str:
+        address, words = self.button
+        blocks = [
+            _paragraph(self.badge, f"font-size:13px;font-weight:600;color:{self.colour}"),
+            _paragraph(self.lead, "font-size:18px;line-height:1.4;font-weight:600"),
+        ]
+        if self.figure:
+            number, behind = self.figure
+            blocks.append(
+                f'<p style="margin:0 0 12px"><strong style="font-size:26px;color:{self.colour}">{escape(number)}'
+                f'</strong> <span style="color:{FAINT}">{escape(behind)}</span></p>'
+            )
+        blocks += [_paragraph(line) for line in (self.step, *self.lines) if line]
+        blocks.append(_button(address, words))
+        if self.facts:
+            blocks.append(_table([], self.facts, faint_first=True))
+        blocks += [
+            f'<p style="margin:0;padding:10px 0;{LINE}"><strong style="color:{COLOURS.get(one.impact, GREY)}">'
+            f"{escape(one.impact)} · {escape(one.figure)}</strong><br>"
+            f'<a href="{escape(one.address)}" style="color:{INK}">{escape(one.headline)}</a></p>'
+            for one in self.listed
+        ]
+        if self.items:
+            blocks.append(_table(HEAD, [_row(item) for item in self.items]))
+        if self._more():
+            blocks.append(_paragraph(self._more(), f"color:{FAINT};padding-top:10px"))
+        outer = "margin:0;padding:16px;background:#F2F4F7"
+        inner = (
+            f"max-width:640px;margin:0 auto;background:#FFFFFF;border-top:4px solid {self.colour};"
+            f"font-family:Helvetica,Arial,sans-serif;font-size:15px;line-height:1.5;color:{INK}"
+        )
+        return (
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width"></head>'
+            f'<body style="{outer}"><table role="presentation" width="100%" style="{inner}"><tr>'
+            f'<td style="padding:20px">{"".join(blocks)}</td></tr></table></body></html>'
+        )
+
+
+def _paragraph(words: str, style: str = "") -> str:
+    return f'<p style="margin:0 0 12px;overflow-wrap:anywhere;{style}">{escape(words)}</p>'
+
+
+def _button(address: str, words: str) -> str:
+    look = (
+        "display:inline-block;padding:10px 18px;background:#175CD3;color:#FFFFFF;font-weight:600;"
+        "text-decoration:none;border-radius:6px"
+    )
+    return f'<p style="margin:16px 0 20px"><a href="{escape(address)}" style="{look}">{escape(words)}</a></p>'
 
 
 def _row(item: Item) -> list[str]:
@@ -177,14 +266,19 @@ def _row(item: Item) -> list[str]:
     ]
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, faint_first: bool = False) -> str:
     def line(tag: str, values: Sequence[str]) -> str:
-        cells = (f'<{tag} style="{CELL}">{escape(value)}</{tag}>' for value in values)
+        cells = []
+        for place, value in enumerate(values):
+            style = f"padding:6px 10px 6px 0;text-align:left;vertical-align:top;overflow-wrap:anywhere;{LINE}"
+            if tag == "th" or (faint_first and not place):
+                style += f";color:{FAINT};font-weight:400"
+            cells.append(f'<{tag} style="{style}">{escape(value)}</{tag}>')
         return f"<tr>{''.join(cells)}</tr>"
 
     top = line("th", head) if head else ""
     body = "".join(line("td", row) for row in rows)
-    return f'<table style="border-collapse:collapse">{top}{body}</table>'
+    return f'<table style="border-collapse:collapse;margin:0 0 16px;font-size:13px">{top}{body}</table>'
 
 
 def _header(subject: str) -> str:

@@ -15,9 +15,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from trendcast.alerts.delivery import Outcome, Receipt, one_line
+from trendcast.alerts.delivery import Outcome, Receipt, one_line, within
 
 SECONDS = 10.0
+TOTAL_SECONDS = 50.0  # of one conversation: less than the lease of a claim
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,9 @@ def post(hook: Hook, payload: Mapping[str, Any], *, key: str, now: datetime) -> 
     }
     sent = False
     try:
-        with contextlib.closing(_connection(hook, parts.scheme, host, parts.port)) as connection:
+        with contextlib.ExitStack() as stack:
+            connection = stack.enter_context(contextlib.closing(_connection(hook, parts.scheme, host, parts.port)))
+            stack.enter_context(within(TOTAL_SECONDS, lambda: connection.sock))
             connection.connect()
             if not trusted and not _public(connection):
                 return Receipt(Outcome.SETUP, None, f"{host} lies in a private network, which is not allowed.")

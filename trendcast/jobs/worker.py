@@ -54,7 +54,11 @@ class Worker:
             return
         others = [
             threading.Thread(target=self._lane, args=(database, stop, True), name="heavy-jobs", daemon=True),
-            threading.Thread(target=self._mail, args=(database, stop), name="mail", daemon=True),
+            *(
+                threading.Thread(target=self._mail, args=(database, stop, name), name=name, daemon=True)
+                for name, channel in outbox.channels(self.settings).items()
+                if channel.send is not None or name == "email"
+            ),
         ]
         for other in others:
             other.start()
@@ -103,14 +107,15 @@ class Worker:
         if not heavy:
             self.leave(database)
 
-    def _mail(self, database: Database, stop: threading.Event) -> None:
-        """Deliver messages as they are written, and those that wait when their time comes. A thread of its own: a slow
-        mail server holds up nothing else."""
+    def _mail(self, database: Database, stop: threading.Event, channel: str) -> None:
+        """Deliver messages of a channel as they are written, and those that wait when their time comes. A thread of its
+        own: a slow mail server holds up nothing else, least of all the other way out."""
         while not stop.is_set():
             try:
+                outbox.start_afresh(database)
                 with Listener(database, (MAIL,)) as listener:
                     while not stop.is_set():
-                        outbox.deliver(database, self.settings, self.clock)
+                        outbox.deliver(database, self.settings, self.clock, channel=channel)
                         for _ in range(int(MAIL_POLL / _STOP_LATENCY)):
                             if stop.is_set() or listener.wait(_STOP_LATENCY):
                                 break

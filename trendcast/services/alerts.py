@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 from trendcast import wording
 from trendcast.alerts import mail, message
 from trendcast.alerts.message import Incident, Item, Message
+from trendcast.anomalies import explain
 from trendcast.errors import Conflict, NotConfigured
 from trendcast.services import outbox
+from trendcast.services.outbox import IMPACT
 from trendcast.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,7 +33,8 @@ LAPSE_HOURS = 24  # an acknowledgement nothing came of is none any more
 LATE_MINUTES, URGENT_MINUTES = 60, 10
 STORM_MINUTES = 15
 NOBODY = "nobody"  # in the outbox, where no recipient is set: what would have been mailed can still be read
-IMPACTS = ("HIGH", "MEDIUM", "LOW")
+
+Address = tuple[str, str]  # channel and address
 
 
 @dataclass(frozen=True)
@@ -45,13 +48,67 @@ class Recipient:
     impact_level: str = "LOW"
     digest: bool = True
 
-    def wants(self, categories: set[str], regions: set[str], impact: str) -> bool:
-        """Whether an incident that touches these names is theirs; one of a whole region touches every category."""
+    def wants(self, case: Case) -> bool:
+        """Whether an incident is theirs; one of a whole region touches every category."""
         return (
-            IMPACTS.index(impact) <= IMPACTS.index(self.impact_level)
-            and _fits(self.product_category, categories)
-            and _fits(self.region, regions)
+            IMPACT[case.impact] <= IMPACT[self.impact_level]
+            and _fits(self.product_category, case.names("product_category"))
+            and _fits(self.region, case.names("region"))
         )
+
+
+@dataclass(frozen=True)
+class Case:
+    """An incident to be told of: its row (sql/alert_due.sql or alert_open.sql) and its anomalies, the leading one
+    first."""
+
+    row: Mapping[str, Any]
+    items: Sequence[Mapping[str, Any]]
+
+    @property
+    def id(self) -> int:
+        return int(self.row["id"])
+
+    @property
+    def impact(self) -> str:
+        return str(self.row["impact"])
+
+    def names(self, dimension: str) -> set[str]:
+        """The categories, regions or stores it touches; '' among them means all."""
+        return {one[dimension] for one in self.items}
+
+    def incident(self) -> Incident:
+        """What a mail says of it."""
+        row, lead = self.row, self.items[0] if self.items else None
+        return Incident(
+            id=self.id,
+            impact=self.impact,
+            name=explain.node_name(_key(lead)) if lead else row["parent_node"],
+            headline=row["headline"] or "",
+            cause=lead["cause"] if lead else "",
+            next_step=(lead["explanation"] or {}).get("next_step", "") if lead else "",
+            first_day=row["episode_start"],
+            members=max(1, row["members"]),
+            units=abs(lead["actual_value"] - lead["expected_value"]) if lead else 0.0,
+            money=None if row["loss"] is None else abs(row["loss"]),
+            items=tuple(
+                Item(
+                    one["product_category"],
+                    one["region"],
+                    one["store"],
+                    one["detected_date"],
+                    one["actual_value"],
+                    one["expected_value"],
+                    one["anomaly_score"],
+                )
+                for one in self.items
+            ),
+            note=row["note"] or "",
+        )
+
+
+def _key(item: Mapping[str, Any]) -> explain.Key:
+    return item["level"], item["product_category"], item["region"], item["store"]
 
 
 def _fits(scope: str, names: set[str]) -> bool:
@@ -66,6 +123,29 @@ def recipients(db: Database, settings: Settings, connection: Any = None) -> list
     return found + [Recipient(**row) for row in db.rows("alert_recipients", connection=connection)]
 
 
+def _cases(db: Database, connection: Any, rows: Sequence[Mapping[str, Any]]) -> list[Case]:
+    items: dict[int, list[Mapping[str, Any]]] = {}
+    for row in db.rows("alert_items", connection=connection, incidents=[row["id"] for row in rows]):
+        items.setdefault(row["incident_id"], []).append(row)
+    return [Case(row, items.get(row["id"], [])) for row in rows]
+
+
+def _shares(people: Sequence[Recipient], cases: Sequence[Case]) -> dict[Address, list[Case]]:
+    """Address -> the cases that are theirs, in their order. An address may be there for several parts of the
+    retailer; it has one mail all the same."""
+    shares: dict[Address, list[Case]] = {}
+    for address in dict.fromkeys((one.channel, one.address) for one in people):
+        theirs = [one for one in people if (one.channel, one.address) == address]
+        shares[address] = [case for case in cases if any(one.wants(case) for one in theirs)]
+    return shares
+
+
+def _everything(people: Sequence[Recipient]) -> list[Address]:
+    """Whom TrendCast's own troubles concern: those who look after all of the retailer, or else everybody."""
+    whole = [one for one in people if not one.product_category and not one.region] or people
+    return list(dict.fromkeys((one.channel, one.address) for one in whole))
+
+
 def announce(db: Database, connection: Any, settings: Settings, now: datetime) -> dict[str, int]:
     """Write the mails that are due, in the caller's transaction: an alert and the anomaly it tells of exist together or
     not at all. Returns how many incidents were told, by reason, and how many were left to the digest (``digest``).
@@ -73,32 +153,30 @@ def announce(db: Database, connection: Any, settings: Settings, now: datetime) -
     Above the day's budget an incident goes to the digest; when more than the budget open within fifteen minutes, one
     mail stands for all of them.
     """
-    today = _today(settings, now)
-    due = db.rows("alert_due", connection=connection, now=now, today=today, remind=REMIND_HOURS)
+    due = db.rows("alert_due", connection=connection, now=now, today=_today(settings, now), remind=REMIND_HOURS)
     if not due:
         return {}
-    items: dict[int, list[Mapping[str, Any]]] = {}
-    for row in db.rows("alert_items", connection=connection, incidents=[row["id"] for row in due]):
-        items.setdefault(row["incident_id"], []).append(row)
+    cases = _cases(db, connection, due)
     people = recipients(db, settings, connection)
     budget = int(settings.alert_budget)  # type: ignore[call-overload]
-    fresh = [row for row in due if row["reason"] == "first"]
+    fresh = [case for case in cases if case.row["reason"] == "first"]
     spent = db.rows(
         "alert_spent", connection=connection, day=now - timedelta(days=1), lately=now - timedelta(minutes=STORM_MINUTES)
     )[0]
+    storm = bool(fresh) and len(fresh) + spent["lately"] > budget
+    if storm:
+        _write_storm(db, connection, settings, people, fresh)
+    threads = _threads(db, connection, cases)
     counts: dict[str, int] = {}
     told: list[dict[str, Any]] = []
-    storm = len(fresh) + spent["lately"] > budget
-    if storm and fresh:
-        _write_storm(db, connection, settings, people, fresh, items, now)
     left = max(0, budget - spent["day"])
-    for row in due:
-        reason = row["reason"]
+    for case in cases:
+        reason = case.row["reason"]
         at_once = reason != "first" or (not storm and left > 0)
         if reason == "first" and at_once:
             left -= 1
         if at_once:
-            names = _write(db, connection, settings, people, row, items.get(row["id"], []))
+            names = _write(db, connection, settings, people, case, threads)
             note = f"Mailed ({reason}) to {', '.join(names)}." if names else f"Nobody is set to be told ({reason})."
         else:
             note = (
@@ -106,7 +184,7 @@ def announce(db: Database, connection: Any, settings: Settings, now: datetime) -
             )
         name = reason if at_once else "storm" if storm else "digest"
         counts[name] = counts.get(name, 0) + 1
-        told.append({"id": row["id"], "told": _told(row, reason, now), "note": note})
+        told.append({"id": case.id, "told": _told(case.row, reason, now), "note": note})
     db.execute("alert_told", connection=connection, told=json.dumps(told), now=now)
     return counts
 
@@ -128,71 +206,36 @@ def _told(row: Mapping[str, Any], reason: str, now: datetime) -> dict[str, Any]:
     }
 
 
-def incident_of(row: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> Incident:
-    """What a mail says of an incident, from its row and its anomalies."""
-    lead = items[0] if items else None
-    units = abs(lead["actual_value"] - lead["expected_value"]) if lead else 0.0
-    return Incident(
-        id=row["id"],
-        impact=row["impact"],
-        name=_name(lead, row["parent_node"]),
-        headline=row["headline"] or "",
-        cause=lead["cause"] if lead else "",
-        next_step=(lead["explanation"] or {}).get("next_step", "") if lead else "",
-        first_day=row["episode_start"],
-        members=max(1, row["members"]),
-        units=units,
-        money=None if row["loss"] is None else abs(row["loss"]),
-        items=tuple(
-            Item(
-                one["product_category"],
-                one["region"],
-                one["store"],
-                one["detected_date"],
-                one["actual_value"],
-                one["expected_value"],
-                one["anomaly_score"],
-            )
-            for one in items
-        ),
-        note=row["note"] or "",
-    )
+Threads = Mapping[tuple[int, str, str], str]
 
 
-def _name(lead: Mapping[str, Any] | None, otherwise: str) -> str:
-    if lead is None:
-        return otherwise
-    place = lead["store"] or lead["region"]
-    if lead["product_category"]:
-        return f"{lead['product_category']} in {place}" if place else lead["product_category"]
-    return (f"Store {place}" if lead["store"] else f"Region {place}") if place else "All categories"
+def _threads(db: Database, connection: Any, cases: Sequence[Case]) -> Threads:
+    """(incident, channel, address) -> Message-ID of the first mail they had of it, which later ones answer."""
+    rows = db.rows("outbox_threads", connection=connection, incidents=[case.id for case in cases])
+    return {(row["incident_id"], row["channel"], row["recipient"]): row["message_id"] for row in rows}
 
 
 def _write(
-    db: Database,
-    connection: Any,
-    settings: Settings,
-    people: Sequence[Recipient],
-    row: Mapping[str, Any],
-    items: Sequence[Mapping[str, Any]],
+    db: Database, connection: Any, settings: Settings, people: Sequence[Recipient], case: Case, threads: Threads
 ) -> list[str]:
     """The mail of one incident to everybody whose it is; returns their addresses."""
-    incident = incident_of(row, items)
-    letter = message.alert(incident, row["reason"], str(settings.public_url))
-    categories, regions = ({one[name] for one in items} for name in ("product_category", "region"))
+    row = case.row
+    letter = message.alert(case.incident(), row["reason"], str(settings.public_url))
     number = int((row["told"] or {}).get("n", 0)) + 1
-    wanted = [one for one in people if one.wants(categories, regions, row["impact"])]
-    lead = items[0] if items else {}
+    lead = case.items[0] if case.items else {}
     facts = {
         "kind": row["kind"],
         **{name: lead[name] for name in ("level", "product_category", "region", "store") if name in lead},
     }
+    wanted = [address for address, theirs in _shares(people, [case]).items() if theirs]
+    came = [one["data_available_at"] for one in case.items if one["data_available_at"]]
     _put(
-        db, connection, settings, letter, wanted, f"{row['id']}|{row['reason']}|{number}",
-        impact=row["impact"], reason=row["reason"], incident_id=row["id"], facts=facts,
-        data_available_at=max((one["data_available_at"] for one in items if one["data_available_at"]), default=None),
+        db, connection, settings, letter, wanted, f"{case.id}|{row['reason']}|{number}",
+        nobody=_nobody(people), threads=threads,
+        impact=case.impact, reason=row["reason"], incident_id=case.id, facts=facts,
+        data_available_at=max(came, default=None),
     )  # fmt: skip
-    return [one.address for one in wanted]
+    return [address for _, address in wanted]
 
 
 def _put(
@@ -200,40 +243,47 @@ def _put(
     connection: Any,
     settings: Settings,
     letter: Message,
-    wanted: Sequence[Recipient],
+    wanted: Sequence[Address],
     key: str,
+    *,
+    nobody: str,
+    threads: Threads | None = None,
+    incident_id: int | None = None,
     **facts: Any,
 ) -> None:
-    sender = str(settings.alert_from_email) or "trendcast@localhost"
-    addresses = {(one.channel, one.address) for one in wanted} or {("email", NOBODY)}
-    for channel, address in sorted(addresses):
-        thread = None
-        if facts.get("incident_id") and facts.get("reason") != "first":
-            first = f"{facts['incident_id']}|first|1|{channel}:{address}"
-            thread = mail.message_id(first, sender)
+    """``nobody``: why nobody gets it, when there is nobody; it is kept all the same, so that it can be read."""
+    for channel, address in sorted(set(wanted)) or [("email", NOBODY)]:
+        thread = (threads or {}).get((incident_id or 0, channel, address))
         number = outbox.write(
-            db, connection, letter, key=key, channel=channel, recipient=address, sender=sender, thread=thread, **facts
-        )
+            db, connection, letter, key=key, channel=channel, recipient=address, sender=_sender(settings),
+            thread=thread, incident_id=incident_id, **facts,
+        )  # fmt: skip
         if address == NOBODY and number is not None:
-            db.execute("outbox_cancel", connection=connection, id=number, reason="ALERT_RECIPIENTS is not set.")
+            db.execute("outbox_cancel", connection=connection, id=number, reason=nobody)
     db.rows("outbox_notify", connection=connection)
 
 
+def _nobody(people: Sequence[Recipient]) -> str:
+    return "Nobody's part of the retailer this is." if people else "ALERT_RECIPIENTS is not set."
+
+
+def _sender(settings: Settings) -> str:
+    return str(settings.alert_from_email) or "trendcast@localhost"
+
+
 def _write_storm(
-    db: Database,
-    connection: Any,
-    settings: Settings,
-    people: Sequence[Recipient],
-    fresh: Sequence[Mapping[str, Any]],
-    items: Mapping[int, Sequence[Mapping[str, Any]]],
-    now: datetime,
+    db: Database, connection: Any, settings: Settings, people: Sequence[Recipient], fresh: list[Case]
 ) -> None:
-    letter = message.storm(
-        [incident_of(row, items.get(row["id"], [])) for row in fresh], STORM_MINUTES, str(settings.public_url)
-    )
-    numbers = sorted(row["id"] for row in fresh)
-    wanted = [one for one in people if not one.product_category and not one.region]
-    _put(db, connection, settings, letter, wanted, f"storm|{numbers[0]}|{numbers[-1]}", impact="HIGH", reason="storm")
+    """One mail of all that is theirs to each; without anybody, one that can be read."""
+    numbers = sorted(case.id for case in fresh)
+    shares = {address: theirs for address, theirs in _shares(people, fresh).items() if theirs}
+    for wanted, cases in [([address], theirs) for address, theirs in shares.items()] or [([], fresh)]:
+        letter = message.storm([case.incident() for case in cases], STORM_MINUTES, str(settings.public_url))
+        _put(
+            db, connection, settings, letter, wanted, f"storm|{numbers[0]}|{numbers[-1]}",
+            nobody=_nobody(people), impact="HIGH",
+            reason="storm",
+        )  # fmt: skip
 
 
 def digest(db: Database, settings: Settings, slot: datetime, freshness: str) -> int:
@@ -241,49 +291,44 @@ def digest(db: Database, settings: Settings, slot: datetime, freshness: str) -> 
 
     Whoever looks after a part of the retailer gets the incidents of that part; without any it says so.
     """
-    zone = settings.time_zone
-    when = f"{wording.day(slot.astimezone(zone).date())} {slot.astimezone(zone):%H:%M}"  # type: ignore[arg-type]
+    local = slot.astimezone(settings.time_zone)  # type: ignore[arg-type]
+    when = f"{wording.day(local.date())} {local:%H:%M}"
     written = 0
     with db.transaction() as connection:
         rows = db.rows("alert_open", connection=connection, today=_today(settings, slot))
-        items: dict[int, list[Mapping[str, Any]]] = {}
-        for row in db.rows("alert_items", connection=connection, incidents=[row["id"] for row in rows]):
-            items.setdefault(row["incident_id"], []).append(row)
-        for one in recipients(db, settings, connection):
-            if not one.digest or one.channel != "email":
-                continue
-            theirs = [row for row in rows if one.wants(*_touched(items.get(row["id"], [])), row["impact"])]
-            incidents = [incident_of(row, items.get(row["id"], [])) for row in theirs]
-            letter = message.digest(
-                incidents[: message.SHOWN],
-                when,
-                freshness,
-                str(settings.public_url),
-                left_out=max(0, len(incidents) - message.SHOWN),
-            )
+        cases = _cases(db, connection, rows)
+        people = [one for one in recipients(db, settings, connection) if one.digest and one.channel == "email"]
+        for (channel, address), theirs in _shares(people, cases).items():
+            letter = message.digest([case.incident() for case in theirs], when, freshness, str(settings.public_url))
             number = outbox.write(
-                db, connection, letter, key=f"digest|{slot.isoformat()}", channel=one.channel, recipient=one.address,
-                sender=str(settings.alert_from_email), reason="digest",
+                db, connection, letter, key=f"digest|{slot.isoformat()}", channel=channel, recipient=address,
+                sender=_sender(settings), reason="digest",
             )  # fmt: skip
             written += number is not None
         db.rows("outbox_notify", connection=connection)
     return written
 
 
-def _touched(items: Sequence[Mapping[str, Any]]) -> tuple[set[str], set[str]]:
-    return {one["product_category"] for one in items}, {one["region"] for one in items}
-
-
 def notice(
-    db: Database, settings: Settings, key: str, subject: str, sentences: Sequence[str], *, impact: str = "HIGH"
+    db: Database,
+    settings: Settings,
+    key: str,
+    subject: str,
+    sentences: Sequence[str],
+    *,
+    impact: str = "HIGH",
+    without: str = "",
 ) -> bool:
-    """A mail about TrendCast itself, to everybody without a scope; ``key`` tells it once. Whether it was new."""
+    """A mail about TrendCast itself, to everybody without a scope; ``key`` tells it once, ``without`` names a channel
+    that is no way to tell it. Whether it was new."""
     letter = message.notice(subject, sentences, str(settings.public_url))
     with db.transaction() as connection:
-        wanted = [one for one in recipients(db, settings, connection) if not one.product_category and not one.region]
+        people = recipients(db, settings, connection)
+        wanted = _everything([one for one in people if one.channel != without])
         before = db.rows("outbox_known", connection=connection, key=f"{key}|")[0]["known"]
         if not before:
-            _put(db, connection, settings, letter, wanted, key, impact=impact, reason="notice")
+            nobody = "There is no other way to tell it." if people else "ALERT_RECIPIENTS is not set."
+            _put(db, connection, settings, letter, wanted, key, nobody=nobody, impact=impact, reason="notice")
     return not before
 
 
@@ -328,13 +373,13 @@ def watch(db: Database, settings: Settings, now: datetime) -> list[str]:
     row = db.rows("alert_watch", now=now, late=LATE_MINUTES)[0]
     if row["unchecked_since"] is not None:
         said.append(
-            f"Sales that were loaded at {_time(row['unchecked_since'], settings)} have not been checked for anomalies "
+            f"Sales that were loaded at {wording.at(row['unchecked_since'])} have not been checked for anomalies "
             "yet. Look at the jobs on the Data page: is a worker running?"
         )
         notice(db, settings, f"watch|detector|{row['unchecked_batch']}", "The detector has not run", said[-1:])
     if row["unrefreshed_since"] is not None:
         said.append(
-            f"The forecasts are older than the data loaded at {_time(row['unrefreshed_since'], settings)}: the refresh "
+            f"The forecasts are older than the data loaded at {wording.at(row['unrefreshed_since'])}: the refresh "
             "that was due has not succeeded. The Data page shows why."
         )
         notice(db, settings, f"watch|refresh|{row['unrefreshed_batch']}", "The forecasts are not renewed", said[-1:])
@@ -342,18 +387,13 @@ def watch(db: Database, settings: Settings, now: datetime) -> list[str]:
         since = channel["urgent_since"]
         if since is not None and not channel["missing"] and (now - since).total_seconds() > URGENT_MINUTES * 60:
             why = channel["last_error"] or "no answer yet"
-            said.append(f"Urgent {channel['channel']} has waited since {_time(since, settings)}: {why}")
+            said.append(f"Urgent {channel['channel']} has waited since {wording.at(since)}: {why}")
             # By the other way, and into the log: this one does not work.
-            log.error("%s", said[-1])
-            notice(
-                db, settings, f"watch|{channel['channel']}|{since:%Y-%m-%dT%H:%M}", "Alerts cannot be sent", said[-1:]
-            )
+            name = channel["channel"]
+            key = f"watch|{name}|{since:%Y-%m-%dT%H:%M}"
+            if notice(db, settings, key, "Alerts cannot be sent", said[-1:], without=name):
+                log.error("%s", said[-1])
     return said
-
-
-def _time(when: datetime, settings: Settings) -> str:
-    local = when.astimezone(settings.time_zone)  # type: ignore[arg-type]
-    return f"{wording.day(local.date())} {local:%H:%M}"
 
 
 def self_test(db: Database, settings: Settings, now: datetime, address: str) -> dict[str, Any]:

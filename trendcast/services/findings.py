@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from trendcast import wording
+from trendcast.anomalies import explain
 from trendcast.services import forecast
 
 if TYPE_CHECKING:
@@ -110,14 +111,7 @@ def series_name(rows: pd.DataFrame) -> str:
     if len(rows) != 1:
         return f"The {len(rows)} chosen series together"
     row = rows.iloc[0]
-    if row["level"] == "total":
-        return "All categories"
-    if row["level"] == "region":
-        return f"Region {row['region']}"
-    if row["level"] == "store":
-        return f"Store {row['store']}"
-    place = row["store"] or row["region"]
-    return f"{row['product_category']} in {place}" if place else str(row["product_category"])
+    return explain.node_name((row["level"], row["product_category"], row["region"], row["store"]))
 
 
 def finding(db: Database, run: RunInfo, selection: Selection, unit: str = "units") -> str:

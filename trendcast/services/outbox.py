@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("trendcast.outbox")
 
-LEASE = 180.0  # seconds: longer than every step of a conversation may take together
+LEASE = 60.0  # seconds: longer than a conversation may take in all (mail.TOTAL_SECONDS, webhook.TOTAL_SECONDS)
 PAUSES = (5.0, 15.0, 30.0, 60.0, 120.0, 240.0, 480.0, 600.0)  # seconds before the second, third, ... attempt
 DEAD_AFTER, PROBE = 5, 30.0  # so many failures of the line in a row, then one probe per so many seconds
+PROBE_SETUP = 300.0  # seconds between probes where a setting is wrong: a login tried too often is locked
 IMPACT = {"HIGH": 0, "MEDIUM": 1, "LOW": 2}
 LOCAL = ("localhost", "127.0.0.1", "::1")
 
@@ -167,36 +168,45 @@ def write(
 
 
 def deliver(
-    db: Database, settings: Settings, clock: Callable[[], datetime], *, most: int = 200, patience: float = 1.0
+    db: Database, settings: Settings, clock: Callable[[], datetime], *, channel: str = "", most: int = 200
 ) -> Delivered:
-    """Send what is due, one message at a time, at most ``most``; ``patience`` shortens the pauses in tests."""
+    """Send what is due, one message at a time, at most ``most``; ``channel``: only by this way."""
     done = Delivered()
     with db.transaction() as connection:
         expired = db.rows("outbox_expire", connection=connection)
     for row in expired:
         if row["status"] == "DEAD":
             log.error("A message could not be delivered within its time (outbox %d).", row["id"])
-    for channel in channels(settings).values():
-        if channel.send is None:
+    for name, way in channels(settings).items():
+        if way.send is None or channel not in ("", name):
             continue
         while sum(vars(done).values()) < most:
             today = clock().astimezone(settings.time_zone).date()  # type: ignore[arg-type]
-            outcome = _deliver_one(db, channel, clock, patience, today)
+            outcome = _deliver_one(db, way, clock, today)
             if outcome is None:
                 break
             done = done.plus(outcome)
     return done
 
 
-def _deliver_one(
-    db: Database, channel: Channel, clock: Callable[[], datetime], patience: float, today: date
-) -> str | None:
+def start_afresh(db: Database) -> None:
+    """A process that starts may have other settings: a channel that failed for one is tried at once."""
+    db.execute("channel_afresh")
+
+
+def _deliver_one(db: Database, channel: Channel, clock: Callable[[], datetime], today: date) -> str | None:
     """Claim, send, note; None when nothing is due or the line is dead for now."""
     assert channel.send is not None
     token = str(uuid.uuid4())
     with db.transaction() as connection:
-        facts = {"channel": channel.name, "limit": DEAD_AFTER, "pause": PROBE * patience}
-        if not db.rows("channel_probe", connection=connection, **facts):
+        if not db.rows(
+            "channel_probe",
+            connection=connection,
+            channel=channel.name,
+            limit=DEAD_AFTER,
+            pause=PROBE,
+            pause_setup=PROBE_SETUP,
+        ):
             return None
         rows = db.rows(
             "outbox_claim", connection=connection, channel=channel.name, token=token, lease=LEASE, today=today
@@ -217,21 +227,21 @@ def _deliver_one(
             status=status,
             code=receipt.code,
             answer=receipt.answer,
-            pause=pause * patience,
+            pause=pause,
         )
-        # The server's own answers show that the line works; silence and a wrong setting show that it does not.
-        worked = receipt.outcome in (Outcome.SENT, Outcome.NEVER) or (
-            receipt.outcome is Outcome.LATER and receipt.code is not None
-        )
-        db.execute(
-            "channel_note",
-            connection=connection,
-            channel=channel.name,
-            worked=worked,
-            setup=receipt.outcome is Outcome.SETUP,
-            code=receipt.code,
-            answer=receipt.answer,
-        )
+        # The server's own answers show that the line works; silence and a wrong setting show that it does not. A
+        # message that cannot be written down shows nothing.
+        if receipt.outcome is not Outcome.NEVER or receipt.code is not None:
+            db.execute(
+                "channel_note",
+                connection=connection,
+                channel=channel.name,
+                limit=DEAD_AFTER,
+                worked=receipt.outcome is not Outcome.SETUP and receipt.code is not None,
+                setup=receipt.outcome is Outcome.SETUP,
+                code=receipt.code,
+                answer=receipt.answer,
+            )
     if status == "DEAD":
         log.error("A message was refused for good (outbox %d): %s", row["id"], receipt.answer)
     elif status != "SENT":
