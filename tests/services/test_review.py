@@ -13,8 +13,9 @@ import pytest
 from tests.conftest import DEMO_LAST_DAY
 from trendcast.demo import generate
 from trendcast.errors import NotFound
-from trendcast.services import decisions, findings, forecast, incidents, recommend, review, review_figures
+from trendcast.services import decisions, findings, forecast, incidents, recommend, review, review_figures, review_rules
 from trendcast.services.review_figures import Scope, Volume
+from trendcast.services.review_parts import Link
 from trendcast.store.engine import Database
 
 LAST_MONDAY = DEMO_LAST_DAY - timedelta(days=DEMO_LAST_DAY.weekday() + 7)  # of the last whole week
@@ -164,7 +165,7 @@ def test_advice_is_told_by_what_to_do_and_why():
     said = "GROWTH, HIGH UNCERTAINTY: Order 420 units (35 cases) of A: B by Thu 12 Mar. Without it: 34 % chance. " + (
         "Extra carrying cost 38 a month. Main drivers: promotion (+31 %). Right in 94 % of 26 weeks."
     )
-    assert review.told(said) == (
+    assert review_rules.told(said) == (
         "Order 420 units (35 cases) of A: B by Thu 12 Mar",
         "Without it: 34 % chance. Main drivers: promotion (+31 %).",
     )
@@ -286,7 +287,7 @@ def test_a_bias_of_four_weeks_is_an_exception_with_a_link(later):
     found = review.review(db, forecast.current_run(db), today=TODAY)
     bias = next(breach for breach in found.exceptions if breach.name == "bias")
     assert bias.names == ("Clothing",)
-    assert bias.link == review.Link("accuracy", (("category", "Clothing"),))
+    assert bias.link == Link("accuracy", (("category", "Clothing"),))
     coverage = next(breach for breach in found.exceptions if breach.name == "coverage")
     assert "Clothing" in coverage.names  # its band never held
 

@@ -11,7 +11,7 @@ import streamlit as st
 from trendcast.export import tables
 from trendcast.services import accuracy as service
 from trendcast.services.forecast import COMBINATION
-from trendcast.services.review import Link
+from trendcast.services.review_parts import Link
 from trendcast.ui import charts_accuracy, plots, reads, scores, text
 from trendcast.ui.provider import Choice
 from trendcast.ui.sections import calm

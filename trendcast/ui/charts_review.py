@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from trendcast import wording
-from trendcast.services.review import Line, volume
-from trendcast.services.review_figures import Mover
+from trendcast.services.review import volume
+from trendcast.services.review_figures import Line, Mover
 from trendcast.ui import text
 from trendcast.ui.plots import Palette, dress, palette
 

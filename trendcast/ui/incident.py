@@ -13,7 +13,7 @@ from trendcast import wording
 from trendcast.errors import NotFound
 from trendcast.services import chart_findings
 from trendcast.services.detect import PLAIN_HIGHEST
-from trendcast.services.review import Link
+from trendcast.services.review_parts import Link
 from trendcast.ui import charts_inbox, inbox, reads, text, triage
 from trendcast.ui.plots import CONFIG
 from trendcast.ui.shell import View, link

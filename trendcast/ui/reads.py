@@ -20,7 +20,8 @@ import streamlit as st
 
 from trendcast.errors import DatabaseAway, InvalidInput, NoRun, NotFound
 from trendcast.services import findings
-from trendcast.services.review import Figures, Review, Scope
+from trendcast.services.review_figures import Figures, Scope
+from trendcast.services.review_parts import Review
 from trendcast.services.scenarios import Saved
 from trendcast.services.what_if import Baseline
 from trendcast.ui import charts, measures, numbers, plots, scores, text, who
@@ -517,6 +518,16 @@ class Recent:
 @st.cache_resource(ttl=None, max_entries=1, show_spinner=False)
 def _recent() -> Recent:
     return Recent()
+
+
+def recent(key: tuple[Any, ...], ask: Callable[[], Any]) -> Any:
+    """What is remembered under a key, whose first part is its room, or else the answer of ``ask``."""
+    return _recent().get(key, ask)
+
+
+def forget_recent(room: str) -> None:
+    """Ask again what is remembered of a room."""
+    _recent().expire(room)
 
 
 def inbox(

@@ -9,8 +9,9 @@ import pandas as pd
 import streamlit as st
 
 from trendcast import wording
-from trendcast.services.review import Kpi, Link, Review, Risk, Scope, volume
-from trendcast.services.review_figures import AHEAD_WEEKS, OTHER, Mover
+from trendcast.services.review import volume
+from trendcast.services.review_figures import AHEAD_WEEKS, OTHER, Mover, Scope
+from trendcast.services.review_parts import Kpi, Link, Review, Risk
 from trendcast.ui import charts_review, filters, plots, reads, stock, text
 from trendcast.ui.sections import calm
 from trendcast.ui.shell import View, go, link

@@ -13,7 +13,8 @@ import streamlit as st
 
 from trendcast.errors import TrendCastError
 from trendcast.export import tables
-from trendcast.services.review import Link, told
+from trendcast.services.review_parts import Link
+from trendcast.services.review_rules import told
 from trendcast.ui import demo, filters, inbox, looks, measures, plots, reads, scores, states, stock, text
 from trendcast.ui.shell import View, link
 

@@ -14,7 +14,7 @@ import streamlit as st
 
 from trendcast.errors import TrendCastError, Unauthenticated
 from trendcast.services.people import needed, require
-from trendcast.services.review import Link
+from trendcast.services.review_parts import Link
 from trendcast.ui import demo, reads, states, who
 from trendcast.ui import filters as bar
 from trendcast.ui.provider import Choice
