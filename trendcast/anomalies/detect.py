@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from trendcast.anomalies import impact as sizes
-from trendcast.anomalies import pvalues, quality
+from trendcast.anomalies import promotions, pvalues, quality, trend
+from trendcast.anomalies.arrays import median
 from trendcast.anomalies.expectation import LEARNING, SHORTEST, Expectation, expect
 from trendcast.anomalies.impact import Q_LOW, Size, impact
 from trendcast.anomalies.limits import Key, Limits
@@ -92,6 +93,8 @@ class Found:
     in_money: bool
     expected: Expectation
     rest: Residuals
+    p: np.ndarray
+    q: np.ndarray
     waiting: bool = False
 
 
@@ -196,12 +199,13 @@ def _fault(fault: quality.Fault) -> Entry:
     figures = Figures(fault.day, fault.actual, fault.expected, nan, nan, nan, nan, nan, nan, gap)
     # A feed that is half there, or wrong in all it says, hides whatever else may be: nothing else is looked at.
     serious = "MEDIUM" if fault.kind == "PARTIAL_FEED" and fault.known > 0.5 * fault.due else "HIGH"
+    level, category, region, store = fault.key or ("region" if fault.region else "total", "", fault.region, "")
     return Entry(
         day=fault.day,
-        level="region" if fault.region else "total",
-        product_category="",
-        region=fault.region,
-        store="",
+        level=level,
+        product_category=category,
+        region=region,
+        store=store,
         kind="DATA_QUALITY",
         cls=fault.kind,
         direction=0,
@@ -212,7 +216,12 @@ def _fault(fault: quality.Fault) -> Entry:
         days=[figures],
         rows=fault.rows,
         cause="data quality",
-        facts={"known": fault.known, "due": fault.due, "ratio": None if np.isnan(fault.ratio) else fault.ratio},
+        facts={
+            "known": fault.known,
+            "due": fault.due,
+            "ratio": None if np.isnan(fault.ratio) else fault.ratio,
+            **({"like": fault.like} if fault.like else {}),
+        },
     )
 
 
@@ -251,6 +260,7 @@ class _Judge:
         self.scene, self.expected, self.rest = scene, expected, rest
         self.weight, self.in_money, self.limits = weight, in_money, limits
         self.tests = 0
+        self.p, self.q = np.full(rest.z.shape, np.nan), np.full(rest.z.shape, np.nan)
         self._known: dict[tuple[str, Key], float] = {}
         self.loosest = max([Q_LOW, *(rule.value for rule in limits.rules if rule.name == "false_rate")])
         eventful = np.isfinite(expected.examples)
@@ -302,6 +312,7 @@ class _Judge:
         p = np.where(longer, run_p, p)
         q = pvalues.benjamini_hochberg(p)
         self.tests += int(np.isfinite(p).sum())
+        self.p[:, day], self.q[:, day] = p, q
         # What was found is not what is usual: it leaves the reference of the days that follow.
         self.ordinary_z[np.nan_to_num(q, nan=1.0) <= sizes.Q_MEDIUM, day] = np.nan
         nodes, covered = self._nodes(day, window)
@@ -314,6 +325,7 @@ class _Judge:
             )
             if entry is not None and not self._follows(entry, int(row), day, covered):
                 entries.append(entry)
+        entries = self._promotions(day, entries, nodes, reference)
         entries = self._supply(day, entries)
         return entries + self._members(day, nodes, reference, {entry.key for entry in entries})
 
@@ -378,7 +390,11 @@ class _Judge:
             covered=cover,
             learning=bool(self.expected.observed[row, day] < LEARNING),
         )
-        cls = "LEVEL_SHIFT" if shift else "ZERO_RUN" if run >= 2 else "SPIKE" if direction > 0 else "DROP"
+        cls = "ZERO_RUN" if run >= 2 else "SPIKE" if direction > 0 else "DROP"
+        if shift:
+            window = slice(max(0, day + 1 - trend.WINDOW), day + 1)
+            since = trend.before_it(self.rest.own[row], self.expected.followed[row])
+            cls = trend.lasting(since[window], self.rest.sigma[row, window])
         level = self._level(size, key, cls, base)
         if not level:
             return None
@@ -578,7 +594,12 @@ class _Judge:
             covered=bool(category) and self._covered(category, day),
         )
         key = (nodes.level, category, str(name["region"]), str(name["store"]))
-        cls = "LEVEL_SHIFT" if shift else "SPIKE" if direction > 0 else "DROP"
+        cls = "SPIKE" if direction > 0 else "DROP"
+        if shift:
+            window = slice(max(0, day + 1 - trend.WINDOW), day + 1)
+            since = median(trend.before_it(self.rest.raw[rows], self.expected.followed[rows]).T, 3)
+            spread = 1.25 / np.sqrt(len(rows)) * median(self.rest.sigma[rows, window].T, 1)
+            cls = trend.lasting(since[window], spread)
         level = self._level(size, key, cls, now.expected)
         if not level or rel < self._of("least_change", key, 0.0) or now.loss_units < self._of("least_units", key, 0.0):
             return None
@@ -624,7 +645,7 @@ class _Judge:
                 continue
             with_it = np.sign(raw) == parent.direction and abs(raw) > 2 * abs(factor) and abs(own) > 0.3
             against = np.sign(raw) == -parent.direction and abs(self.rest.z_raw[row, day]) >= 4
-            if not (with_it or against) or entry.cls == "LEVEL_SHIFT":
+            if not (with_it or against) or entry.cls in trend.LASTING:
                 return True
         return False
 
@@ -674,6 +695,86 @@ class _Judge:
                 )
         return members
 
+    # Promotions ------------------------------------------------------------------------------------------------
+
+    def _promotions(
+        self, day: int, entries: list[Entry], nodes: list[Entry], reference: pvalues.Reference
+    ) -> list[Entry]:
+        """Promotions whose uplift is absent, in place of what else was said of their series; of one category that is
+        one matter. Where a wider fall explains it, that alone is told."""
+        missed = {one.row: one for one in promotions.missed(self.scene, self.expected, self.rest, day)}
+        if not missed:
+            return entries
+        self.tests += len(missed)
+        for node in nodes:
+            if node.direction > 0:
+                continue
+            mine = [row for row in node.rows.tolist() if row in missed]
+            if len(mine) >= 0.5 * len(node.rows) and node.cls not in trend.LASTING:
+                node.cls, node.cause = promotions.CLASS, promotions.CAUSE
+                node.facts |= _uplift([missed[row] for row in mine])
+            for row in mine:
+                del missed[row]
+        by_category: dict[str, list[Entry]] = {}
+        for row, one in missed.items():
+            entry = self._without_uplift(row, day, one, reference)
+            if entry is not None:
+                by_category.setdefault(entry.product_category, []).append(entry)
+        instead = {entry.key for found in by_category.values() for entry in found}
+        result = [one for one in entries if one in nodes or one.key not in instead or one.direction > 0]
+        for category, found in by_category.items():
+            lead = self._category(category, day, found) if len(found) > 1 and category else None
+            if lead is not None and lead.key not in {one.key for one in result}:
+                self._under(lead, found)
+                result.append(lead)
+            result += found
+        return result
+
+    def _without_uplift(self, row: int, day: int, one: promotions.Missed, reference: pvalues.Reference) -> Entry | None:
+        key = self.scene.keys[row]
+        days = [self._figures(row, int(when), one.p, one.q, reference) for when in one.days]
+        gap = float(np.mean([max(0.0, figures.expected - figures.actual) for figures in days]))
+        base = float(np.mean([figures.expected for figures in days]))
+        rel = gap / base if base > 0 else 1.0
+        if rel < self._of("least_change", key, REL_LEAST) or gap < self._of("least_units", key, UNITS_LEAST):
+            return None
+        size = Size(p=one.p, q=one.q, rel=rel, loss=gap * self.weight[row])
+        level = self._level(size, key, promotions.CLASS, base)
+        if not level:
+            return None
+        return Entry(
+            day=day,
+            level=key[0],
+            product_category=key[1],
+            region=key[2],
+            store=key[3],
+            kind="DEMAND",
+            cls=promotions.CLASS,
+            direction=-1,
+            start=int(one.days[0]),
+            impact=level,
+            score=sizes.score(one.z, level),
+            rel=rel,
+            days=days,
+            rows=np.array([row]),
+            cause=promotions.CAUSE,
+            facts={
+                "sigma": float(self.rest.sigma[row, day]),
+                "limit": self.limit(key),
+                "frozen": bool(self.expected.frozen[row, day]),
+                **_uplift([one]),
+            },
+        )
+
+    @staticmethod
+    def _under(lead: Entry, found: list[Entry]) -> None:
+        """Make entries the members of another."""
+        whole = min(lead.now.actual - lead.now.expected, -1e-9)
+        for one in found:
+            if one is not lead:
+                one.parent = lead.key
+                one.facts["share"] = (one.now.actual - one.now.expected) / whole
+
     # Supply ----------------------------------------------------------------------------------------------------
 
     def _supply(self, day: int, entries: list[Entry]) -> list[Entry]:
@@ -703,18 +804,12 @@ class _Judge:
                 lead = self._category(category, day, found)
             if lead is None:
                 lead = found[0]
-            result.append(lead)
-            for one in found:
-                if one is not lead:
-                    one.parent = lead.key
-                    one.facts["share"] = (one.now.actual - one.now.expected) / min(
-                        lead.now.actual - lead.now.expected, -1e-9
-                    )
-                    result.append(one)
+            self._under(lead, found)
+            result += [lead, *(one for one in found if one is not lead)]
         return result
 
     def _category(self, category: str, day: int, found: list[Entry]) -> Entry | None:
-        """The category as a whole, when some of its series are short of stock; None when it did not sell less."""
+        """The category as a whole, when some of its series are off for one reason; None when it did not sell less."""
         rows = np.flatnonzero((self.scene.series["product_category"] == category).to_numpy())
         rows = rows[np.isfinite(self.rest.raw[rows, day])]
         units, mean = self.scene.units[rows, day], self.expected.units[rows, day]
@@ -744,8 +839,8 @@ class _Judge:
             product_category=category,
             region="",
             store="",
-            kind="SUPPLY",
-            cls="STOCK_OUT",
+            kind=strongest.kind,
+            cls=strongest.cls,
             direction=-1,
             start=min(one.start for one in found),
             impact=strongest.impact,
@@ -753,9 +848,17 @@ class _Judge:
             rel=gap / expected,
             days=[figures],
             rows=rows,
-            cause="stock-out",
+            cause=strongest.cause,
             facts={**strongest.facts, "children": len(rows), "leaning": len(found)},
         )
+
+
+def _uplift(missed: list[promotions.Missed]) -> dict[str, float]:
+    """What past promotions brought and what this one did, as a share of what is sold without one."""
+    return {
+        "lift": float(np.expm1(np.mean([one.lift for one in missed]))),
+        "came": float(np.expm1(np.mean([one.came for one in missed]))),
+    }
 
 
 def explained(scene: Scene, rows: np.ndarray, share: np.ndarray) -> list[dict[str, Any]]:

@@ -27,13 +27,15 @@ SHORTEST = 8  # and below which nothing is expected of it
 class Expectation:
     """``log``: log(1 + expected units) (S, T), NaN where nothing can be expected. ``frozen``: the published forecast.
     ``examples``: earlier occurrences of the day's event, inf on ordinary days. ``observed``: days seen before.
-    ``followed``: how far the expectation has moved with the last week, in logarithms."""
+    ``followed``: how far the expectation has moved with the last week, in logarithms. ``lift``: what a promotion of the
+    day was learnt to do, in logarithms, 0 without one."""
 
     log: np.ndarray
     frozen: np.ndarray
     examples: np.ndarray
     observed: np.ndarray
     followed: np.ndarray
+    lift: np.ndarray
 
     @cached_property
     def units(self) -> np.ndarray:
@@ -45,7 +47,7 @@ def expect(scene: Scene) -> Expectation:
     x = np.log1p(scene.units)
     seen = np.isfinite(x) & ~scene.closed
     usable = seen & ~scene.masked
-    x = _accept(x, usable, scene)
+    x, step = _accept(x, usable, scene)
     # Middles bear a single holiday, but not weeks of promotion.
     calm = np.where(usable & ~scene.promoted, x, np.nan)
     level = lagged_median(calm, WEEKS, LEAST_WEEKS)
@@ -61,19 +63,23 @@ def expect(scene: Scene) -> Expectation:
     base = level + drift
     # The drift of a week ago has not followed a shift that has just begun.
     followed = drift - np.pad(drift, ((0, 0), (7, 0)))[:, : drift.shape[1]]
-    effect, examples = _effects(scene, x - base, usable)
+    effect, lift, examples = _effects(scene, x - base, usable)
     frozen = np.isfinite(scene.forecast)
+    for row in np.flatnonzero(step):  # what was published did not know of the new level yet
+        frozen[row, scene.accepted[row] : scene.accepted[row] + 2 * LEARNING] = False
+        base[row, : scene.accepted[row]] -= step[row]
     log = np.where(frozen, np.log1p(np.maximum(np.nan_to_num(scene.forecast), 0)), base + effect)
     known = scene.seen[scene.event] + examples
     examples = np.where(frozen & (scene.event > 0), known, examples)
-    return Expectation(log, frozen, examples, observed, np.where(frozen, 0.0, np.nan_to_num(followed)))
+    return Expectation(log, frozen, examples, observed, np.where(frozen, 0.0, np.nan_to_num(followed)), lift)
 
 
-def _accept(x: np.ndarray, usable: np.ndarray, scene: Scene) -> np.ndarray:
-    """History before an accepted new level, moved to that level: nothing has to be learnt anew."""
+def _accept(x: np.ndarray, usable: np.ndarray, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+    """History before an accepted level, moved to that level: nothing has to be learnt anew; and by how much (S,)."""
+    moved = np.zeros(len(x))
     rows = np.flatnonzero(scene.accepted > 0)
     if not len(rows):
-        return x
+        return x, moved
     x = x.copy()
     plain = lagged_median(np.where(usable[rows], x[rows], np.nan), WEEKS, LEAST_WEEKS)
     for row, own in zip(rows, plain, strict=True):
@@ -81,7 +87,8 @@ def _accept(x: np.ndarray, usable: np.ndarray, scene: Scene) -> np.ndarray:
         step = median((x[row] - own)[since], 1)
         if np.isfinite(step):
             x[row, : since.start] += step
-    return x
+            moved[row] = step
+    return x, moved
 
 
 def _young(level: np.ndarray, x: np.ndarray, observed: np.ndarray) -> np.ndarray:
@@ -99,19 +106,24 @@ def _young(level: np.ndarray, x: np.ndarray, observed: np.ndarray) -> np.ndarray
     return level
 
 
-def _effects(scene: Scene, rest: np.ndarray, usable: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What events and promotions did, shrunk to what they did to everybody: (S, T), 0 on ordinary days; and how many
-    occurrences that was learnt from, inf on ordinary days.
+def _effects(scene: Scene, rest: np.ndarray, usable: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What events and promotions did, shrunk to what they did to everybody: (S, T), 0 on ordinary days; the part of it
+    that is the promotion's; and how many occurrences that was learnt from, inf on ordinary days.
 
     own = (sum of own residuals + 2 x the mean of all) / (n + 2); the mean of all is shrunk by one occurrence.
     """
     promotion, dip = len(scene.events), len(scene.events) + 1  # learnt beside the events, by the same rule
-    effect = np.zeros(rest.shape)
+    effect, lifts = np.zeros(rest.shape), np.zeros(rest.shape)
     examples = np.full(rest.shape, np.inf)
     own_sum, own_n = np.zeros((dip + 1, len(rest))), np.zeros((dip + 1, len(rest)))
     all_sum, all_n = np.zeros(dip + 1), np.zeros(dip + 1)
     planned = np.where(scene.promoted, promotion, np.where(scene.after_promotion, dip, 0))
     series = np.arange(len(rest))
+    for taught in scene.taught:
+        own_sum[taught.event, taught.rows] += taught.effects
+        own_n[taught.event, taught.rows] += 1
+        all_sum[taught.event] += taught.effects.mean()
+        all_n[taught.event] += 1
 
     def learnt(code: np.ndarray) -> np.ndarray:
         common = all_sum[code] / (all_n[code] + 1)
@@ -121,6 +133,7 @@ def _effects(scene: Scene, rest: np.ndarray, usable: np.ndarray) -> tuple[np.nda
         event, plan = scene.event[:, day], planned[:, day]
         lift = learnt(plan)
         effect[:, day] = lift + learnt(event)
+        lifts[:, day] = np.where(plan == promotion, lift, 0.0)
         n = np.where(event > 0, all_n[event], np.inf)
         examples[:, day] = np.where(plan > 0, np.minimum(n, own_n[plan, series]), n)
         left = rest[:, day]
@@ -137,4 +150,4 @@ def _effects(scene: Scene, rest: np.ndarray, usable: np.ndarray) -> tuple[np.nda
             for one in np.unique(code[mine]):
                 all_sum[one] += value[mine & (code == one)].mean()
                 all_n[one] += 1
-    return effect, examples
+    return effect, lifts, examples

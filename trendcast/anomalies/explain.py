@@ -52,9 +52,17 @@ def headline(
     )
     word = "missing" if actual < (expected or 0) else "more than expected"
     comes_to = f"{wording.units(loss_units)} {word}" if loss is None else f"worth {wording.money(loss)}"
-    if cls == "LEVEL_SHIFT":
+    if cls == "PROMO_WITHOUT_UPLIFT" and "lift" in facts:
+        sentence += (
+            f"; a promotion runs since {wording.short_day(_day(start))}, but did not lift sales: it brought "
+            f"{_percent(facts['came'])}, earlier ones {_percent(facts['lift'])}; {comes_to} so far"
+        )
+    elif cls == "LEVEL_SHIFT":
         side = "lower" if actual < (expected or 0) else "higher"
         sentence += f"; {side} since {wording.short_day(_day(start))}, {comes_to} so far"
+    elif cls == "TREND_CHANGE":
+        side = "falling" if actual < (expected or 0) else "rising"
+        sentence += f"; {side} since about {wording.short_day(_day(start))}, {comes_to} so far"
     elif days > 1:
         sentence += f"; {comes_to} on {days} days since {wording.short_day(_day(start))}"
     else:
@@ -83,6 +91,12 @@ def _fault(name: str, cls: str, worst: Mapping[str, Any], last: str, facts: Mapp
         )
     if cls == "LATE_FEED":
         return f"{name}: no sales data of {day} or later have arrived."
+    if cls == "KNOWN_FAULT":
+        like = wording.day(_day(str(facts["like"]))) if facts.get("like") else "a day before"
+        return (
+            f"{name}: the sales of {day} are {wording.percent(ratio)} of what was expected, as on {like}, "
+            "when somebody found that the data were wrong."
+        )
     return (
         f"{name}: the sales of {day} are {wording.fixed(ratio, 3 if ratio < 1 else 0)} times what was expected in "
         "nearly every series: their unit looks changed."
@@ -117,6 +131,7 @@ def next_step(cls: str, kind: str, why: str, direction: int, key: Key, back: dt.
             "PARTIAL_FEED": "Ask for the rest of the file and load it; demand is not judged there until it arrives.",
             "DOUBLED_FEED": "Have the file checked and load the right one; demand is not judged there until then.",
             "LATE_FEED": "Ask why no data arrive.",
+            "KNOWN_FAULT": "Have the file checked and load the right one; if the sales are real, undo the verdict.",
         }
         return steps.get(cls, "Have the unit of the file checked and load the right one.")
     if kind == "SUPPLY" and back is not None:
@@ -133,6 +148,8 @@ def next_step(cls: str, kind: str, why: str, direction: int, key: Key, back: dt.
         return f"Look at the shelf: {name} may be out of stock."
     if cls == "LEVEL_SHIFT":
         return "Find out what changed; if it is here to stay, accept the new level."
+    if cls == "TREND_CHANGE":
+        return "Find out what drives it: price, competitor, season; if it is here to stay, accept it as the new normal."
     if key[0] in ("region", "store", "total") and direction < 0:
         return f"Ask {name} whether it was open and its tills and feeds worked."
     if direction > 0:
@@ -148,6 +165,11 @@ def rule(
         return [
             f"The newest sales are of {wording.day(_day(facts['last_day']))}." if facts.get("last_day") else "",
             "Sales are late when, at the checks of the day, their newest day lies more than 2 days back.",
+        ]
+    if cls == "KNOWN_FAULT":
+        return [
+            "Somebody called the same deviation of this node a fault of the data before: as much was off, by as much.",
+            "It is held back from every test of demand until the data are right, or that verdict is taken back.",
         ]
     if kind == "DATA_QUALITY":
         return [
@@ -183,6 +205,17 @@ def rule(
         sentences.append(f"Where a cost is not known, {share} of the price is assumed to be lost with a unit.")
     if cls == "LEVEL_SHIFT":
         sentences.append("Small deviations to one side added up over days: a level shift.")
+    if cls == "TREND_CHANGE":
+        sentences.append(
+            "Deviations to one side grew from day to day: of the last two weeks a slope explains more than a step."
+        )
+    if cls == "TEMPORARY":
+        sentences.append("A jolt that fades explains the last two weeks better than a step or a slope.")
+    if cls == "PROMO_WITHOUT_UPLIFT":
+        sentences.append(
+            "All days of the promotion together sold at least half of the usual uplift less; it was learnt from three "
+            "promotions or more."
+        )
     return sentences
 
 

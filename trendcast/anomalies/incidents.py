@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from trendcast.anomalies.detect import Entry
+from trendcast.anomalies.trend import LASTING
 
 GAP = 3  # days without a finding that an episode may have: a weekend, a holiday
 RANK = {"HIGH": 0, "MEDIUM": 1, "LOW": 2}
@@ -149,7 +150,7 @@ def gather(entries: Iterable[Entry], known: list[Episode], first_day: np.datetim
             episode.found.add(one["day"])
         if newer:
             episode.kind, episode.cause, episode.facts = entry.kind, entry.cause, dict(entry.facts)
-            if episode.cls != "LEVEL_SHIFT" or entry.cls in ("STOCK_OUT", "LEVEL_SHIFT"):
+            if episode.cls not in LASTING or entry.cls in ("STOCK_OUT", *LASTING):
                 episode.cls = entry.cls
         if episode.group is None:
             parent = on_day.get((entry.parent, entry.day)) if entry.parent is not None else None

@@ -17,6 +17,8 @@ FEWEST = 5  # series below which nothing can be said about a feed as a whole
 SHARE = 0.6
 DOUBLE = (1.85, 2.15)
 SCALES = (0.001, 0.01, 0.1, 10.0, 100.0, 1000.0)
+# A fault somebody named is known again where as much is off by as much, and that is more than a day may be off.
+FAR, ALIKE = np.log(1.3), 0.1
 
 
 @dataclass(frozen=True)
@@ -25,13 +27,15 @@ class Fault:
 
     day: int
     region: str
-    kind: str  # MISSING_FEED, PARTIAL_FEED, DOUBLED_FEED, RESCALED_FEED
+    kind: str  # MISSING_FEED, PARTIAL_FEED, DOUBLED_FEED, RESCALED_FEED, KNOWN_FAULT
     rows: np.ndarray
     actual: float
     expected: float
     ratio: float
     known: int  # rows that came
     due: int  # and rows that were due
+    key: tuple[str, str, str, str] | None = None  # the node, where it is no whole region
+    like: str = ""  # the day on which somebody called the same a fault
 
 
 def check(scene: Scene, expected: Expectation, days: np.ndarray) -> list[Fault]:
@@ -45,6 +49,33 @@ def check(scene: Scene, expected: Expectation, days: np.ndarray) -> list[Fault]:
         if len(regions) > 1 and len(found) == len(regions) and len(kinds) == 1:
             found = [_together(found)]
         faults += found
+        faults += _known(scene, expected, int(day), np.concatenate([one.rows for one in found] or [np.zeros(0, int)]))
+    return faults
+
+
+def _known(scene: Scene, expected: Expectation, day: int, taken: np.ndarray) -> list[Fault]:
+    """Faults of the data that look as one somebody called so before; the widest first."""
+    faults: list[Fault] = []
+    gone = set(taken.tolist())
+    for wrong in sorted(scene.wrong, key=lambda one: (-len(one.rows), one.day)):
+        size = float(np.log(max(wrong.ratio, 1e-3)))
+        if abs(size) < FAR or scene.place(wrong.day) >= day:
+            continue
+        rows = wrong.rows
+        rows = rows[
+            np.isfinite(scene.units[rows, day]) & np.isfinite(expected.log[rows, day]) & ~scene.closed[rows, day]
+        ]
+        actual, mean = float(scene.units[rows, day].sum()), float(expected.units[rows, day].sum())
+        if not len(rows) or mean <= 0 or gone & set(rows.tolist()):
+            continue
+        each = np.log(np.maximum(scene.units[rows, day] / np.maximum(expected.units[rows, day], 1e-9), 1e-3))
+        off = float(np.log(max(actual / mean, 1e-3)))
+        if abs(off - size) > ALIKE or (np.abs(each - size) <= 0.25).mean() < SHARE:
+            continue
+        gone |= set(rows.tolist())
+        region = wrong.key[2] if wrong.key[0] == "region" else ""
+        ratio, known = actual / mean, len(rows)
+        faults.append(Fault(day, region, "KNOWN_FAULT", rows, actual, mean, ratio, known, known, wrong.key, wrong.day))
     return faults
 
 

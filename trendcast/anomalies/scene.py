@@ -32,6 +32,25 @@ class Stock:
 
 
 @dataclass(frozen=True, eq=False)
+class Taught:
+    """What an event did before the first day, as somebody said of it: of ``event`` (a code), in logarithms by row."""
+
+    event: int
+    rows: np.ndarray
+    effects: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Wrong:
+    """What somebody called a fault of the data: the node, its series, what came in times of what was expected, when."""
+
+    key: tuple[str, str, str, str]
+    rows: np.ndarray
+    ratio: float
+    day: str
+
+
+@dataclass(frozen=True, eq=False)
 class Scene:
     """All bottom series as arrays (S, T).
 
@@ -40,7 +59,7 @@ class Scene:
     event: code of the event a day stands under, 0 for none; events[code] is its name and offset; seen[code] how often
     it happened before the first day. value: money of a unit lost (margin, or price), NaN unknown. masked: points a
     verdict took out of what is learnt from. accepted: (S,) day from which a new level holds, 0 for none. found: points
-    that were found before, and are not what is usual.
+    that were found before, and are not what is usual. taught, wrong: what verdicts said of events and of feeds.
     """
 
     series: pd.DataFrame
@@ -57,6 +76,8 @@ class Scene:
     masked: np.ndarray
     accepted: np.ndarray
     found: np.ndarray
+    taught: tuple[Taught, ...] = ()
+    wrong: tuple[Wrong, ...] = ()
 
     @cached_property
     def keys(self) -> list[tuple[str, str, str, str]]:
