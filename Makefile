@@ -17,6 +17,7 @@ help:
 	@echo "make format   put the code into the common format"
 	@echo "make nightly  the long tests"
 	@echo "make prove-image  build and run the container image where no container engine is at hand (Debian, as root)"
+	@echo "make soak     an installation whose processes are killed again and again, for MINUTES=60 (needs nginx)"
 	@echo "make bench    the measurements behind docs/benchmarks.md"
 	@echo "make lock     renew requirements.lock and requirements-dev.lock from the ranges"
 
@@ -44,6 +45,11 @@ nightly: install-dev
 prove-image: install-dev
 	@$(VENV_PYTHON) tools/prove_image.py
 
+MINUTES ?= 60
+KILL_EVERY ?= 300
+soak: install-dev
+	@$(VENV_PYTHON) benchmarks/soak.py --minutes $(MINUTES) --kill-every $(KILL_EVERY)
+
 check: install-dev
 	@$(VENV_PYTHON) -m ruff check .
 	@$(VENV_PYTHON) -m ruff format --check .
@@ -57,7 +63,7 @@ format: install-dev
 DATA ?= $(or $(TRENDCAST_REAL_DATA),../shared/data)
 
 bench: install-dev
-	@for script in benchmarks/[a-z]*.py; do \
+	@for script in $(filter-out benchmarks/soak.py,$(wildcard benchmarks/[a-z]*.py)); do \
 		data=""; grep -q '"--data"' "$$script" && data="--data $(DATA)"; \
 		echo "== $$script $$data"; $(VENV_PYTHON) "$$script" $$data || exit 1; \
 	done

@@ -58,6 +58,17 @@ class _ForPrograms(Route):
         return super().matches(scope)
 
 
+def run(arguments: list[str]) -> int:
+    """``streamlit ARGUMENTS`` in this process, until it is stopped; returns its exit code."""
+    from streamlit.web import cli
+
+    try:
+        cli.main(arguments, prog_name="streamlit")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
+
+
 def routes() -> list[BaseRoute]:
     """One route per path of the REST service, reached as an ASGI app with any method: it answers a wrong method itself.
     Whatever else lies below its first path segments is its 404 as well; otherwise the page shell would answer 200.

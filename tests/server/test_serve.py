@@ -1,13 +1,14 @@
-"""``serve`` becomes the server, as ``streamlit run streamlit_app.py`` would."""
+"""``serve`` is the server, as ``streamlit run streamlit_app.py`` would be, and opens its port when it can answer."""
 
 from __future__ import annotations
 
-import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from streamlit.web import cli
 
 from trendcast import __main__ as command_line
 
@@ -17,18 +18,31 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def executed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     calls: list[list[str]] = []
-    monkeypatch.setattr(os, "execv", lambda _program, arguments: calls.append(arguments))
+    monkeypatch.setattr(cli, "main", lambda arguments, prog_name: calls.append([prog_name, *arguments]))
     return calls
 
 
 def test_serve_is_streamlit_run(executed: list[list[str]]) -> None:
-    command_line.main(["serve"])
-    assert executed == [[sys.executable, "-m", "streamlit", "run", str(ROOT / "streamlit_app.py")]]
+    assert command_line.main(["serve"]) == 0
+    assert executed == [["streamlit", "run", str(ROOT / "streamlit_app.py")]]
 
 
 def test_serve_takes_address_and_port(executed: list[list[str]]) -> None:
     command_line.main(["serve", "--address", "127.0.0.1", "--port", "9000"])
-    assert executed[0][5:] == ["--server.address", "127.0.0.1", "--server.port", "9000"]
+    assert executed[0][3:] == ["--server.address", "127.0.0.1", "--server.port", "9000"]
+
+
+def test_the_app_is_imported_before_the_port_is_open() -> None:
+    """Otherwise whoever connects meanwhile waits, and a proxy does not take another replica."""
+    program = """
+import sys
+from streamlit.web import cli
+cli.main = lambda *_, **__: print("trendcast.api.app" in sys.modules)
+from trendcast import __main__ as command_line
+command_line.main(["serve"])
+"""
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert ended.stdout == "True\n", ended.stderr
 
 
 @pytest.mark.parametrize("arguments", [["--json"], ["--port", "70000"]])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from pathlib import Path
 
 from trendcast.errors import UsageError
@@ -22,13 +20,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, settings: Settings) -> int:
     if args.json:
         raise UsageError("serve runs until it is stopped and has no JSON document to print.")
-    command = [sys.executable, "-m", "streamlit", "run", str(ENTRY)]
+    options = []
     if args.address:
-        command += ["--server.address", args.address]
+        options += ["--server.address", args.address]
     if args.port is not None:
         if not 0 <= args.port <= 65535:
             raise UsageError("--port must be between 0 and 65535.")
-        command += ["--server.port", str(args.port)]
-    sys.stdout.flush()
-    # The server replaces this process: Ctrl-C and signals reach it directly, and nothing is left behind.
-    os.execv(sys.executable, command)  # noqa: S606  no shell, our own arguments
+        options += ["--server.port", str(args.port)]
+    # Streamlit opens its port and then imports the app, for seconds in which whoever connects gets no answer. With the
+    # app imported first, a proxy in front sees a closed port and takes another replica.
+    from trendcast import server
+
+    return server.run(["run", str(ENTRY), *options])

@@ -115,7 +115,7 @@ class Server:
         self.folder = folder
         self.data = folder / "database"
         self.account = account
-        self._binaries = binaries
+        self.binaries = binaries
         self._settings = {**SERVER_SETTINGS, **settings}
         self._users: IO[bytes] | None = None
         self._failed: tuple[float, DatabaseAway] | None = None
@@ -313,7 +313,7 @@ class Server:
                 _end(process)
 
     def _run(self, program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        return self.account.run([self._binaries / program, *arguments], cwd=self.folder, timeout=DEADLINE + 30)
+        return self.account.run([self.binaries / program, *arguments], cwd=self.folder, timeout=DEADLINE + 30)
 
 
 _threads = threading.RLock()  # file locks are between processes; threads of one share them
