@@ -84,7 +84,8 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """``entries`` in the order of days, leads before members; ``tests`` run over all days; ``expected`` for callers."""
+    """``entries`` in the order of days, leads before members; ``tests`` run over all days; ``expected`` for callers.
+    ``p``, ``q`` (S, T) of each series and judged day, NaN where no test ran."""
 
     entries: list[Entry]
     tests: int
@@ -155,7 +156,9 @@ def judge(ready: Prepared, limits: Limits | Mapping[str, float] | None = None, a
         entries += [_fault(fault) for fault in told if fault.day == day]
         entries += mind.day(int(day))
     high = chosen.of("high_loss", ("", "", "", "")) or 0.0
-    found = Found(entries, mind.tests, len(scene.units), high, in_money, expected, rest, waiting=bool(absent))
+    found = Found(
+        entries, mind.tests, len(scene.units), high, in_money, expected, rest, mind.p, mind.q, waiting=bool(absent)
+    )
     return _reduced(found, ready.given, ready.times) if ready.times > 1 else found
 
 
