@@ -34,7 +34,7 @@ request_address: ContextVar[str] = ContextVar("request_address", default="")
 # Loggers that bring their own handlers and formats; theirs are taken away so that all lines look alike.
 _OWN_HANDLERS = ("uvicorn", "streamlit", "websockets", "alembic", "cmdstanpy", "prophet")
 # What speaks too much: a line per request (with its query, which may name people) or per plugin.
-_QUIET = ("uvicorn.access", "alembic", "cmdstanpy", "prophet")
+_QUIET = ("uvicorn.access", "alembic", "cmdstanpy", "prophet", "httpx", "httpx2", "httpcore", "httpcore2")
 # The password in a URL; the value after a word that announces a secret.
 _URL_PASSWORD = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@]+(?=@)", re.IGNORECASE)
 _NAMED_SECRET = re.compile(
@@ -142,18 +142,18 @@ def begin(settings: Settings, name: str, secrets: tuple[str, ...] = ()) -> Path 
 
 
 def hidden(settings: Settings, more: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """The secrets of the settings as they may turn up in a line: whole, and the password in a URL by itself; longest
-    first. What is shorter than four characters would hide too much and too little."""
+    """The secrets of the settings as they may turn up in a line: whole, the password in a URL by itself, quoted, and as a
+    mail server is told; longest first. What is shorter than four characters would hide too much and too little."""
     found: set[str] = set()
     values = [str(settings.values[settings_table.attribute(row.name)]) for row in settings_table.SETTINGS if row.secret]
     for value in (*values, *more):
         found.add(value)
+        bare = value
         if "://" in value:
             with suppress(ValueError):
-                password = urlsplit(value).password or ""
-                found |= {password, unquote(password)}
-        elif value:
-            found |= {quote(value, safe=""), base64.b64encode(value.encode()).decode()}
+                bare = urlsplit(value).password or ""
+        for secret in {bare, unquote(bare)} - {""}:
+            found |= {secret, quote(secret, safe=""), base64.b64encode(secret.encode()).decode()}
     return tuple(sorted((value for value in found if len(value) >= 4), key=len, reverse=True))
 
 

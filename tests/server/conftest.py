@@ -73,6 +73,7 @@ def free_port() -> int:
 
 def start(home: Path, *options: str, entry: Path = ROOT / "streamlit_app.py", **environment: str) -> Live:
     port = free_port()
+    environment = {name: value.replace("{port}", str(port)) for name, value in environment.items()}
     process = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", str(entry), "--server.port", str(port), "--server.headless", "true",
          *options],

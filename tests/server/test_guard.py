@@ -198,3 +198,68 @@ def test_a_body_above_the_limit_is_refused_announced_or_not() -> None:
     assert limited([b"01234", b"567890"], "5") == (413, None), "what is announced is not believed"
     assert limited([b"x"], "-1") == (413, None)
     assert limited([b"x"], "1e9") == (413, None)
+
+
+# --- request ids ---
+
+
+def request_id(sent: list[dict[str, Any]]) -> list[str]:
+    return [value.decode() for name, value in sent[0]["headers"] if name == b"x-request-id"]
+
+
+@pytest.mark.parametrize("told", ["a-walk-of-ann", "550e8400-e29b-41d4-a716-446655440000", "Root=1-67891233-abcdef01"])
+def test_a_request_keeps_the_id_its_caller_gave_it(told: str) -> None:
+    """In the answer, also in a refusal."""
+    sent, _ = ask(PROXY, {"host": "a.example", "X-Request-ID": told}, path="/series")
+    assert sent[0]["status"] == 401
+    assert request_id(sent) == [told]
+
+
+@pytest.mark.parametrize("told", ["", "short", "x" * 101, "a b c d e f", "id\tforged line", "id;drop table", "ü" * 10])
+def test_an_id_that_is_not_sane_is_replaced(told: str) -> None:
+    sent, _ = ask(PROXY, {"host": "a.example", "X-Request-ID": told}, path="/series")
+    (made,) = request_id(sent)
+    assert len(made) == 16
+    assert made != told
+    (other,) = request_id(ask(PROXY, {"host": "a.example"}, path="/series")[0])
+    assert made != other
+
+
+def test_two_ids_in_one_request_are_none() -> None:
+    sent, _ = ask(PROXY, [("host", "a.example"), ("X-Request-ID", "a" * 20), ("X-Request-ID", "b" * 20)], path="/x")
+    assert len(request_id(sent)[0]) == 16
+
+
+def test_the_pages_are_told_the_id_and_nothing_a_client_made_up() -> None:
+    private = ("X-TrendCast-User", "X-TrendCast-Role", "X-TrendCast-Session", "X-TrendCast-Since")
+    _, seen = ask(OFF, {"host": "localhost", "X-Request-ID": "a" * 20, **dict.fromkeys(private, "admin")})
+    assert seen is not None
+    told = dict(seen)
+    assert told[b"x-request-id"] == b"a" * 20
+    assert (told[b"x-trendcast-user"], told[b"x-trendcast-role"]) == (b"local", b"admin")
+    assert told[b"x-trendcast-since"].isdigit()
+    assert b"x-trendcast-session" not in told
+    assert [name for name, _ in seen].count(b"x-trendcast-user") == 1
+
+
+def test_only_members_of_the_viewers_groups_look_when_there_are_any() -> None:
+    chosen = settings.load(
+        {"TRENDCAST_AUTH": "proxy", "TRENDCAST_PROXY_SECRET": SECRET, "TRENDCAST_VIEWER_GROUPS": "shop"}
+    )
+    good = {"host": "a.example", "X-TrendCast-Proxy-Secret": SECRET, "X-Forwarded-Email": "ann@shop.example"}
+    for groups in ("shop", "canteen, shop", "viewer", "planner", "admin"):
+        assert admitted(chosen, {**good, "X-Forwarded-Groups": groups}), groups
+    sent, seen = ask(chosen, {**good, "X-Forwarded-Groups": "canteen"})
+    assert seen is None
+    assert sent[0]["status"] == 403
+    assert "none of the groups" in json.loads(sent[1]["body"])["error"]
+
+
+def test_steps_of_signing_in_are_counted_per_address_and_more_generously() -> None:
+    time = [0.0]
+    limits = guard.Limits(lambda: time[0])
+    assert [limits.sign_in("10.0.0.1") for _ in range(60)] == [0.0] * 60
+    assert limits.sign_in("10.0.0.1") > 0
+    assert limits.sign_in("10.0.0.2") == 0.0
+    time[0] = 1.0
+    assert limits.sign_in("10.0.0.1") == 0.0

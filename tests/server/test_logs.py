@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import re
 from collections.abc import Iterator
+from contextvars import copy_context
 from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 
@@ -66,6 +69,81 @@ def test_secrets_are_hidden(begun: Path, capsys: pytest.CaptureFixture[str], sai
         assert "***" in text
         for secret in ("hunter2", "another", "a-secret-of", "hunter3", "abc.def", "abcdefgh"):
             assert secret not in text
+
+
+SECRETS = {
+    "DATABASE_URL": "postgresql://ann:p%40ss-of-the-db@db.example/shop",
+    "SOURCE_DATABASE_URL": "postgresql://ann:other-p4ss@db.example/shop",
+    "TRENDCAST_PROXY_SECRET": "proxy-secret-0123456789-0123456789-01",
+    "TRENDCAST_OIDC_CLIENT_SECRET": "client+secret/of=ours",
+    "EMAIL_PASSWORD": "hunter2",
+    "ALERT_WEBHOOK_SECRET": "whsec-0123456789",
+}
+
+
+def test_there_is_a_case_for_every_secret_setting() -> None:
+    assert set(SECRETS) == {row.name for row in settings.SETTINGS if row.secret}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_no_secret_setting_is_ever_seen_in_any_of_its_writings(
+    name: str, tmp_path: Path, clean_root: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    value = SECRETS[name]
+    file = logs.begin(settings.load({"TRENDCAST_HOME": str(tmp_path), **SECRETS}), "server", ("the-cookie-secret",))
+    assert file is not None
+    bare = urlsplit(value).password or value
+    writings = {value, bare, unquote(bare), quote(bare, safe=""), base64.b64encode(unquote(bare).encode()).decode()}
+    for writing in writings:
+        logging.getLogger("trendcast").warning("before %s after, the-cookie-secret", writing)
+        logging.getLogger("trendcast").warning("x=%r, y='%s'", writing, writing)
+    for text in (capsys.readouterr().out, file.read_text()):
+        assert text.count("before *** after") + text.count("***") >= len(writings)
+        for writing in writings | {"the-cookie-secret"}:
+            assert writing not in text
+
+
+@pytest.mark.parametrize(
+    ("said", "secret"),
+    [
+        ("GET /series with tc_Zm9vYmFyYmF6cXV4MDEyMzQ1Njc4OTAxMjM0NTY3ODkw", "Zm9vYmFy"),
+        ("Authorization: Bearer tc_abcdefghijklmnopqrstuvwxyz", "abcdefgh"),
+        ("[(b'authorization', b'Basic YW5uOmh1bnRlcjI=')]", "YW5uOmh1"),
+        ("headers: {'authorization': 'Bearer abc.def.ghi'}", "abc.def"),
+        ("send: 'AUTH PLAIN AGFubgBodW50ZXIy\\r\\n'", "AGFubgBodW50ZXIy"),
+        ("send: 'AUTH LOGIN YW5uQHNob3AuZXhhbXBsZQ=='", "YW5uQHNob3AuZXhhbXBsZQ"),
+        ("reply: AUTH XOAUTH2 dXNlcj1hbm4BYXV0aD1CZWFyZXI=", "dXNlcj1hbm4"),
+        ("token eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl came", "c2lnbmF0dXJl"),
+        ("/oauth2callback?client_secret=s3cr3t-value&x=1", "s3cr3t-value"),
+        ("cookie: _streamlit_user=.eJwtjU0KwjAQRq8i", "eJwtjU0KwjAQ"),
+        ("https://hook.example/in?api_key=0123456789", "0123456789"),
+        ("smtp://alerts:hunter2@mail.example", "hunter2"),
+    ],
+)
+def test_what_looks_like_a_secret_is_hidden_whoever_it_belongs_to(said: str, secret: str) -> None:
+    hidden = logs.redact(said)
+    assert secret not in hidden
+    assert "***" in hidden
+
+
+def test_plain_words_stay() -> None:
+    for said in (
+        "postgresql is the database", "The token of the lease was lost", "Run 7 was published", "tc_web has no right",
+        "2026-11-22 08:00 UTC: 3 mails, secretary informed",
+    ):  # fmt: skip
+        assert logs.redact(said, ("postgres",)) == said
+
+
+def test_lines_of_a_request_carry_its_id_and_others_none(begun: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    say = logging.getLogger("trendcast").info
+    say("before")
+    with logs.request("3f9c00aa", "10.0.0.1"):
+        say("inside")
+        copy_context().run(say, "in a thread of its own")
+    say("after")
+    lines = [line.split(" - ", 2)[2] for line in begun.read_text().splitlines()]
+    assert lines == ["before", "[3f9c00aa] inside", "[3f9c00aa] in a thread of its own", "after"]
+    assert all(re.match(r"\S+ \S+Z - INFO - ", line) for line in begun.read_text().splitlines())
 
 
 def test_data_cannot_forge_a_line(begun: Path, capsys: pytest.CaptureFixture[str]) -> None:
