@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from trendcast.ui import filters, ledger, reads, shell, upload, who
+from trendcast.ui import alerts, filters, ledger, reads, shell, upload, who
 
 view = shell.view()
 away = view.locked if view else not who.actor().may("planner")
@@ -23,6 +23,8 @@ elif part == "features":
 elif part == "runs":
     ledger.refresh(away=away)
     ledger.runs(dark)
+elif part == "alerts":
+    alerts.section(view, away=reads.standing().away)
 elif part == "settings":
     ledger.settings()
 else:

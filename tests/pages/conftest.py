@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.pages.alerting import MadeUpAlerts
 from trendcast.errors import Conflict, DatabaseAway, InvalidInput, NoRun, NotFound
 from trendcast.services import incidents, review
 from trendcast.services.forecast import LEVELS, QUANTILES, RunInfo, Selection, resolve
@@ -630,6 +631,7 @@ class FakeRetailer(Inbox, Stock, Weekly, Scored, Loaded):
         self.working = True
         self.look_results: dict[tuple[int, int, str], dict[str, Any]] = {}
         self.kept: list[Any] = []
+        self.alerts = MadeUpAlerts()
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.reads = 0
         self.incident_rows = self._made_up_incidents(money)

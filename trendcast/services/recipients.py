@@ -53,7 +53,7 @@ def add(
     product_category, region = product_category.strip(), region.strip()
     row = {
         "channel": channel,
-        "address": _address(address, channel),
+        "address": mail_address(address, channel),
         "product_category": product_category,
         "region": region,
         "impact_level": _impact(impact_level),
@@ -133,8 +133,8 @@ def _take(db: Database, connection: Any, number: int) -> dict[str, Any]:
     return {name: value for name, value in rows[0].items() if name != "id"}
 
 
-def _address(address: str, channel: str) -> str:
-    """A mail address as it is kept: the domain in small letters."""
+def mail_address(address: str, channel: str = "email") -> str:
+    """A mail address as it is kept, the domain in small letters. Raises InvalidInput."""
     if channel != "email":
         raise InvalidInput(
             f"'{channel[:50]}' is no channel for a recipient: it is a mail address. The webhook is set by "

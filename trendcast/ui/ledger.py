@@ -21,6 +21,7 @@ PARTS = {
     "quarantine": "Quarantine",
     "features": "Features",
     "runs": "Runs",
+    "alerts": "Alerts",
     "settings": "Settings",
 }
 MOST_QUARANTINED = 100_000

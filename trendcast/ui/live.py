@@ -351,6 +351,12 @@ class LiveProvider:
 
         return upload.load(self.db, cells, reading, parsed, clock=runtime.clock, **how)
 
+    @property
+    def alerts(self) -> Any:
+        from trendcast.ui.alert_reads import LiveAlerts
+
+        return LiveAlerts()
+
     def recommendations(self, run: Any, index_rows: pd.DataFrame) -> list[dict[str, Any]]:
         from trendcast.services import recommend
 
