@@ -206,7 +206,6 @@ def test_a_process_without_the_owners_rights_leaves_the_rows_to_a_worker(
     from trendcast.services import asked
 
     monkeypatch.setattr(asked, "PATIENCE", 0.0)
-    monkeypatch.setattr(asked.settled, "__defaults__", (0.0,))
     answer = web.post("/data/sales_daily", json={"rows": whole_day()})
     assert answer.status_code == 202
     href = answer.headers["location"]

@@ -17,7 +17,7 @@ from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from trendcast import __version__, logs, settings
-from trendcast.api import data, docs, errors, guard, incidents, models, policy
+from trendcast.api import alerts, data, docs, errors, guard, incidents, models, policy
 from trendcast.api.cache import Memory
 from trendcast.api.shared import answer, current, failures, indexes, page, stamp, work
 from trendcast.services import forecast, keys, listing, recommend, report, review, runtime, scorecard
@@ -229,7 +229,7 @@ def _review(unit: str) -> bytes:
 
 
 # Their routes lie beside the others: an included router would hide its paths from those who list them.
-for _part in (incidents, data):
+for _part in (incidents, data, alerts):
     api.router.routes.extend(_part.routes.routes)
 
 

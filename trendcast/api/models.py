@@ -28,11 +28,10 @@ def _written_as_date(value: object) -> object:
     return value
 
 
-_PRINTABLE = {"pattern": "^[^\\u0000-\\u001f\\u007f]*$"}
+PRINTABLE = {"pattern": "^[^\\u0000-\\u001f\\u007f]*$"}
 
-Name = Annotated[
-    str, Field(min_length=1, max_length=100, json_schema_extra=_PRINTABLE), AfterValidator(_no_control_characters)
-]
+Printable = AfterValidator(_no_control_characters)
+Name = Annotated[str, Field(min_length=1, max_length=100, json_schema_extra=PRINTABLE), Printable]
 Date = Annotated[date, BeforeValidator(_written_as_date)]
 
 

@@ -29,6 +29,16 @@ NEEDED: dict[tuple[str, str], str | None] = {
     ("POST", "/data/{table}"): "planner",
     ("GET", "/data/{table}/{push_id}"): "planner",
     ("GET", "/metrics/dashboard"): "viewer",
+    ("POST", "/decisions"): "planner",
+    ("GET", "/jobs"): "viewer",
+    ("GET", "/thresholds"): "viewer",
+    ("POST", "/thresholds/preview"): "planner",
+    ("PUT", "/thresholds"): "admin",
+    ("DELETE", "/thresholds/{threshold_id}"): "admin",
+    ("GET", "/recipients"): "admin",
+    ("POST", "/recipients"): "admin",
+    ("DELETE", "/recipients/{recipient_id}"): "admin",
+    ("POST", "/alerts/test"): "admin",
 }
 
 

@@ -37,6 +37,7 @@ _FAILURES: dict[int | str, dict[str, Any]] = {
     },
     422: {"model": models.Failure, "description": "A field is missing, unknown or out of range"},
     428: {"model": models.Failure, "description": "The header If-Match is missing: the version that was seen"},
+    502: {"model": models.Failure, "description": "The mail server refused"},
     503: {"model": models.Failure, "description": "The database is away"},
 }
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trendcast.errors import Conflict, InvalidInput
 
@@ -49,7 +49,7 @@ class Request:
         return cls(who, address, key, digest.hexdigest())
 
     @property
-    def _names(self) -> dict[str, str]:
+    def _names(self) -> dict[str, Any]:
         return {"who": self.who, "address": self.address, "key": self.key}
 
     def begin(self, db: Database) -> Answer | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -111,3 +111,17 @@ def _dates(run: RunInfo, weekly: bool) -> list[date]:
     if not weekly:
         return days
     return [day for day in days if day.weekday() == 0 and day + timedelta(days=6) <= days[-1]]
+
+
+def job_rows(db: Database, names: Sequence[str], states: Sequence[str], offset: int, limit: int) -> Page:
+    """Job slots, newest first: id, name, scheduled_for, state, attempts, times, error, at_work, seconds, progress
+    (stage, done, total)."""
+
+    def read(start: int, count: int) -> list[dict[str, Any]]:
+        found = db.rows("job_page", names=list(names), states=list(states), offset=start, limit=count)
+        return [dict(row) for row in found]
+
+    rows = read(offset, limit)
+    counted = rows or read(0, 1)  # beyond the last page the count has no row to stand in
+    total = int(counted[0]["total"]) if counted else 0
+    return Page(total, [{name: value for name, value in row.items() if name != "total"} for row in rows])
