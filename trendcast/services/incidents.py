@@ -75,7 +75,7 @@ def total(
 ) -> int:
     """How many incidents ``inbox`` has under these filters."""
     filters = {"statuses": statuses, "impacts": impacts, "kinds": kinds, "categories": categories, "regions": regions}
-    lists = {name: list(names) for name, names in {**filters, "stores": stores}.items()}
+    lists: dict[str, Any] = {name: list(names) for name, names in {**filters, "stores": stores}.items()}
     return int(db.rows("incident_total", **lists, since=since, snoozed=snoozed, today=today())[0]["total"])
 
 
