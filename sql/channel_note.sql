@@ -1,5 +1,6 @@
--- How the last attempt on a channel went. With the first success of one that was given up (:limit failures in a row)
--- everything that waits because of it is due at once; what the server itself put off (a 4xx answer) waits on.
+-- How the last attempt on a channel went; one that failed :limit times in a row is given up but for a probe after :pause
+-- seconds. With its first success everything that waits because of it is due at once; what the server itself put off (a
+-- 4xx answer) waits on.
 WITH before AS (
     SELECT channel, failures FROM channel_state WHERE channel = :channel FOR UPDATE
 ), noted AS (
@@ -8,7 +9,8 @@ WITH before AS (
         failing_since = CASE WHEN :worked THEN NULL ELSE coalesce(c.failing_since, now()) END,
         setup = :setup, last_code = :code, last_error = CASE WHEN :worked THEN NULL ELSE :answer END,
         last_ok = CASE WHEN :worked THEN now() ELSE c.last_ok END,
-        next_probe_at = CASE WHEN :worked THEN '-infinity'::timestamptz ELSE c.next_probe_at END
+        next_probe_at = CASE WHEN :worked OR c.failures + 1 < :limit THEN '-infinity'::timestamptz
+                             ELSE now() + :pause * interval '1 second' END
     FROM before WHERE c.channel = before.channel
 )
 UPDATE outbox o SET next_attempt_at = now()

@@ -14,21 +14,26 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from trendcast.alerts.mail import Route
+from trendcast.store.engine import Database
 
 USER, PASSWORD = "retail", "open sesame"
 
 
 class Postbox:
-    """What the server does with mail: keeps it, or answers as told. ``answers``: step -> replies, used one by one."""
+    """What the server does with mail: keeps it, or answers as told. ``answers``: step -> replies, used one by one;
+    ``when``: step -> what happens elsewhere while the sender waits for the answer to it."""
 
     def __init__(self) -> None:
         self.mails: list[Envelope] = []
         self.answers: dict[str, list[str]] = {}
+        self.when: dict[str, Callable[[], None]] = {}
         self.hang_up_after_data = 0
+        self.hang_up_on: set[str] = set()  # recipients whose mail it never answers for
         self.delay = 0.0
         self.logins: list[str] = []
 
     def _answer(self, step: str, usual: str) -> str:
+        self.when.pop(step, lambda: None)()
         waiting = self.answers.get(step, [])
         return waiting.pop(0) if waiting else usual
 
@@ -47,12 +52,13 @@ class Postbox:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         import asyncio
 
-        await asyncio.sleep(self.delay)
         answer = self._answer("data", "250 OK queued")
         if answer.startswith("250"):
             self.mails.append(envelope)
-        if self.hang_up_after_data:
-            self.hang_up_after_data -= 1
+        await asyncio.sleep(self.delay)
+        self.when.pop("kept", lambda: None)()
+        if self.hang_up_after_data or self.hang_up_on & set(envelope.rcpt_tos):
+            self.hang_up_after_data = max(0, self.hang_up_after_data - 1)
             server.transport.abort()  # it has the mail, and nobody hears that it does
         return answer
 
@@ -144,6 +150,23 @@ def _sha256() -> Any:
     return hashes.SHA256()
 
 
+def closed_port() -> int:
+    """A port of this machine on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def pass_time(db: Database, seconds: float) -> None:
+    """Let time pass for what is to be sent. Its clock is the database's, which cannot be set: so every moment that was
+    noted moves back instead."""
+    moments = ("next_attempt_at", "lease_until", "created", "sent_at", "deadline")
+    with db.transaction() as connection:
+        for table, names in (("outbox", moments), ("channel_state", ("next_probe_at", "failing_since", "last_ok"))):
+            earlier = ", ".join(f"{name} = {name} - make_interval(secs => %(seconds)s)" for name in names)
+            connection.exec_driver_sql(f"UPDATE {table} SET {earlier}", {"seconds": seconds})
+
+
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return Certificates(tmp_path_factory.mktemp("certificates"), "Good Authority")
@@ -155,13 +178,16 @@ def post_office(authority: Certificates) -> Iterator[Callable[..., tuple[Postbox
     running: list[Controller] = []
 
     def start(
-        *, context: ssl.SSLContext | None = None, starttls: bool = True, login: bool = True, **route: Any
+        *,
+        context: ssl.SSLContext | None = None,
+        starttls: bool = True,
+        login: bool = True,
+        port: int = 0,
+        **route: Any,
     ) -> tuple[Postbox, Route]:
         box = Postbox()
         encrypted = context or authority.server("localhost")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
+        port = port or closed_port()
         controller = Controller(
             box,
             hostname="127.0.0.1",

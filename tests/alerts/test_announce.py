@@ -8,12 +8,14 @@ import json
 
 import pytest
 
+from tests.services import shops
 from trendcast import settings as settings_module
 from trendcast.errors import NotConfigured
 from trendcast.services import alerts, incidents
 
 NOW = dt.datetime(2026, 9, 28, 6, 0, tzinfo=dt.UTC)
 DAY = dt.date(2026, 9, 27)
+MINUTE = dt.timedelta(minutes=1)
 
 
 def chosen(**more):
@@ -37,7 +39,8 @@ def incident(db, number=1, *, impact="HIGH", status="NEW", members=1, loss=-21_0
             "VALUES (%s, %s, %s, 412, 1120, 6.5, %s, %s, %s, 'DROP', -1, %s, %s, %s, true, "
             "'unexplained', %s, %s)",
             (
-                DAY, category, region, impact, "category_region" if category else "region", hashlib.sha256(f"{number}".encode()).digest(), DAY, made, loss,
+                DAY, category, region, impact, "category_region" if category else "region",
+                hashlib.sha256(f"{number}".encode()).digest(), DAY, made, loss,
                 json.dumps({"next_step": "Ask the North."}), NOW,
             ),
         )  # fmt: skip
@@ -171,6 +174,117 @@ def test_a_storm_is_one_mail(db):
     assert len(sent) == 2  # one for each of the two people
     assert sent[0]["subject"] == "CRITICAL: 8 incidents within 15 minutes"
     assert tell(db, ALERT_BUDGET="5") == {}
+
+
+def scopes(db, *rows):
+    """Recipients kept in the database: (address, category, region)."""
+    with db.transaction() as connection:
+        for row in rows:
+            connection.exec_driver_sql(
+                "INSERT INTO recipient (address, product_category, region, created_by) VALUES (%s, %s, %s, 'ann')", row
+            )
+
+
+def test_a_storm_tells_each_person_of_their_part_and_leaves_nobody_out(db):
+    for number in range(1, 9):
+        incident(db, number, category="Toys" if number < 3 else "Books")
+    scopes(db, ("toys@shop.example", "Toys", ""), ("south@shop.example", "", "South"))
+    assert tell(db, ALERT_BUDGET="5") == {"storm": 8}
+    subjects = {row["recipient"]: row["subject"] for row in messages(db)}
+    assert subjects.keys() == {"ann@shop.example", "bob@shop.example", "toys@shop.example"}
+    assert subjects["toys@shop.example"] == "CRITICAL: 2 incidents within 15 minutes"
+    assert subjects["ann@shop.example"] == "CRITICAL: 8 incidents within 15 minutes"
+
+
+def test_a_storm_that_comes_in_portions_is_one(db):
+    for number in range(1, 5):
+        incident(db, number)
+    assert tell(db, ALERT_BUDGET="5") == {"first": 4}
+    incident(db, 5)
+    incident(db, 6)
+    assert tell(db, NOW + dt.timedelta(minutes=5), ALERT_BUDGET="5") == {"storm": 2}
+    assert sum(row["reason"] == "storm" for row in messages(db)) == 2  # one for each of two people
+
+
+def test_who_looks_after_several_parts_has_one_mail_of_all_of_them(db):
+    incident(db, 1, category="Toys")
+    incident(db, 2, category="Books")
+    incident(db, 3, category="Lamps")
+    scopes(db, ("eve@shop.example", "Toys", ""), ("eve@shop.example", "Books", ""))
+    assert tell(db, ALERT_RECIPIENTS="") == {"first": 3}
+    assert len(messages(db, recipient="eve@shop.example")) == 2
+    assert alerts.digest(db, chosen(ALERT_RECIPIENTS=""), NOW, "") == 1
+    (row,) = messages(db, reason="digest")
+    assert "2 open incidents" in row["subject"]
+    assert "Toys" in row["body_text"]
+    assert "Books" in row["body_text"]
+    (kept,) = messages(db, status="CANCELLED")  # Lamps: nobody's, and it can be read all the same
+    assert "No recipient looks after this" in kept["last_error"]
+
+
+def test_a_thread_begins_with_the_first_mail_a_person_had_and_survives_a_new_sender(db):
+    number = incident(db)
+    tell(db, ALERT_RECIPIENTS="ann@shop.example")
+    (first,) = messages(db)
+    set_incident(db, number, members=5)
+    tell(db, ALERT_FROM_EMAIL="tc@elsewhere.example", ALERT_RECIPIENTS="ann@shop.example, new@shop.example")
+    answers = {row["recipient"]: row["in_reply_to"] for row in messages(db, reason="wider")}
+    assert answers == {"ann@shop.example": first["message_id"], "new@shop.example": None}
+
+
+def test_every_urgent_incident_has_a_message_whatever_the_budget_and_the_recipients_are(db):
+    for number in range(1, 13):
+        incident(db, number, category="Toys" if number % 2 else "Books")
+    scopes(db, ("toys@shop.example", "Toys", ""))
+    tell(db, ALERT_RECIPIENTS="", ALERT_BUDGET="100")
+    with db.read() as connection:
+        silent = connection.exec_driver_sql(
+            "SELECT count(*) FROM incident i WHERE impact = 'HIGH' "
+            "AND NOT EXISTS (SELECT FROM outbox o WHERE o.incident_id = i.id)"
+        ).scalar_one()
+    assert silent == 0
+
+
+def test_an_alert_that_cannot_be_written_down_takes_its_incident_with_it(db, monkeypatch):
+    """Both exist or neither: what could not be told is found again by the next check, and told then."""
+    monkeypatch.setenv("ALERT_RECIPIENTS", "ann@shop.example")
+    monkeypatch.setattr(shops, "FIRST", dt.datetime.now(dt.UTC).date() - dt.timedelta(days=151))
+    shop = shops.Shop(db)
+    shop.load(150)
+    shop.detect()
+    north = [row for row, (_, region) in enumerate(shop.keys) if region == "North"]
+    shop.units[north, 150] = (shop.units[north, 150] * 0.4).round()
+    shop.load(151)
+    before = len(shop.rows("incident"))
+    with monkeypatch.context() as broken:
+        broken.setattr("trendcast.alerts.message.alert", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            shop.detect()
+    assert (len(shop.rows("incident")), messages(db)) == (before, [])
+    shop.detect()
+    (row,) = messages(db)
+    assert "Region North" in row["subject"]
+    assert {one["id"] for one in shop.rows("incident")} >= {row["incident_id"]}
+    for _ in range(5):
+        shop.detect()
+        shop.detect(trigger="0800")
+    assert len(messages(db)) == 1
+
+
+HOOK = {"ALERT_WEBHOOK_URL": "https://hook.shop.example/tc", "ALERT_WEBHOOK_SECRET": "s"}
+
+
+@pytest.mark.parametrize(("more", "heard"), [({}, alerts.NOBODY), (HOOK, "webhook")])
+def test_of_mail_that_does_not_go_out_the_other_way_and_the_log_tell_once(db, caplog, more, heard):
+    there = {"SMTP_SERVER": "localhost", **more}
+    incident(db)
+    tell(db, **there)
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=11)
+    for minutes in (0, 5):
+        assert any("Urgent email" in one for one in alerts.watch(db, chosen(**there), later + minutes * MINUTE))
+    assert sum("Urgent email has waited" in one.getMessage() for one in caplog.records) == 1
+    told = [row["recipient"] for row in messages(db, reason="notice") if "Urgent email" in row["body_text"]]
+    assert told == [heard]
 
 
 def test_what_nobody_looked_at_for_four_hours_is_told_once_more(db):

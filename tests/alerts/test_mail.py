@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import email
 import email.policy
 import socket
 import threading
+import time
 
 import pytest
 
-from trendcast.alerts import mail
+from trendcast.alerts import mail, webhook
 from trendcast.alerts.delivery import Outcome
+from trendcast.services import outbox
 
 NOW = dt.datetime(2026, 9, 28, 8, 0, tzinfo=dt.UTC)
 KEY = "17|first|1|buyer@shop.example"
@@ -151,6 +154,34 @@ def test_a_server_that_never_greets_is_tried_again_later():
         route = mail.Route("127.0.0.1", silent.getsockname()[1], sender="a@b.example", connect_seconds=0.3)
         receipt = mail.send(route, letter())
     assert receipt.outcome is Outcome.LATER
+
+
+def test_a_server_that_sends_a_byte_now_and_then_does_not_hold_a_mail_for_ever():
+    """Each byte is within the limit of a step; the limit of the whole conversation ends it."""
+    with socket.create_server(("127.0.0.1", 0)) as slow:
+        stop = threading.Event()
+
+        def drip() -> None:
+            peer, _ = slow.accept()
+            peer.sendall(b"220 hello\r\n")
+            with contextlib.suppress(OSError):
+                while not stop.wait(0.05):
+                    peer.sendall(b"2")
+            peer.close()
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        route = mail.Route("127.0.0.1", slow.getsockname()[1], sender="a@b.example", send_seconds=5, total_seconds=1.2)
+        begun = time.monotonic()
+        assert mail.send(route, letter()).outcome is Outcome.LATER
+        assert time.monotonic() - begun < 4
+        stop.set()
+        thread.join()
+
+
+def test_a_claim_outlives_the_longest_conversation():
+    assert mail.CONNECT_SECONDS < mail.TOTAL_SECONDS < outbox.LEASE
+    assert webhook.TOTAL_SECONDS < outbox.LEASE
 
 
 def test_a_closed_port_and_an_unknown_name_are_tried_again_later():

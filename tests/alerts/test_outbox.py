@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import email
 import email.policy
-import socket
+import functools
 import threading
 
 import pytest
 
+from tests.alerts.conftest import closed_port, pass_time
 from trendcast import settings as settings_module
+from trendcast.alerts import mail
 from trendcast.alerts.message import Message
 from trendcast.services import outbox
 
@@ -51,13 +53,6 @@ def rows(db):
 
 def ids_received(box):
     return [email.message_from_bytes(one.content, policy=email.policy.default)["Message-ID"] for one in box.mails]
-
-
-def due_now(db):
-    """Let every waiting message be due, as time would."""
-    with db.transaction() as connection:
-        connection.exec_driver_sql("UPDATE outbox SET next_attempt_at = now() - interval '1 second'")
-        connection.exec_driver_sql("UPDATE channel_state SET next_probe_at = '-infinity'")
 
 
 def test_a_message_is_sent_once_and_says_when(db, post_office):
@@ -107,7 +102,7 @@ def test_a_busy_server_gets_it_later(db, post_office):
     put(db, "buyer@shop.example")
     for _ in range(3):
         outbox.deliver(db, told(route), CLOCK)
-        due_now(db)
+        pass_time(db, 700)
     (row,) = rows(db)
     assert (row["status"], row["attempts"]) == ("SENT", 3)
     assert len(box.mails) == 1
@@ -119,7 +114,7 @@ def test_a_lost_connection_after_the_message_repeats_it_under_the_same_id(db, po
     put(db, "buyer@shop.example")
     outbox.deliver(db, told(route), CLOCK)
     assert rows(db)[0]["status"] == "UNKNOWN"
-    due_now(db)
+    pass_time(db, 700)
     outbox.deliver(db, told(route), CLOCK)
     assert rows(db)[0]["status"] == "SENT"
     assert len(ids_received(box)) == 2
@@ -175,7 +170,7 @@ def test_a_suppressed_message_stays_cancelled_after_the_suppression_ended(db, po
     outbox.deliver(db, told(route), CLOCK)
     with db.transaction() as connection:
         connection.exec_driver_sql("UPDATE suppression SET ended_at = now()")
-    due_now(db)
+    pass_time(db, 700)
     outbox.deliver(db, told(route), CLOCK)
     assert rows(db)[0]["status"] == "CANCELLED"
     assert box.mails == []
@@ -192,24 +187,121 @@ def test_a_suppression_of_another_region_is_none_of_its_business(db, post_office
     assert outbox.deliver(db, told(route), CLOCK).sent == 1
 
 
-def test_a_dead_server_is_probed_and_everything_goes_out_when_it_is_back(db, post_office):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def state(db, settings):
+    return next(row for row in outbox.state(db, settings) if row["channel"] == "email")
+
+
+def test_a_busy_server_is_asked_again_and_has_the_message_once(db, post_office):
+    box, route = post_office()
+    box.answers["data"] = ["451 busy", "451 busy"]
+    put(db, "buyer@shop.example")
+    for attempt in (1, 2):
+        assert outbox.deliver(db, told(route), CLOCK).later == 1
+        assert (rows(db)[0]["status"], rows(db)[0]["last_code"], rows(db)[0]["attempts"]) == ("PENDING", 451, attempt)
+        assert outbox.deliver(db, told(route), CLOCK).sent == 0  # not before its time
+        pass_time(db, 1.2 * outbox.PAUSES[attempt - 1])
+    assert outbox.deliver(db, told(route), CLOCK).sent == 1
+    assert len(box.mails) == 1
+
+
+def test_what_is_refused_for_good_is_a_dead_letter_that_says_why_and_stops_nobody_else(db, post_office, caplog):
+    box, route = post_office()
+    box.answers["rcpt gone@shop.example"] = ["550 no such user"]
+    box.answers["data"] = ["552 too big"]
+    put(db, "big@shop.example")
+    assert outbox.deliver(db, told(route), CLOCK).dead == 1
+    put(db, "ann@shop.example", "gone@shop.example", "bob@shop.example")
+    done = outbox.deliver(db, told(route), CLOCK)
+    assert (done.sent, done.dead) == (2, 1)
+    letters = {row["recipient"]: row for row in rows(db)}
+    assert {name: row["last_code"] for name, row in letters.items() if row["status"] == "DEAD"} == {
+        "big@shop.example": 552, "gone@shop.example": 550,
+    }  # fmt: skip
+    assert "no such user" in letters["gone@shop.example"]["last_error"]
+    assert state(db, told(route))["dead"] == 2
+    assert sum("refused for good" in one.getMessage() for one in caplog.records) == 2
+    pass_time(db, 3600)
+    assert outbox.deliver(db, told(route), CLOCK) == outbox.Delivered()
+
+
+def test_a_server_slower_than_the_limit_gets_the_message_twice_under_one_name(db, post_office, monkeypatch):
+    monkeypatch.setattr("trendcast.services.outbox.Route", functools.partial(mail.Route, send_seconds=0.3))
+    box, route = post_office()
+    box.delay = 0.8
+    put(db, "buyer@shop.example")
+    assert outbox.deliver(db, told(route), CLOCK).later == 1
+    assert rows(db)[0]["status"] == "UNKNOWN"
+    box.delay = 0.0
+    pass_time(db, 10)
+    assert outbox.deliver(db, told(route), CLOCK).sent == 1
+    first, second = (email.message_from_bytes(one.content, policy=email.policy.default) for one in box.mails)
+    assert first["Message-ID"] == second["Message-ID"]
+    assert {first["X-TrendCast-Attempt"], second["X-TrendCast-Attempt"]} == {"1", "2"}
+
+
+def test_a_server_down_for_twenty_minutes_delays_a_mail_by_less_than_thirty(db, post_office):
+    """The worker looks every five seconds, for twenty minutes against a closed port."""
+    port = closed_port()
+    _, somewhere = post_office()
+    there = told(somewhere, SMTP_PORT=str(port))
     put(db, *(f"person{n}@shop.example" for n in range(12)))
-    _, elsewhere = post_office()
-    down = told(elsewhere, SMTP_PORT=str(port))
-    for _ in range(3):
-        outbox.deliver(db, down, CLOCK)
-    state = next(row for row in outbox.state(db, down) if row["channel"] == "email")
-    assert state["failures"] == outbox.DEAD_AFTER + 1  # five, and one probe: not all twelve
-    assert state["urgent_since"] is not None
-    assert state["failing_since"] is not None
-    due_now(db)
-    _box, route = post_office()
-    assert outbox.deliver(db, told(route), CLOCK).sent == 12
-    state = next(row for row in outbox.state(db, told(route)) if row["channel"] == "email")
-    assert (state["failures"], state["waiting"], state["failing_since"]) == (0, 0, None)
+    waited = 0.0
+    while waited < 20 * 60:
+        assert outbox.deliver(db, there, CLOCK).sent == 0
+        pass_time(db, 5)
+        waited += 5
+    down = state(db, there)
+    assert down["failures"] >= outbox.DEAD_AFTER
+    assert down["waiting"] == 12
+    assert down["urgent_since"] is not None
+    # A failing line is probed, not stormed: five failures and then one try in thirty seconds.
+    assert sum(row["attempts"] for row in rows(db)) <= outbox.DEAD_AFTER + waited / outbox.PROBE
+    box, _ = post_office(port=port)
+    while waited < 30 * 60 and len(box.mails) < 12:
+        outbox.deliver(db, there, CLOCK)
+        pass_time(db, 5)
+        waited += 5
+    assert len(ids_received(box)) == len(set(ids_received(box))) == 12
+    assert waited <= 20 * 60 + outbox.PROBE + 10  # well below thirty minutes: the next probe finds it
+    up = state(db, there)
+    assert (up["failures"], up["waiting"], up["failing_since"]) == (0, 0, None)
+
+
+def test_one_message_that_always_fails_holds_up_no_other(db, post_office):
+    """The server hangs up on it after it was handed over, each time: with it alone the line looks dead."""
+    box, route = post_office()
+    box.hang_up_on = {"poison@shop.example"}
+    put(db, "poison@shop.example")
+    for _ in range(outbox.DEAD_AFTER + 1):
+        outbox.deliver(db, told(route), CLOCK)
+        pass_time(db, 1000)
+    assert state(db, told(route))["failures"] > outbox.DEAD_AFTER
+    put(db, "ann@shop.example")
+    for _ in range(2):  # the first probe may be the old one's, the second is not
+        outbox.deliver(db, told(route), CLOCK)
+        pass_time(db, outbox.PROBE + 1)
+    status = {row["recipient"]: row["status"] for row in rows(db)}
+    assert status == {"ann@shop.example": "SENT", "poison@shop.example": "UNKNOWN"}
+    before = len(box.mails)
+    put(db, "bob@shop.example", "eve@shop.example")
+    assert outbox.deliver(db, told(route), CLOCK).sent == 2
+    assert len(box.mails) - before <= 3  # and no success of others makes it go round and round
+
+
+def test_where_a_setting_is_wrong_the_server_is_asked_seldom_and_by_a_new_process_at_once(db, post_office):
+    box, route = post_office()
+    wrong = told(route, EMAIL_PASSWORD="wrong")
+    put(db, "buyer@shop.example")
+    for _ in range(60):
+        outbox.deliver(db, wrong, CLOCK)
+        pass_time(db, 60)
+    assert box.logins
+    assert rows(db)[0]["attempts"] <= outbox.DEAD_AFTER + 3600 / outbox.PROBE_SETUP + 1  # tried too often it is locked
+    pass_time(db, outbox.PROBE_SETUP)
+    outbox.deliver(db, wrong, CLOCK)
+    assert outbox.deliver(db, told(route), CLOCK).sent == 0
+    outbox.start_afresh(db)
+    assert outbox.deliver(db, told(route), CLOCK).sent == 1
 
 
 def test_a_wrong_password_is_named_and_loses_nothing(db, post_office):
@@ -219,7 +311,7 @@ def test_a_wrong_password_is_named_and_loses_nothing(db, post_office):
     state = next(row for row in outbox.state(db, told(route)) if row["channel"] == "email")
     assert state["setup"]
     assert state["last_code"] == 535
-    due_now(db)
+    pass_time(db, 700)
     assert outbox.deliver(db, told(route), CLOCK).sent == 1
 
 

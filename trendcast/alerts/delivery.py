@@ -35,11 +35,14 @@ class Receipt:
 
 
 @contextlib.contextmanager
-def within(seconds: float, line: Callable[[], socket.socket | None]) -> Iterator[None]:
-    """Cut ``line()`` off after so many seconds in all. A socket's own limit counts from each byte on, so a server that
-    sends one now and then could hold a claim for longer than its lease."""
+def within(seconds: float, line: Callable[[], socket.socket | None]) -> Iterator[threading.Event]:
+    """Cut ``line()`` off after so many seconds in all, and set the event: what was read then may be half an answer. A
+    socket's own limit counts from each byte on, so a server that sends one now and then could hold a claim for longer
+    than its lease."""
+    late = threading.Event()
 
     def cut() -> None:
+        late.set()
         held = line()
         if held is not None:
             with contextlib.suppress(OSError):  # it may have ended by itself
@@ -49,7 +52,7 @@ def within(seconds: float, line: Callable[[], socket.socket | None]) -> Iterator
     timer.daemon = True
     timer.start()
     try:
-        yield
+        yield late
     finally:
         timer.cancel()
 

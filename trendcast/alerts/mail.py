@@ -11,6 +11,7 @@ import hashlib
 import smtplib
 import socket
 import ssl
+import threading
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,6 +25,7 @@ from typing import Any
 from trendcast.alerts.delivery import Outcome, Receipt, one_line, within
 
 CONNECT_SECONDS, SEND_SECONDS = 15.0, 30.0
+TOO_SLOW = "The server did not answer in time."
 TOTAL_SECONDS = 50.0  # of one conversation, whatever the server does: less than the lease of a claim
 # What a server says when it wants a login, refuses it, or asks for encryption: no mail at all until that is changed.
 _SETUP_CODES = (530, 534, 535, 538)
@@ -87,6 +89,12 @@ def compose(
 def send(route: Route, message: EmailMessage) -> Receipt:
     """Hand the message to the server for its one recipient. Never raises for anything the network or server does."""
     step = _Step()
+    receipt = _attempt(route, message, step)
+    late = step.late is not None and step.late.is_set() and receipt.outcome is not Outcome.SENT
+    return step.broken(TOO_SLOW) if late else receipt
+
+
+def _attempt(route: Route, message: EmailMessage, step: _Step) -> Receipt:
     try:
         return _converse(route, message, step)
     except smtplib.SMTPResponseException as error:
@@ -104,7 +112,7 @@ def send(route: Route, message: EmailMessage) -> Receipt:
     except UnicodeError:
         return Receipt(Outcome.NEVER, None, "The address has characters this server does not take.")
     except TimeoutError:
-        return step.broken("The server did not answer in time.")
+        return step.broken(TOO_SLOW)
     except (smtplib.SMTPServerDisconnected, OSError) as error:
         return step.broken(one_line(error) or type(error).__name__)
 
@@ -115,6 +123,7 @@ class _Step:
 
     name: str = "connect"
     handed_over: bool = False  # bytes of the message are on their way
+    late: threading.Event | None = None  # set when the conversation was cut off
 
     def broken(self, words: str) -> Receipt:
         outcome = Outcome.UNKNOWN if self.handed_over else Outcome.LATER
@@ -125,7 +134,7 @@ def _converse(route: Route, message: EmailMessage, step: _Step) -> Receipt:
     begun = time.monotonic()
     client = _connect(route)
     rest = max(1.0, route.total_seconds - (time.monotonic() - begun))
-    with contextlib.closing(client), within(rest, lambda: client.sock):
+    with contextlib.closing(client), within(rest, lambda: client.sock) as step.late:
         _handshake(client, route, step)
         step.name = "sender"
         code, answer = client.mail(_address(route.sender or str(message["From"])))

@@ -264,7 +264,7 @@ def _put(
 
 
 def _nobody(people: Sequence[Recipient]) -> str:
-    return "Nobody's part of the retailer this is." if people else "ALERT_RECIPIENTS is not set."
+    return "No recipient looks after this part of the retailer." if people else "ALERT_RECIPIENTS is not set."
 
 
 def _sender(settings: Settings) -> str:
