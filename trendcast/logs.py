@@ -142,7 +142,7 @@ def begin(settings: Settings, name: str, secrets: tuple[str, ...] = ()) -> Path 
 
 
 def hidden(settings: Settings, more: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """The secrets of the settings as they may turn up in a line: whole, the password in a URL by itself, quoted, and as a
+    """The secrets of the settings as they may turn up in a line: whole, the password in a URL alone, quoted, and as a
     mail server is told; longest first. What is shorter than four characters would hide too much and too little."""
     found: set[str] = set()
     values = [str(settings.values[settings_table.attribute(row.name)]) for row in settings_table.SETTINGS if row.secret]
