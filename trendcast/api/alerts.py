@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 from fastapi import Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from trendcast.alerts.delivery import Outcome
 from trendcast.api import models, policy
 from trendcast.api.shared import (
     KeyHeader,
@@ -300,7 +299,7 @@ async def send_test(request: Request, sent: MailTest, key: KeyHeader = None) -> 
             raise Conflict(str(error)) from error
         after = {"outcome": found["outcome"], "code": found["code"]}
         db.execute("audit_add", actor=who, action="mail tested", object=f"recipient:{address}", after=after)
-        if found["outcome"] != Outcome.SENT:
+        if found["outcome"] != "sent":
             return answer(models.Failure(error=f"The test was not sent: {found['answer']}"), 502)
         return answer(MailTestAnswer.model_validate(found))
 
