@@ -10,12 +10,7 @@ playwright and is left out without them. Prints a table in markdown.
 from __future__ import annotations
 
 import argparse
-import os
 import random
-import shutil
-import signal
-import socket
-import subprocess
 import sys
 import time
 from datetime import timedelta
@@ -26,10 +21,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
+from benchmarks import _browser
 from benchmarks import _retailer as retailer
 
-ROOT = Path(__file__).resolve().parents[1]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 ROUNDS = 60
 
 
@@ -80,56 +74,32 @@ def row(what: str, seconds: list[float]) -> None:
 
 def redraw() -> None:
     """A key on the price slider until the sentence above the chart is the new one."""
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        chromium = None
+    chromium = _browser.program()
     if chromium is None:
         print("| redraw of the page: left out, chromium or playwright is missing | | |")
         return
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    server = subprocess.Popen(
-        [sys.executable, *f"-m streamlit run streamlit_app.py --server.headless=true --server.port={port}".split()],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        with sync_playwright() as play:
-            browser = play.chromium.launch(executable_path=chromium, args=FLAGS)
-            page = browser.new_page(viewport={"width": 1440, "height": 900})
-            for _ in range(60):
-                try:
-                    page.goto(f"http://localhost:{port}/what-if", timeout=60_000)
-                    break
-                except Exception:  # noqa: BLE001  the server is still starting
-                    time.sleep(0.5)
-            slider = page.locator('[data-testid="stSlider"]', has_text="Price").locator('input[type="range"]').first
-            slider.wait_for(timeout=120_000, state="attached")
-            heading = page.locator("h4")
-            slider.focus()
-            seconds = []
-            for number in range(20):
-                before = heading.first.inner_text()
-                started = time.perf_counter()
-                page.keyboard.press("ArrowLeft")
-                page.wait_for_function(
-                    "text => document.querySelector('h4') && document.querySelector('h4').innerText !== text",
-                    arg=before,
-                    polling=10,
-                    timeout=10_000,
-                )
-                if number > 1:
-                    seconds.append(time.perf_counter() - started)
-                page.wait_for_timeout(700)
-            browser.close()
-        row("redraw of the page after a slider moved", seconds)
-    finally:
-        server.send_signal(signal.SIGINT)
-        server.wait(40)
+    with _browser.dashboard() as (site, _), _browser.browser(chromium) as browser:
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.goto(f"{site}/what-if", timeout=60_000)
+        slider = page.locator('[data-testid="stSlider"]', has_text="Price").locator('input[type="range"]').first
+        slider.wait_for(timeout=120_000, state="attached")
+        heading = page.locator("h4")
+        slider.focus()
+        seconds = []
+        for number in range(20):
+            before = heading.first.inner_text()
+            started = time.perf_counter()
+            page.keyboard.press("ArrowLeft")
+            page.wait_for_function(
+                "text => document.querySelector('h4') && document.querySelector('h4').innerText !== text",
+                arg=before,
+                polling=10,
+                timeout=10_000,
+            )
+            if number > 1:
+                seconds.append(time.perf_counter() - started)
+            page.wait_for_timeout(700)
+    row("redraw of the page after a slider moved", seconds)
 
 
 if __name__ == "__main__":
