@@ -15,6 +15,7 @@ import pytest
 
 from trendcast.__main__ import main
 from trendcast.services import jobs as job_service
+from trendcast.services.health import worker_alive
 from trendcast.store import migrate
 from trendcast.store.engine import Database
 
@@ -69,6 +70,17 @@ def test_a_worker_for_cron_does_what_is_due_and_ends(db: Database, run: Callable
     assert job["error"] == "There are no sales to forecast: load data first."
 
 
+def test_status_says_why_it_is_not_well(db: Database, run: Callable[..., Told]) -> None:
+    with db.transaction() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO load_batch (source, table_name, status, rows_new, last_day, committed_at) VALUES"
+            " ('f', 'sales_daily', 'merged', 1, current_date - 1, now() - interval '1 hour')"
+        )
+    told = run(db.url, "status")
+    assert "health    degraded\n          Data is loaded, but no forecast" in told.out
+    assert "No worker has been seen since sales were loaded" in told.out
+
+
 def test_nobody_at_the_address_is_one_sentence(run: Callable[..., Told]) -> None:
     told = run("postgresql://someone:hidden@127.0.0.1:9/nothing", "status")
     assert (told.code, told.out) == (1, "")
@@ -84,11 +96,11 @@ def test_a_worker_ends_when_told_to(db: Database, tmp_path: Path) -> None:
         cwd=ROOT, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     deadline = time.monotonic() + 60
-    while not db.rows("health")[0]["worker_alive"]:
+    while not worker_alive(db):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     worker.send_signal(signal.SIGTERM)
     output, _ = worker.communicate(timeout=60)
     assert worker.returncode == 0
     assert "The worker has stopped." in output
-    assert not db.rows("health")[0]["worker_alive"]  # the lease was given back
+    assert not worker_alive(db)  # the lease was given back

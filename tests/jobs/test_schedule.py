@@ -1,5 +1,7 @@
 """Daily jobs: once a day in every zone on every day, by the database's clock."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -8,8 +10,8 @@ from sqlalchemy import text
 
 from trendcast import settings
 from trendcast.jobs import worker
-from trendcast.jobs.schedule import last_due
 from trendcast.services import jobs as job_service
+from trendcast.services.schedule import last_due, next_due
 from trendcast.store import jobs
 from trendcast.store.engine import Database
 
@@ -29,6 +31,8 @@ def test_a_daily_job_is_due_once_a_day_whatever_the_clocks_do(zone: str, at: tim
         if not seen or due != seen[-1]:
             assert not seen or due > seen[-1]
             seen.append(due)
+        assert next_due(due, at, place) == due
+        assert now <= next_due(now, at, place) <= now + timedelta(hours=26)
         now += timedelta(minutes=35)
     days = [moment.astimezone(place).date() for moment in seen]
     assert days == [days[0] + timedelta(days=number) for number in range(len(days))]
@@ -103,6 +107,80 @@ def test_the_refreshs_hour_is_the_retailers(db: Database) -> None:
     worker.tick(db, settings.load({"TRENDCAST_TIME_ZONE": "Asia/Kolkata"}))
     due = job_service.slots(db).set_index("name").loc["refresh", "scheduled_for"]
     assert due.time() == time(23, 30), "05:00 in India"
+
+
+@pytest.fixture
+def time_is(db: Database, monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
+    """``time_is(moment)``: what the database says when the ticker asks for the time, and no mail of the hour."""
+    known = db.rows
+    monkeypatch.setattr(worker.alerts, "remind", lambda *_: None)
+    monkeypatch.setattr(worker.alerts, "watch", lambda *_: None)
+
+    def say(moment: datetime) -> None:
+        monkeypatch.setattr(
+            db, "rows", lambda query, /, **how: [{"now": moment}] if query == "job_now" else known(query, **how)
+        )
+
+    return say
+
+
+def walk(zone: ZoneInfo, day: date) -> list[datetime]:
+    """When a ticker looks on the day before, the day and the day after: around the hours of the checks and over the
+    hours at which clocks change. It is down over 08:00 and again over 13:30 to 13:50, and starts anew at 08:05."""
+    clock = ["00:30", "01:59", "02:01", "02:31", "03:01", "07:59", "08:05", "08:06", "13:29", "13:50", "14:00", "23:59"]
+    return [
+        datetime.combine(day + timedelta(days=back), time.fromisoformat(at), zone).astimezone(UTC)
+        for back in (-1, 0, 1)
+        for at in clock
+    ]
+
+
+def changes(zone: ZoneInfo) -> list[date]:
+    """The days of 2025 to 2028 on which the clocks of the zone change."""
+    days = [date(2025, 1, 1) + timedelta(days=number) for number in range(4 * 365 + 1)]
+    return [
+        day for day in days
+        if datetime.combine(day, time(0), zone).utcoffset() != datetime.combine(day, time(23, 59), zone).utcoffset()
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"])
+def test_each_check_is_made_once_on_the_days_when_clocks_change_whatever_restarts(
+    db: Database, time_is: Callable[[datetime], None], zone: str
+) -> None:
+    place, chosen = ZoneInfo(zone), settings.load({"TRENDCAST_TIME_ZONE": zone})
+    load(db, "'2024-12-01'")
+    days = changes(place)
+    assert len(days) == 8
+    for day in days:
+        for now in walk(place, day):
+            time_is(now)
+            worker.tick(db, chosen)
+    worker.tick(db, chosen)  # a second process, or the same one started anew
+    slots = job_service.slots(db, 1000)
+    made = [when.to_pydatetime().astimezone(place) for when in slots.loc[slots["name"] == "digest", "scheduled_for"]]
+    wanted = {
+        datetime.combine(day + timedelta(days=back), at, place)
+        for day in days
+        for back in (-1, 0, 1)
+        for at in (time(8), time(14))
+    } | {datetime.combine(day - timedelta(days=2), time(14), place) for day in days}  # what the first look catches up
+    assert sorted(made) == sorted(wanted)
+
+
+def test_a_ticker_back_at_five_past_eight_catches_up_one_check_and_the_next_finds_nothing(
+    db: Database, time_is: Callable[[datetime], None]
+) -> None:
+    load(db, "'2025-01-01'")
+    made = []
+    for day, at in [(1, "08:05"), (1, "13:50"), (1, "14:00"), (5, "08:05"), (5, "13:50")]:
+        now = datetime.combine(date(2025, 7, day), time.fromisoformat(at), UTC)
+        time_is(now)
+        with ThreadPoolExecutor(3) as pool:  # as many processes
+            list(pool.map(lambda _: worker.tick(db, SETTINGS), range(3)))
+        slots = job_service.slots(db, 1000)
+        made.append(int((slots["name"] == "digest").sum()))
+    assert made == [1, 1, 2, 3, 3], "of the days it was away one check is made up for, not eight"
 
 
 @pytest.mark.parametrize("skew", [timedelta(hours=-1), timedelta(hours=1)])

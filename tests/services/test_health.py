@@ -28,7 +28,7 @@ def facts(**changed: object) -> dict[str, Any]:
         "sales_last_day": date(2026, 3, 9), "sales_committed_at": NOW.replace(hour=3), "days_old_when_loaded": 1,
         "unpublished_since": None, "refresh_open": False, "refresh_error": None, "waiting_since": None,
         "job_at_work": False, "demo_at_work": False, "worker_alive": True, "held_batches": 0, "urgent_since": None,
-        "mail_error": None, **changed,
+        "mail_error": None, "mail_failing_since": None, "unchecked_since": None, "worker_seen": NOW, **changed,
     }  # fmt: skip
 
 
@@ -46,6 +46,19 @@ def facts(**changed: object) -> dict[str, Any]:
     ({"sales_last_day": date(2016, 5, 22), "days_old_when_loaded": 3000}, None),  # history is not late
     ({"waiting_since": NOW - timedelta(minutes=11), "worker_alive": False}, "No worker is running"),
     ({"waiting_since": NOW - timedelta(hours=1), "job_at_work": True}, None),
+    ({"worker_alive": False, "worker_seen": NOW - timedelta(minutes=29)}, None),  # a restart, or one started by cron
+    ({"worker_alive": False, "worker_seen": NOW - timedelta(minutes=31)}, "No worker has been seen since 2026-03"),
+    ({"worker_alive": False, "worker_seen": None}, "No worker has been seen since sales were loaded"),
+    ({"worker_alive": False, "worker_seen": None, "sales_committed_at": NOW - timedelta(minutes=20)}, None),
+    ({"worker_alive": False, "worker_seen": NOW - timedelta(days=9), "days_old_when_loaded": 3000}, None),
+    ({"worker_alive": False, "worker_seen": NOW - timedelta(days=1), "waiting_since": NOW - timedelta(hours=2)},
+     "No worker has been seen"),  # told once
+    ({"unchecked_since": NOW - timedelta(minutes=29)}, None),
+    ({"unchecked_since": NOW - timedelta(minutes=31)}, "have not been checked for anomalies"),
+    ({"urgent_since": NOW - timedelta(minutes=11), "mail_error": "535 no."}, "urgent alert has waited.*535 no"),
+    ({"urgent_since": NOW - timedelta(minutes=9)}, None),
+    ({"mail_failing_since": NOW - timedelta(minutes=11), "mail_error": "421 later."}, "Messages have failed.*421"),
+    ({"mail_failing_since": NOW - timedelta(minutes=9), "mail_error": "421 later."}, None),
     ({"held_batches": 1}, "1 loaded batch waits"),
     ({"held_batches": 1, "demo_at_work": True}, None),
 ])  # fmt: skip
@@ -99,6 +112,54 @@ def test_a_worker_is_alive_while_it_holds_the_tickers_lease(db: Database) -> Non
     assert not worker_alive(db)
     assert jobs.take_lease(db, "ticker", "a") is not None
     assert worker_alive(db)
+
+
+def test_a_worker_that_left_is_remembered_and_missed(db: Database) -> None:
+    with db.transaction() as connection:
+        connection.execute(text(
+            "INSERT INTO load_batch (source, table_name, status, rows_new, last_day, committed_at) VALUES"
+            " ('f', 'sales_daily', 'merged', 1, current_date - 1, now() - interval '20 min')"
+        ))  # fmt: skip
+    token = jobs.take_lease(db, "ticker", "a")
+    assert token is not None
+    jobs.release_lease(db, "ticker", token)
+    assert not worker_alive(db)
+    assert jobs.take_lease(db, "ticker", "b") is not None  # given back at once
+    with db.transaction() as connection:
+        connection.execute(text("UPDATE lease SET lease_until = now() - interval '1 hour'"))
+    (reason,) = [one for one in health(db, clock)["reasons"] if "No worker has been seen" in one]
+    assert "python -m trendcast worker" in reason
+
+
+def test_sales_nobody_checked_are_told_and_history_is_not(db: Database) -> None:
+    def load(last_day: str) -> None:
+        with db.transaction() as connection:
+            connection.execute(text(
+                "INSERT INTO load_batch (source, table_name, status, rows_new, last_day, committed_at) VALUES"
+                f" ('f', 'sales_daily', 'merged', 1, {last_day}, now() - interval '40 min')"
+            ))  # fmt: skip
+
+    jobs.take_lease(db, "ticker", "a")
+    load("'2016-05-22'")
+    assert not any("not been checked" in one for one in health(db, clock)["reasons"])
+    load("current_date - 1")
+    assert any("not been checked" in one for one in health(db, clock)["reasons"])
+
+
+def test_mail_that_fails_is_told_while_something_waits_for_it(db: Database) -> None:
+    with db.transaction() as connection:
+        connection.execute(text(
+            "UPDATE channel_state SET failures = 3, failing_since = now() - interval '1 hour', last_error = '535 no'"
+            " WHERE channel = 'email'"
+        ))  # fmt: skip
+    assert health(db, clock)["reasons"] == []
+    with db.transaction() as connection:
+        connection.execute(text(
+            "INSERT INTO outbox (dedup_key, channel, recipient, message_id, subject, body_text, body_html, reason,"
+            " impact, attempts) VALUES ('k', 'email', 'a@b.c', 'm', 's', 't', 'h', 'digest', 2, 1)"
+        ))  # fmt: skip
+    (reason,) = health(db, clock)["reasons"]
+    assert "535 no" in reason
 
 
 def test_without_our_schema_nothing_can_be_served(new_database: Callable[..., str]) -> None:

@@ -12,8 +12,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from trendcast.errors import DatabaseAway, LeaseLost, SchemaBehind, TrendCastError
-from trendcast.jobs import schedule
-from trendcast.services import alerts, outbox
+from trendcast.services import alerts, outbox, schedule
 from trendcast.services import jobs as job_service
 from trendcast.settings import Settings
 from trendcast.store import jobs, runs
