@@ -2,8 +2,8 @@
 -- processes tell it once. Only what is or was HIGH is mailed at once; the rest is for the digest.
 WITH judged AS (
     SELECT i.*, CASE
-        WHEN i.told IS NULL AND i.status = 'NEW' AND i.impact = 'HIGH' THEN 'first'
-        WHEN i.told IS NULL THEN NULL
+        WHEN (i.told IS NULL OR i.told ->> 'reason' = 'reopened') AND i.status = 'NEW' AND i.impact = 'HIGH' THEN 'first'
+        WHEN i.told IS NULL OR i.told ->> 'reason' = 'reopened' THEN NULL
         -- Of an end hears who heard of the beginning.
         WHEN i.status = 'RESOLVED' AND i.told ->> 'status' <> 'RESOLVED' AND i.told ->> 'reason' <> 'hushed'
              THEN 'resolved'

@@ -20,6 +20,8 @@ WITH made AS (
         group_key text, episode_start date, parent_node text, kind text, impact text, status text, loss float8,
         members int, headline text, attribution jsonb, note text, at timestamptz)
     WHERE EXISTS (SELECT FROM made)
+), earlier AS (
+    SELECT i.group_key, i.episode_start, i.status FROM incident i JOIN told USING (group_key, episode_start)
 ), written AS (
     INSERT INTO incident (group_key, episode_start, parent_node, kind, impact, status, loss, members, headline,
                           attribution, note, created_at, resolved_by, resolved_at)
@@ -35,15 +37,30 @@ WITH made AS (
         revision = incident.revision + CASE WHEN array_position(ARRAY['HIGH', 'MEDIUM', 'LOW'], excluded.impact)
                            < array_position(ARRAY['HIGH', 'MEDIUM', 'LOW'], incident.impact) THEN 1 ELSE 0 END,
         version = incident.version + 1,
-        -- Only what the data no longer show is moved by the detector.
-        status = CASE WHEN excluded.note = 'data corrected' AND incident.status <> 'RESOLVED' THEN 'RESOLVED'
+        -- The detector ends what the data no longer show or what is as usual again, and begins anew what it had ended so
+        -- and the data show again.
+        status = CASE WHEN excluded.note = ANY(CAST(:corrections AS text[]) || CAST(:recovered AS text)) THEN 'RESOLVED'
+                      WHEN incident.status = 'RESOLVED' AND incident.resolved_by = 'TrendCast'
+                           AND incident.note = ANY(CAST(:corrections AS text[])) THEN 'NEW'
                       ELSE incident.status END,
-        note = CASE WHEN excluded.note = 'data corrected' AND incident.status <> 'RESOLVED' THEN excluded.note
+        note = CASE WHEN excluded.note = ANY(CAST(:corrections AS text[]) || CAST(:recovered AS text))
+                         AND incident.status <> 'RESOLVED' THEN excluded.note
+                    WHEN incident.status = 'RESOLVED' AND incident.resolved_by = 'TrendCast'
+                         AND incident.note = ANY(CAST(:corrections AS text[])) AND excluded.note IS NULL THEN NULL
                     ELSE incident.note END,
-        resolved_by = CASE WHEN excluded.note = 'data corrected' AND incident.status <> 'RESOLVED' THEN 'TrendCast'
+        told = CASE WHEN incident.status = 'RESOLVED' AND incident.resolved_by = 'TrendCast'
+                         AND incident.note = ANY(CAST(:corrections AS text[])) AND excluded.note IS NULL
+                    THEN coalesce(incident.told, '{}') || '{"reason": "reopened"}' ELSE incident.told END,
+        resolved_by = CASE WHEN excluded.note = ANY(CAST(:corrections AS text[]) || CAST(:recovered AS text))
+                                AND incident.status <> 'RESOLVED' THEN 'TrendCast'
+                           WHEN incident.status = 'RESOLVED' AND incident.resolved_by = 'TrendCast'
+                                AND incident.note = ANY(CAST(:corrections AS text[])) AND excluded.note IS NULL THEN NULL
                            ELSE incident.resolved_by END,
-        resolved_at = CASE WHEN excluded.note = 'data corrected' AND incident.status <> 'RESOLVED'
-                           THEN excluded.created_at ELSE incident.resolved_at END
+        resolved_at = CASE WHEN excluded.note = ANY(CAST(:corrections AS text[]) || CAST(:recovered AS text))
+                                AND incident.status <> 'RESOLVED' THEN excluded.created_at
+                           WHEN incident.status = 'RESOLVED' AND incident.resolved_by = 'TrendCast'
+                                AND incident.note = ANY(CAST(:corrections AS text[])) AND excluded.note IS NULL THEN NULL
+                           ELSE incident.resolved_at END
     RETURNING id, group_key, episode_start, status, note, version, disposition, snoozed_until
 ), noted AS (
     INSERT INTO anomaly_log (detected_date, product_category, region, actual_value, expected_value, anomaly_score,
@@ -71,20 +88,33 @@ WITH made AS (
         hi = excluded.hi, z = excluded.z, p = excluded.p, q = excluded.q, loss = excluded.loss,
         explanation = excluded.explanation, last_day = excluded.last_day, loss_units = excluded.loss_units,
         cause = excluded.cause, version = anomaly_log.version + 1,
-        status = CASE WHEN excluded.note = 'data corrected' THEN 'RESOLVED' ELSE anomaly_log.status END,
-        note = CASE WHEN excluded.note = 'data corrected' AND anomaly_log.status <> 'RESOLVED' THEN excluded.note
+        status = CASE WHEN excluded.note = ANY(CAST(:corrections AS text[]) || CAST(:recovered AS text)) THEN 'RESOLVED'
+                      WHEN anomaly_log.status = 'RESOLVED' AND anomaly_log.resolved_by = 'TrendCast'
+                           AND anomaly_log.note = ANY(CAST(:corrections AS text[])) THEN 'NEW'
+                      ELSE anomaly_log.status END,
+        note = CASE WHEN excluded.note = ANY(CAST(:corrections AS text[]) || CAST(:recovered AS text))
+                         AND anomaly_log.status <> 'RESOLVED' THEN excluded.note
+                    WHEN anomaly_log.status = 'RESOLVED' AND anomaly_log.resolved_by = 'TrendCast'
+                         AND anomaly_log.note = ANY(CAST(:corrections AS text[])) AND excluded.note IS NULL THEN NULL
                     ELSE anomaly_log.note END,
-        resolved_by = CASE WHEN excluded.note = 'data corrected' AND anomaly_log.status <> 'RESOLVED' THEN 'TrendCast'
+        resolved_by = CASE WHEN excluded.note = ANY(CAST(:corrections AS text[]) || CAST(:recovered AS text))
+                                AND anomaly_log.status <> 'RESOLVED' THEN 'TrendCast'
+                           WHEN anomaly_log.status = 'RESOLVED' AND anomaly_log.resolved_by = 'TrendCast'
+                                AND anomaly_log.note = ANY(CAST(:corrections AS text[])) AND excluded.note IS NULL THEN NULL
                            ELSE anomaly_log.resolved_by END,
-        resolved_at = CASE WHEN excluded.note = 'data corrected' AND anomaly_log.status <> 'RESOLVED'
-                           THEN excluded.created_at ELSE anomaly_log.resolved_at END
+        resolved_at = CASE WHEN excluded.note = ANY(CAST(:corrections AS text[]) || CAST(:recovered AS text))
+                                AND anomaly_log.status <> 'RESOLVED' THEN excluded.created_at
+                           WHEN anomaly_log.status = 'RESOLVED' AND anomaly_log.resolved_by = 'TrendCast'
+                                AND anomaly_log.note = ANY(CAST(:corrections AS text[])) AND excluded.note IS NULL THEN NULL
+                           ELSE anomaly_log.resolved_at END
     RETURNING id
 ), logged AS (
     INSERT INTO anomaly_event (incident_id, action, from_status, to_status, who, at, note)
-    SELECT w.id, CASE WHEN t.note = 'data corrected' THEN 'corrected' ELSE 'found' END, NULL, w.status, 'TrendCast', t.at,
-           t.note
-    FROM written w JOIN told t USING (group_key, episode_start)
-    WHERE w.version = 1 OR t.note = 'data corrected'
+    SELECT w.id, CASE WHEN t.note = ANY(CAST(:corrections AS text[])) THEN 'corrected'
+                      WHEN t.note = :recovered THEN 'recovered'
+                      WHEN b.status IS NOT NULL THEN 'reopened' ELSE 'found' END, b.status, w.status, 'TrendCast', t.at, t.note
+    FROM written w JOIN told t USING (group_key, episode_start) LEFT JOIN earlier b USING (group_key, episode_start)
+    WHERE b.status IS NULL OR b.status <> w.status
     RETURNING id
 )
 SELECT (SELECT id FROM made) AS detection_run, (SELECT count(*) FROM written) AS incidents,

@@ -157,7 +157,7 @@ def test_a_missing_feed_is_one_matter_of_data_until_it_arrives(shop: Shop) -> No
     shop.load(160, first=159)
     shop.detect()
     (entry,) = shop.rows("anomaly_log")
-    assert (entry["status"], entry["note"]) == ("RESOLVED", service.CORRECTED)
+    assert (entry["status"], entry["note"]) == ("RESOLVED", service.ARRIVED)
     assert len(shop.rows("incident")) == 1
 
 
@@ -323,7 +323,7 @@ def test_a_feed_that_fails_again_days_after_it_was_mended_is_a_new_incident(shop
         shop.load(until)
         shop.detect()
     found = {row["episode_start"]: (row["status"], row["note"]) for row in shop.rows("incident")}
-    assert found == {shop.day(155): ("RESOLVED", service.CORRECTED), shop.day(158): ("NEW", None)}
+    assert found == {shop.day(155): ("RESOLVED", service.ARRIVED), shop.day(158): ("NEW", None)}
 
 
 def test_what_follows_a_false_alarm_is_not_swallowed_by_it(shop: Shop) -> None:
@@ -512,7 +512,7 @@ class TestToday:
         shop.units = whole
         shop.load(151, first=150)
         self.at(shop, hours=5)()
-        assert [row["note"] for row in shop.rows("incident")] == [service.CORRECTED]
+        assert [row["note"] for row in shop.rows("incident")] == [service.ARRIVED]
 
     def test_what_comes_in_time_was_never_missing(self, shop: Shop) -> None:
         whole = shop.units.copy()
@@ -544,4 +544,4 @@ class TestToday:
         shop.load(154)
         self.at(shop, days=3)()
         (one,) = shop.rows("incident")
-        assert one["status"] == "RESOLVED"
+        assert (one["status"], one["note"]) == ("RESOLVED", service.ARRIVED)

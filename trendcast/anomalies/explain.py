@@ -122,8 +122,11 @@ def cause(found: str, cls: str, kind: str, facts: Mapping[str, Any]) -> str:
     return "unexplained"
 
 
-def next_step(cls: str, kind: str, why: str, direction: int, key: Key, back: dt.date | None = None) -> str:
-    """What to do, in one sentence. ``back``: the day from which there was stock again."""
+def next_step(
+    cls: str, kind: str, why: str, direction: int, key: Key, back: dt.date | None = None, lasted: int = 0
+) -> str:
+    """What to do, in one sentence. ``back``: the day from which there was stock again; ``lasted``: days for which a
+    change has held."""
     name = node_name(key)
     if kind == "DATA_QUALITY":
         steps = {
@@ -146,6 +149,8 @@ def next_step(cls: str, kind: str, why: str, direction: int, key: Key, back: dt.
         return "Check that stock lasts to the end of the promotion."
     if why == "possible stock-out":
         return f"Look at the shelf: {name} may be out of stock."
+    if cls in ("LEVEL_SHIFT", "TREND_CHANGE") and lasted:
+        return f"It has stayed so for {lasted} days: accept it as the new normal, or find out what changed."
     if cls == "LEVEL_SHIFT":
         return "Find out what changed; if it is here to stay, accept the new level."
     if cls == "TREND_CHANGE":

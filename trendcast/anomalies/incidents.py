@@ -138,6 +138,8 @@ def gather(entries: Iterable[Entry], known: list[Episode], first_day: np.datetim
             episode = Episode(entry.key, family, entry.direction, start, lead=entry.parent is None)
             same.append(episode)
             episodes.append(episode)
+        if episode.over:  # what the data no longer showed, they show again
+            episode.over, episode.status, episode.touched = False, "NEW", True
         newer = not episode.days or str(day) >= max(episode.days)
         for one in figures(entry, first_day):
             begun = one["day"] >= str(episode.start) if episode.open else False
@@ -149,7 +151,8 @@ def gather(entries: Iterable[Entry], known: list[Episode], first_day: np.datetim
                 episode.days[one["day"]] = one
             episode.found.add(one["day"])
         if newer:
-            episode.kind, episode.cause, episode.facts = entry.kind, entry.cause, dict(entry.facts)
+            lasted = {name: episode.facts[name] for name in ("lasted",) if name in episode.facts}
+            episode.kind, episode.cause, episode.facts = entry.kind, entry.cause, {**entry.facts, **lasted}
             if episode.cls not in LASTING or entry.cls in ("STOCK_OUT", *LASTING):
                 episode.cls = entry.cls
         if episode.group is None:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from trendcast import wording
-from trendcast.anomalies import explain, feedback, incidents
+from trendcast.anomalies import explain, feedback, incidents, recovery
 from trendcast.anomalies import impact as sizes
 from trendcast.anomalies import plain as plain_room
 from trendcast.anomalies.detect import VERSION, Entry, Found, prepare
@@ -21,8 +21,9 @@ from trendcast.anomalies.detect import detect as judge
 from trendcast.anomalies.detect import judge as judge_prepared
 from trendcast.anomalies.incidents import Episode
 from trendcast.anomalies.limits import Limits
-from trendcast.anomalies.scene import DIMENSIONS, Scene, Stock
-from trendcast.errors import Conflict
+from trendcast.anomalies.scene import DIMENSIONS, Scene, Stock, Taught, Wrong
+from trendcast.anomalies.trend import LASTING
+from trendcast.errors import Conflict, NotFound
 from trendcast.panel import last_full_day
 from trendcast.services import runtime
 from trendcast.services.health import LATE, is_historical
@@ -38,7 +39,9 @@ LONG_WINDOW, LONG_ROWS = 800, 3_000_000  # days read at a first look, so that ho
 BACK = 90  # days of entries that may go on or be corrected
 VERDICTS = 400  # days for which a verdict counts
 FIRST_READ = "found when the history was first read"
-CORRECTED = "data corrected"
+CORRECTED, ARRIVED, RECOVERED = "data corrected", "the data arrived", "back in the usual range"
+CORRECTIONS = (CORRECTED, ARRIVED)  # what ended so begins anew when the data show it again
+ABSENT = ("MISSING_FEED", "PARTIAL_FEED", "LATE_FEED")
 MOST_TOLD = 1000  # anomalies a result lists
 # Regions may send their files one after the other: what is absent on the newest day is said this long after its first
 # rows came.
@@ -61,17 +64,21 @@ def detect(
     *,
     trigger: str = "ingest",
     scope: str = "",
-    as_of: date | None = None,
+    as_of: date | str | None = None,
     dry_run: bool = False,
     announce: bool = True,
 ) -> dict[str, Any]:
     """Check every full day that is new, or whose data changed, and write what was found; returns a summary.
 
-    The same data are never judged twice: the second call gets the first one's result. ``as_of``: nothing after that day
-    is looked at. ``dry_run``: nothing is written, and the last day is judged even if it was before. ``announce``: mails
-    are written in the same transaction; never at a first look or about data that ended long ago. Raises Conflict when
-    nothing is loaded.
+    The same data are never judged twice: the second call gets the first one's result. ``scope``: the name of a
+    category, region or store whose findings alone are answered; everything is judged whatever is asked for. ``as_of``:
+    nothing after that day is looked at. ``dry_run``: nothing is written, and the last day is judged even if it was
+    before. ``announce``: mails are written in the same transaction; never at a first look or about data that ended long
+    ago. The result's ``detection_run`` is the id of the run. Raises Conflict when nothing is loaded.
     """
+    if isinstance(as_of, str):
+        as_of = date.fromisoformat(as_of)
+    wanted, scope = scope, ""
     from trendcast import settings
     from trendcast.services import alerts
     from trendcast.store import locks
@@ -93,7 +100,7 @@ def detect(
             progress("Reading the sales", 1, 1)
             if late and announce:
                 known["told"] = alerts.announce(db, connection, settings.load(), now)
-            return {**known, "seconds": round(time.perf_counter() - begun, 2), "repeated": True}
+            return _within({**known, "seconds": round(time.perf_counter() - begun, 2), "repeated": True}, wanted)
         window = _Window(db, connection, state, now)
         seconds["reading"] = time.perf_counter() - begun
         progress("Reading the sales", 1, 1)
@@ -101,13 +108,14 @@ def detect(
         found = judge(window.scene, window.judged, window.limits, window.scene.days - 1 if window.waits_until else None)
         episodes = incidents.gather(found.entries, window.episodes, window.scene.first_day)
         gone = incidents.corrected(episodes, window.judged_days, window.actuals(episodes, found))
+        endings = _endings(episodes, gone, window, found)
         seconds["judging"] = time.perf_counter() - begun - seconds["reading"]
         progress("Looking for anomalies", 1, 1)
         result = _result(found, window, episodes)
         if dry_run:
-            return {**result, "dry_run": True, "seconds": round(time.perf_counter() - begun, 2)}
+            return _within({**result, "dry_run": True, "seconds": round(time.perf_counter() - begun, 2)}, wanted)
         progress("Writing the incidents", 0, 1)
-        _write(db, connection, clock(), trigger, scope, window, found, episodes, gone, result)
+        number = _write(db, connection, clock(), trigger, scope, window, found, episodes, endings, result)
         touched = late or any(episode.touched for episode in episodes)  # else nothing is to be told that was not before
         if touched and (window.first_look or not announce or is_historical(state["days_old_when_loaded"])):
             alerts.hush(db, connection, clock())
@@ -115,11 +123,65 @@ def detect(
             result["told"] = alerts.announce(db, connection, settings.load(), clock())
     seconds["writing"] = time.perf_counter() - begun - sum(seconds.values())
     progress("Writing the incidents", 1, 1)
-    return {
+    answer = {
         **result,
+        "detection_run": number,
         "seconds": round(time.perf_counter() - begun, 2),
         "parts": {name: round(value, 3) for name, value in seconds.items()},
     }
+    return _within(answer, wanted)
+
+
+def _within(result: dict[str, Any], scope: str) -> dict[str, Any]:
+    """The part of an answer that is of a name."""
+    if not scope:
+        return result
+    told = [one for one in result["anomalies"] if scope in (one[name] for name in DIMENSIONS)]
+    return {**result, "anomalies": told, "n_flagged": len(told), "scope": scope}
+
+
+def start(db: Database, *, scope: str = "", as_of: date | None = None) -> int:
+    """Ask for a detection that a worker does; the id by which ``result`` tells of it. One that still waits and is the
+    same is not asked for twice."""
+    from trendcast.store import jobs
+
+    arguments: dict[str, Any] = {"trigger": "api"}
+    if scope:
+        arguments["scope"] = scope
+    if as_of is not None:
+        arguments["as_of"] = as_of.isoformat()
+    return int(
+        db.run_tx(
+            lambda connection: (
+                jobs.reuse(db, connection, "detect", arguments) or jobs.enqueue(db, connection, "detect", arguments)
+            )
+        )
+    )
+
+
+_STATES = {"queued": "queued", "running": "running", "done": "done"}
+
+
+def result(db: Database, number: int) -> dict[str, Any]:
+    """How a detection that was asked for stands: id, status (queued, running, done or failed), result (what ``detect``
+    returns; None before it is done) and error. Raises NotFound."""
+    from trendcast.store import jobs
+
+    slot = jobs.slot(db, number)
+    if slot["name"] != "detect":
+        raise NotFound(f"There is no detection {number}.")
+    status = _STATES.get(slot["state"], "failed")
+    found = (slot["progress"] or {}).get("result") if status == "done" else None
+    return {"id": number, "status": status, "result": found, "error": slot["error"] if status == "failed" else None}
+
+
+def run_by_id(db: Database, number: int) -> dict[str, Any]:
+    """One run of the detector: id, trigger, as_of, data_version, detector_version, status, started, finished, n_series,
+    n_flagged, result. Raises NotFound."""
+    rows = db.rows("detect_run", id=number)
+    if not rows:
+        raise NotFound(f"There is no detection run {number}.")
+    return dict(rows[0])
 
 
 @dataclass(frozen=True)
@@ -238,7 +300,7 @@ def _already(
     if state["waits_until"] is not None and state["waits_until"] <= now:
         return None
     rows = db.rows("detect_last", connection=connection, scope=scope)
-    return dict(rows[0]["summary"]["result"])
+    return {**rows[0]["summary"]["result"], "detection_run": rows[0]["id"]}
 
 
 class _Window:
@@ -322,7 +384,10 @@ class _Window:
         self.episodes = [_episode(entry) for entry in state["entries"]]
         masked, accepted, noted = self._verdicts(scene, stock)
         closed = (shut & ~(units > 0)) | _closed(scene)
-        self.scene = replace(scene, closed=closed, masked=masked, accepted=accepted, found=noted)
+        self.scene = replace(
+            scene, closed=closed, masked=masked, accepted=accepted, found=noted, taught=self._taught(scene),
+            wrong=self._wrong(scene),
+        )  # fmt: skip
         self.limits = Limits.of_rows(state["limits"], feedback.Trust(feedback.tally(_verdicts(state))))
 
     def _forecast(self, db: Database, connection: Any, series: pd.DataFrame, last: np.datetime64) -> np.ndarray:
@@ -360,19 +425,56 @@ class _Window:
             if episode.over:
                 continue
             rows = _under(scene.series, episode.key)
-            if episode.disposition == "new_normal":
+            # A change that has held for days is the level, whether or not somebody has said so yet.
+            held = episode.open and episode.cls in LASTING and episode.facts.get("lasted")
+            if episode.disposition == "new_normal" or (episode.disposition is None and held):
                 start = scene.place(str(episode.start))
                 accepted[rows] = np.maximum(accepted[rows], max(start, 1) if start < scene.days else 0)
             elif episode.disposition in OUT_OF_REFERENCE or episode.family == "feed":
                 for day in episode.days:
                     place = scene.place(day)
                     if 0 <= place < scene.days and (episode.family != "feed" or day not in self.judged_days):
-                        masked[rows, place] = True
+                        # What was expected under an event is what the event does.
+                        learnt = episode.disposition == "expected"
+                        masked[rows[(scene.event[rows, place] == 0) | (not learnt)], place] = True
             elif episode.disposition is None:
                 for day in episode.days:
                     if 0 <= scene.place(day) < scene.days:
                         noted[rows, scene.place(day)] = True
         return masked, accepted, noted
+
+    def _taught(self, scene: Scene) -> tuple[Taught, ...]:
+        """What events did before the window that somebody called expected."""
+        names: dict[str, list[tuple[str, str]]] = {}
+        for day, region, name in self.state["events"]:
+            names.setdefault(str(day), []).append((str(region or ""), str(name)))
+        codes = {name: code for code, (name, offset) in enumerate(scene.events) if offset == 0 and code}
+        effects: dict[int, dict[int, float]] = {}
+        for episode in sorted(self.episodes, key=lambda one: not one.lead):  # of a member its own figures count
+            if episode.disposition != "expected" or episode.over:
+                continue
+            for day, figures in episode.days.items():
+                if scene.place(day) >= 0 or not figures["expected"]:
+                    continue
+                here = {name for region, name in names.get(day, []) if region in ("", episode.key[2])}
+                code = codes.get(" + ".join(sorted(here)))
+                size = float(np.log1p(figures["actual"]) - np.log1p(figures["expected"]))
+                for row in _under(scene.series, episode.key) if code else ():
+                    effects.setdefault(code or 0, {})[int(row)] = size
+        return tuple(
+            Taught(code, np.fromiter(of, int), np.fromiter(of.values(), float)) for code, of in effects.items()
+        )
+
+    def _wrong(self, scene: Scene) -> tuple[Wrong, ...]:
+        """What somebody called a fault of the data where it was taken for demand: it is known by its size again."""
+        found = []
+        for episode in self.episodes:
+            if episode.disposition == "data_issue" and episode.lead and episode.family == "sales" and not episode.over:
+                worst = episode.worst
+                if worst["expected"]:
+                    rows = _under(scene.series, episode.key)
+                    found.append(Wrong(episode.key, rows, worst["actual"] / worst["expected"], worst["day"]))
+        return tuple(found)
 
     def actuals(self, episodes: list[Episode], judged: Found) -> dict[tuple[incidents.Key, str], float]:
         """What is now known of each judged day of the stored episodes; of a node, as when it was found, what its series
@@ -516,8 +618,29 @@ def _episode(entry: Mapping[str, Any]) -> Episode:
         stored=True,
         status=entry["status"],
         disposition=entry["disposition"],
-        over=entry["status"] == "RESOLVED" and entry["note"] == CORRECTED,
+        over=entry["status"] == "RESOLVED" and entry["note"] in CORRECTIONS and not entry["disposition"],
     )
+
+
+def _endings(episodes: list[Episode], gone: list[Episode], window: _Window, found: Found) -> dict[int, str]:
+    """id(episode) -> the note with which it ends: the data no longer show it, or its node is as usual again. What
+    belongs to an incident ends with it. What has come to stay is marked."""
+
+    def under(key: incidents.Key) -> np.ndarray:
+        return _under(window.scene.series, key)
+
+    ended = {id(one): ARRIVED if one.cls in ABSENT else CORRECTED for one in gone}
+    checked = window.state["checked_until"]
+    if checked is None or window.scene.dates[-1] <= np.datetime64(checked, "D"):
+        return ended  # only a new day says that something is over
+    recovery.stayed(episodes, window.scene, found, under)
+    left = [one for one in episodes if id(one) not in ended]
+    groups = {one.group for one in recovery.back(left, window.scene, found, under)}
+    for one in left:
+        if one.group in groups and one.open:
+            one.touched = True
+            ended[id(one)] = RECOVERED
+    return ended
 
 
 def _result(found: Found, window: _Window, episodes: list[Episode]) -> dict[str, Any]:
@@ -562,13 +685,12 @@ def _write(
     window: _Window,
     found: Found,
     episodes: list[Episode],
-    gone: list[Episode],
+    endings: Mapping[int, str],
     result: dict[str, Any],
-) -> None:
-    """Everything of the pass by one statement."""
+) -> int | None:
+    """Everything of the pass by one statement; the id of its run, None when another has done it."""
     state = window.state
     settled = window.scene.dates[-1] - np.timedelta64(SETTLED, "D")
-    ended = {id(episode) for episode in gone}
     touched = [episode for episode in episodes if episode.touched and episode.group is not None]
     members = incidents.counts(episodes)
     leads = {episode.group: episode for episode in episodes if episode.lead}
@@ -582,9 +704,9 @@ def _write(
             note, status = FIRST_READ, "RESOLVED"
         if episode.group not in told:
             told[episode.group] = _incident(lead, episode.group, members[episode.group], note, status, now)
-        if id(lead) in ended:
-            told[episode.group]["note"] = CORRECTED
-        entries.append(_entry(episode, window, CORRECTED if id(episode) in ended else note, status, now))
+        if id(lead) in endings:
+            told[episode.group]["note"] = endings[id(lead)]
+        entries.append(_entry(episode, window, endings.get(id(episode), note), status, now))
     sold = np.isfinite(window.scene.units).any(axis=0)
     summary = {
         "result": result,
@@ -595,7 +717,7 @@ def _write(
         "looked_to": window.state["last_sale"],
         "waits_until": window.waits_until if found.waiting else None,
     }
-    db.rows(
+    rows = db.rows(
         "detect_write",
         connection=connection,
         trigger=trigger,
@@ -611,7 +733,10 @@ def _write(
         incidents=json.dumps(list(told.values()), default=_plain),
         entries=json.dumps(entries, default=_plain),
         data_available_at=state["data_available_at"],
+        corrections=list(CORRECTIONS),
+        recovered=RECOVERED,
     )
+    return rows[0]["detection_run"]
 
 
 def _incident(
@@ -682,7 +807,14 @@ def _entry(episode: Episode, window: _Window, note: str | None, status: str, now
             "facts": episode.facts,
             "cause": episode.cause,
             "headline": headline(episode),
-            "next_step": explain.next_step(episode.cls, episode.kind, cause, episode.direction, episode.key),
+            "next_step": explain.next_step(
+                episode.cls,
+                episode.kind,
+                cause,
+                episode.direction,
+                episode.key,
+                lasted=int(episode.facts.get("lasted", 0)),
+            ),
         },
         "last_day": str(episode.last),
         "loss_units": episode.total("loss_units"),

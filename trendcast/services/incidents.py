@@ -13,7 +13,7 @@ import pandas as pd
 from trendcast import wording
 from trendcast.anomalies import explain
 from trendcast.errors import Conflict, InvalidInput, NotFound, Stale
-from trendcast.services.detect import FIRST_READ, last_detection
+from trendcast.services.detect import CORRECTIONS, FIRST_READ, last_detection
 
 if TYPE_CHECKING:
     from trendcast.services.forecast import RunInfo
@@ -187,7 +187,7 @@ def marks(db: Database, run: RunInfo, series_ids: Sequence[int]) -> pd.DataFrame
     impact, direction, class, kind, headline, incident_id, status. What the data no longer show is left out."""
     rows = []
     for entry in db.rows("anomaly_marks", run=run.id, series_ids=list(series_ids)):
-        if entry["note"] == "data corrected":
+        if entry["note"] in CORRECTIONS:
             continue
         rows += [
             {
