@@ -124,7 +124,23 @@ def test_rest_answers_beside_the_pages(live: Any) -> None:
     report = live.request("POST", "/forecast", json={"product_category": "Electronics"}).json()
     assert report["success"] is True
     assert live.request("GET", "/openapi.json").json()["info"]["title"] == "TrendCast"
-    assert live.request("GET", "/forecasts").headers["content-type"].startswith("text/html"), "a page, not an API path"
+
+
+BROWSER = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+def test_an_address_that_a_page_has_too_is_the_page_for_browsers_and_rest_for_programs(live: Any) -> None:
+    for file in (ROOT / "pages").glob("*.py"):
+        page = live.request("GET", f"/{file.stem}", headers=BROWSER)
+        assert page.headers["content-type"].startswith("text/html"), file.stem
+    rows = live.request("GET", "/forecasts?limit=2", headers={"accept": "application/json"})
+    assert (rows.json()["success"], len(rows.json()["rows"])) == (True, 2)
+    assert rows.headers["vary"].lower().startswith("accept")
+    assert live.request("GET", "/forecasts?limit=2").json() == rows.json(), "a program that says nothing"
+    following = live.request("GET", rows.json()["next"]).json()
+    assert following["offset"] == 2
+    assert live.request("GET", "/data").status_code == 404, "only its tables can be asked for"
+    assert live.request("GET", "/data/sales_daily", headers=BROWSER).status_code == 405
 
 
 @pytest.mark.parametrize(
@@ -140,13 +156,6 @@ def test_below_rest_addresses_the_page_shell_never_answers(live: Any, method: st
     response = live.request(method, path)
     assert response.status_code == status
     assert response.json()["success"] is False
-
-
-def test_no_page_has_the_address_of_a_rest_path() -> None:
-    from trendcast.api.app import api
-
-    first = {str(getattr(route, "path", "")).split("/")[1] for route in api.routes}
-    assert not first & {file.stem for file in (ROOT / "pages").glob("*.py")}
 
 
 @pytest.mark.parametrize(

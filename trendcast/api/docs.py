@@ -50,7 +50,8 @@ def _operation(document: Mapping[str, Any], base_url: str, path: str, method: st
     ]
     content = operation.get("requestBody", {}).get("content", {}).get("application/json")
     if content:
-        body = _resolved(document, content["schema"])
+        choices = content["schema"].get("anyOf", [content["schema"]])  # a body that may be left out is one of two
+        body = next(_resolved(document, choice) for choice in choices if choice.get("type") != "null")
         for name, schema in body["properties"].items():
             fields.append((name, name in body.get("required", ()), schema, schema.get("description", "")))
     if fields:
