@@ -243,6 +243,7 @@ class Soak:
         assert await self._load(self.sales.first()) == 0
         async with asyncio.timeout(600):
             while not self._rows("SELECT 1 FROM current_run") or self._open_jobs():
+                assert not (dead := self._rows("SELECT name, error FROM job_slot WHERE state = 'dead'")), dead
                 await asyncio.sleep(1)
         say("The past is loaded and its forecast published.")
 
