@@ -108,6 +108,92 @@ def test_ticked_lines_move_together(retailer, open_page):
     assert app.dataframe[0].value["State"].tolist() == ["New", "Acknowledged", "New"]
 
 
+def tick(app, *rows: int):
+    app.session_state["inbox_rows_0"] = {"selection": {"rows": list(rows), "columns": [], "cells": []}}
+    return app.run()
+
+
+def test_several_are_resolved_with_one_note(retailer, open_page):
+    app = open_fields(tick(open_page("anomaly-inbox"), 0, 1), "resolve", "bulk")
+    assert labels(app)["bulk_resolve_do"].label == "Resolve all 2"
+    app.get_by_key("bulk_note").set_value("One power cut.")
+    app.get_by_key("bulk_resolve_do").click().run()
+    how = {"who": "local", "version": 1, "note": "One power cut."}
+    assert retailer.moved == [(1, "resolve", how), (2, "resolve", how)]
+    assert len(app.dataframe[0].value) == 1
+    assert "bulk_resolve_do" not in labels(app)
+    app.get_by_key("inbox_undo").click().run()
+    assert len(app.dataframe[0].value) == 3
+
+
+def test_several_are_a_false_alarm_with_one_click(retailer, open_page):
+    app = tick(open_page("anomaly-inbox"), 0, 2)
+    app.get_by_key("bulk_false_alarm").click().run()
+    assert [(number, action) for number, action, _ in retailer.moved] == [(1, "false_alarm"), (3, "false_alarm")]
+    assert "2\u202fincidents were closed as a false alarm." in words(app)
+    assert "inbox_undo" in labels(app)
+
+
+def test_several_are_snoozed_to_one_day(retailer, open_page):
+    app = open_fields(tick(open_page("anomaly-inbox"), 0, 1), "snooze", "bulk")
+    day = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=2)
+    app.get_by_key("bulk_until").set_value(day)
+    app.get_by_key("bulk_snooze_do").click().run()
+    assert [(number, action, how["until"]) for number, action, how in retailer.moved] == [
+        (1, "snooze", day), (2, "snooze", day)
+    ]  # fmt: skip
+
+
+def test_several_get_one_verdict_without_an_event(retailer, open_page):
+    app = open_fields(tick(open_page("anomaly-inbox"), 0, 1), "verdict", "bulk")
+    app.get_by_key("bulk_judged").set_value("expected").run()
+    assert "bulk_event_name" not in {one.key for one in app.text_input}
+    app.get_by_key("bulk_judged_note").set_value("Easter")
+    app.get_by_key("bulk_verdict_do").click().run()
+    assert [(action, how["note"], "event" in how) for _, action, how in retailer.moved] == [
+        ("expected", "Easter", False)
+    ] * 2
+
+
+def test_the_list_tells_money_level_class_state_owner_and_age(retailer, open_page):
+    frame = open_page("anomaly-inbox").dataframe[0].value
+    row = frame.iloc[1]
+    assert row[["Severity", "At stake", "Kind", "State", "Owner", "Age", "Level"]].tolist() == [
+        "◆ High", "9,100", "Supply, no sales", "Acknowledged", "anna", "2\u202fdays", "Category"
+    ]  # fmt: skip
+
+
+def test_on_a_telephone_the_sentence_is_read_whole(retailer, open_page):
+    """390 pixels show some 320 of a table beside the ticks; a line has room for four lines of a sentence."""
+    proto = open_page("anomaly-inbox").dataframe[0].proto
+    columns = json.loads(proto.columns)
+    assert columns["What happened"]["width"] <= 320
+    assert proto.row_height >= 4 * 20
+    assert open_page("anomaly-inbox").dataframe[0].value.columns[0] == "What happened"
+
+
+def test_what_is_suppressed_or_snoozed_is_counted_and_listed_with_its_end(retailer, open_page):
+    app = open_page("anomaly-inbox")
+    assert "Silent" not in words(app)
+    assert labels(app)["tile_snoozed"].label == "Snoozed **0**"
+    retailer.alerts.suppressed, retailer.alerts.snoozed = 4, 2
+    retailer.alerts.silent = [
+        {"id": 1, "matcher": {"region": "HE", "kind": "DATA_QUALITY"}, "reason": "The tills are replaced.",
+         "who": "ann", "until": dt.datetime(2026, 10, 1, tzinfo=dt.UTC), "mails": 4}
+    ]  # fmt: skip
+    from trendcast.ui import reads
+
+    reads.forget_inbox()
+    app.run()
+    assert labels(app)["tile_snoozed"].label == "Snoozed **2**"
+    silent = next(one for one in app.expander if one.key == "inbox_silent")
+    assert silent.label == "4 suppressed (messages held back in the last 7 days), 2 snoozed"
+    assert "until 1 Oct 2026, 00:00 UTC" in words(app)
+    assert "The tills are replaced" in words(app)
+    app.get_by_key("tile_snoozed").click().run()
+    assert app.query_params["state"] in ("snoozed", ["snoozed"])
+
+
 def test_a_snoozed_incident_leaves_the_open_list_until_its_day(retailer, open_page):
     today = dt.datetime.now(dt.UTC).date()
     later = today + dt.timedelta(days=3)
@@ -244,17 +330,46 @@ def test_acknowledging_shows_the_new_state_at_once_and_can_be_undone(retailer, o
     assert "incident_acknowledge" in labels(app)
 
 
+def open_fields(app, move: str, key: str = "incident_1_1"):
+    """One click: the fields of a move are there."""
+    return app.get_by_key(f"{key}_{move}").click().run()
+
+
 def test_resolving_carries_the_note(retailer, open_page):
-    app = open_page("anomaly-inbox", incident="1")
+    app = open_fields(open_page("anomaly-inbox", incident="1"), "resolve")
     app.get_by_key("incident_1_1_note").set_value("the tills were down ")
     app.get_by_key("incident_1_1_resolve_do").click().run()
     assert retailer.moved == [(1, "resolve", {"who": "local", "version": 1, "note": "the tills were down"})]
+    assert "incident_1_2_resolve_do" not in labels(app)
     app.get_by_key("incident_reopen").click().run()
     assert retailer.moved[-1][1:] == ("reopen", {"who": "local", "version": 2, "note": ""})
 
 
+def test_from_the_mails_link_to_resolved_in_at_most_three_clicks(retailer, open_page):
+    clicks = 0
+    app = open_page("anomaly-inbox", incident="1")  # what the link in the mail opens
+    assert retailer.moved == [], "opening a link changes nothing"
+    for key in ("incident_1_1_resolve", "incident_1_1_resolve_do"):
+        if key.endswith("_do"):
+            app.get_by_key("incident_1_1_note").set_value("A burst pipe; open again.")
+        app.get_by_key(key).click().run()
+        clicks += 1
+    assert clicks <= 3
+    assert retailer.incident_rows[0]["status"] == "RESOLVED"
+    assert "The incident was resolved." in words(app)
+
+
+def test_a_second_click_closes_the_fields_and_another_opens_others(retailer, open_page):
+    app = open_fields(open_page("anomaly-inbox", incident="1"), "resolve")
+    assert "incident_1_1_resolve_do" in labels(app)
+    open_fields(app, "snooze")
+    assert ("incident_1_1_resolve_do" in labels(app), "incident_1_1_snooze_do" in labels(app)) == (False, True)
+    open_fields(app, "snooze")
+    assert "incident_1_1_snooze_do" not in labels(app)
+
+
 def test_snoozing_carries_the_day(retailer, open_page):
-    app = open_page("anomaly-inbox", incident="1")
+    app = open_fields(open_page("anomaly-inbox", incident="1"), "snooze")
     day = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=3)
     app.get_by_key("incident_1_1_until").set_value(day)
     app.get_by_key("incident_1_1_snooze_do").click().run()
@@ -264,22 +379,89 @@ def test_snoozing_carries_the_day(retailer, open_page):
 
 @pytest.mark.parametrize("verdict", ["confirmed", "expected", "new_normal", "false_alarm", "data_issue"])
 def test_each_verdict_reaches_the_service_with_its_note(retailer, open_page, verdict):
-    app = open_page("anomaly-inbox", incident="1")
+    app = open_fields(open_page("anomaly-inbox", incident="1"), "verdict")
     radio = app.get_by_key("incident_1_1_judged")
     assert len(radio.options) == 5
-    radio.set_value(verdict)
+    radio.set_value(verdict).run()
+    if verdict == "expected":
+        app.get_by_key("incident_1_1_event").uncheck()
     app.get_by_key("incident_1_1_judged_note").set_value("street festival")
     app.get_by_key("incident_1_1_verdict_do").click().run()
     assert retailer.moved == [(1, verdict, {"who": "local", "version": 1, "note": "street festival"})]
     assert not app.exception
 
 
+def test_what_was_expected_becomes_an_event_of_the_calendar(retailer, open_page):
+    app = open_fields(open_page("anomaly-inbox", incident="1"), "verdict")
+    assert "incident_1_1_event_name" not in {one.key for one in app.text_input}
+    app.get_by_key("incident_1_1_judged").set_value("expected").run()
+    # Its own days and region are proposed.
+    first, last = retailer.incident_rows[0]["first_day"], retailer.incident_rows[0]["day"]
+    assert app.get_by_key("incident_1_1_event_first").value == first
+    assert app.get_by_key("incident_1_1_event_region").value == "HE"
+    app.get_by_key("incident_1_1_event_name").set_value("Street festival")
+    app.get_by_key("incident_1_1_event_region").set_value("")
+    app.get_by_key("incident_1_1_event_again").set_value(last + dt.timedelta(days=364))
+    app.get_by_key("incident_1_1_verdict_do").click().run()
+    event = {
+        "name": "Street festival", "first_day": first, "last_day": last, "region": "",
+        "again": last + dt.timedelta(days=364),
+    }  # fmt: skip
+    assert retailer.moved == [
+        (1, "expected", {"who": "local", "version": 1, "note": "Street festival", "event": event})
+    ]
+
+
 def test_a_verdict_without_the_note_it_needs_is_refused_in_a_sentence(retailer, open_page):
-    app = open_page("anomaly-inbox", incident="1")
-    app.get_by_key("incident_1_1_judged").set_value("expected")
+    app = open_fields(open_page("anomaly-inbox", incident="1"), "verdict")
+    app.get_by_key("incident_1_1_judged").set_value("expected").run()
     app.get_by_key("incident_1_1_verdict_do").click().run()
     assert "Write which event it was" in words(app)
     assert "incident_acknowledge" in labels(app)
+    assert "incident_1_1_verdict_do" in labels(app)  # what was written stays
+
+
+@pytest.mark.parametrize(("days", "offered"), [(4, False), (5, True)])
+def test_a_level_that_held_for_five_days_is_offered_as_the_new_one(retailer, open_page, monkeypatch, days, offered):
+    known = retailer.incident
+    retailer.incident_rows[0]["class"] = "LEVEL_SHIFT"
+    monkeypatch.setattr(retailer, "incident", lambda n: known(n) | {"days": known(n)["days"][:1] * days})
+    app = open_page("anomaly-inbox", incident="1")
+    assert ("incident_new_normal" in labels(app)) == offered
+    if offered:
+        assert "The level has held for 5\u202fdays." in words(app)
+        app.get_by_key("incident_new_normal").click().run()
+        assert retailer.moved == [(1, "new_normal", {"who": "local", "version": 1, "note": ""})]
+
+
+def test_a_single_bad_day_is_no_new_normal(retailer, open_page):
+    assert "incident_new_normal" not in labels(open_page("anomaly-inbox", incident="1"))
+
+
+def test_each_move_has_a_key_and_the_page_says_which(retailer, open_page):
+    app = open_page("anomaly-inbox", incident="1")
+    keys = {button.label: button.proto.shortcut for button in app.button if button.proto.shortcut}
+    assert {name: key.lower() for name, key in keys.items()} == {
+        "Inbox": "escape", "Previous": "k", "Next": "j", "Acknowledge": "a", "Resolve": "d", "Snooze": "s",
+        "Verdict": "v",
+    }  # fmt: skip
+    app.get_by_key("incident_acknowledge").click().run()
+    assert app.get_by_key("inbox_undo").proto.shortcut.lower() == "u"
+    assert "Keys: J next, K previous, A acknowledge, D done (resolve)" in words(app)
+
+
+def test_who_may_only_look_sees_it_all_and_moves_nothing(retailer, open_page, monkeypatch):
+    from trendcast.services.people import Person
+    from trendcast.ui import who
+
+    monkeypatch.setattr(who, "actor", lambda: Person("vera", "viewer"))
+    app = open_page("anomaly-inbox", incident="1")
+    assert not app.exception
+    assert "63 % below" in words(app)
+    assert "takes the role planner" in words(app)
+    moves = ("incident_acknowledge", "incident_1_1_resolve", "incident_1_1_snooze", "incident_1_1_verdict")
+    assert all(labels(app)[key].disabled for key in moves)
+    assert not labels(app)["incident_next"].disabled
 
 
 def test_somebody_faster_is_named_and_the_new_state_shown(retailer, open_page):
@@ -289,6 +471,35 @@ def test_somebody_faster_is_named_and_the_new_state_shown(retailer, open_page):
     assert "Anna has resolved this incident meanwhile" in words(app)
     assert "look, then decide again" in words(app)
     assert "incident_reopen" in labels(app)
+
+
+def mailed(monkeypatch, retailer, **facts):
+    """Incident 1 with one message in its delivery log."""
+    when = dt.datetime(2026, 9, 28, 6, 16, tzinfo=dt.UTC)
+    row = {
+        "recipient": "ann@example.com", "reason": "first", "status": "SENT", "attempts": 1, "last_code": 250,
+        "last_error": "250 OK", "created": when, "sent_at": when, "subject": "CRITICAL", "body_text": "412 sold",
+        "channel": "email",
+    } | facts  # fmt: skip
+    known = retailer.incident
+    monkeypatch.setattr(retailer, "incident", lambda n: known(n) | {"mails": pd.DataFrame([row])})
+
+
+def test_the_delivery_log_names_the_servers_answer(retailer, open_page, monkeypatch):
+    mailed(monkeypatch, retailer)
+    app = open_page("anomaly-inbox", incident="1")
+    row = app.dataframe[-1].value.iloc[0]
+    assert row[["To", "Why", "Delivery", "Answer"]].tolist() == ["ann@example.com", "Alert", "Sent", "250 OK"]
+    assert "412 sold" in [one.value for one in app.text]
+
+
+def test_a_mail_that_is_not_sent_is_kept_and_names_the_setting(retailer, open_page, monkeypatch):
+    mailed(monkeypatch, retailer, status="PENDING", sent_at=None, last_code=None, last_error=None, attempts=0)
+    retailer.alerts.missing = "No mail is sent: SMTP_SERVER is not set."
+    app = open_page("anomaly-inbox", incident="1")
+    assert "kept here to be read, but not sent. No mail is sent:\u2060 SMTP_SERVER is not set." in words(app)
+    assert app.dataframe[-1].value["Delivery"].tolist() == ["Kept here"]
+    assert "412 sold" in [one.value for one in app.text]
 
 
 def test_the_plain_rule_stands_beside_ours(retailer, open_page):
@@ -391,6 +602,21 @@ def test_contributions_add_up_to_the_incident():
     figure, alt = charts_inbox.contributions_chart(parts, measure="Units", dark=True)
     assert sorted(figure.data[0].x) == sorted(parts["gap"])
     assert "−600" in alt
+
+
+def test_strips_below_the_days_show_what_else_was_on_them():
+    days = some_days()
+    strips = pd.DataFrame({"date": days["date"], "promotion": 0.0, "events": "", "closed": 0.0, "stockout": False})
+    strips.loc[3:5, "promotion"] = 0.5
+    strips.loc[10, "events"] = "Labour Day"
+    figure, alt = charts_inbox.incident_chart(
+        days, days.iloc[:0].assign(impact=[]), first=days["date"].iloc[-3], last=days["date"].iloc[-2],
+        measure="Units", dark=True, strips=strips,
+    )  # fmt: skip
+    lanes = {trace.name: list(trace.x) for trace in figure.data if trace.yaxis == "y2"}
+    assert [len(lanes[name]) for name in ("Promotion", "Event", "Stock-out")] == [3, 1, 0]
+    assert list(figure.layout.yaxis2.ticktext) == ["Promotion", "Event", "Stock-out"]
+    assert "Promotion: Thu 6 Aug, Fri 7 Aug, Sat 8 Aug; Event: Thu 13 Aug; Stock-out: none." in alt
 
 
 def test_without_a_row_of_the_node_the_members_are_the_whole():

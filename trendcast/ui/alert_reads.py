@@ -185,6 +185,7 @@ def _change(role: str, called: str, /, *arguments: Any, **what: Any) -> Any:
         return getattr(reads.provider.alerts, called)(*arguments, who=who.actor().name, **what)
     finally:
         reads.forget_recent(ROOM)
+        reads.forget_inbox()
 
 
 def channels() -> list[dict[str, Any]]:
@@ -285,8 +286,9 @@ def why_kept(row: Any) -> str:
 
 
 def silence() -> dict[str, int]:
-    """services.suppressions.counts."""
-    return dict(_ask("silence"))
+    """services.suppressions.counts; asked again after each move in the inbox."""
+    found = reads.recent(("inbox", "silence"), lambda: reads.provider.alerts.silence())
+    return dict(found)
 
 
 def suppressions() -> list[dict[str, Any]]:

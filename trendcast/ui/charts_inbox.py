@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from trendcast.ui import text
 from trendcast.ui.plots import Palette, band, dress, legend, over_time, palette, volumes
@@ -26,19 +27,33 @@ def layout(figure: go.Figure, colours: Palette, title: str, height: int) -> None
 
 
 def incident_chart(
-    days: pd.DataFrame, marks: pd.DataFrame, *, first: Any, last: Any, measure: str, dark: bool
+    days: pd.DataFrame,
+    marks: pd.DataFrame,
+    *,
+    first: Any,
+    last: Any,
+    measure: str,
+    dark: bool,
+    strips: pd.DataFrame | None = None,
 ) -> tuple[go.Figure, str]:
     """Sales of one series around an incident, with what was expected of each day and the incident's days highlighted.
 
     ``days``: date, actual, expected, low80, high80, low95, high95 (NaN: not known); ``marks``: date, actual, impact,
-    of the days that stood out; ``measure``: the axis title.
+    of the days that stood out; ``measure``: the axis title; ``strips``: date, promotion (share), events (names), closed
+    (share), stockout: what else was on those days, a lane each below.
     """
     colours = palette(dark)
-    figure = go.Figure()
+    lanes = [] if strips is None else _lanes(strips)
+    part = 0.085 * len(lanes)
+    figure = (
+        make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.02, row_heights=[1 - part, part])
+        if lanes
+        else make_subplots(rows=1, cols=1)
+    )
     days = days.sort_values("date")
     half = pd.Timedelta(12, "h")
     start, end = pd.Timestamp(first) - half, pd.Timestamp(last) + half
-    figure.add_vrect(x0=start, x1=end, fillcolor=WINDOW, line_width=0, layer="below")
+    figure.add_vrect(x0=start, x1=end, fillcolor=WINDOW, line_width=0, layer="below", exclude_empty_subplots=False)
     figure.add_annotation(
         x=start + (end - start) / 2,
         y=1.02,
@@ -97,8 +112,79 @@ def incident_chart(
                     hoverinfo="skip",
                 )
             )
-    layout(figure, colours, measure, 340)
-    return figure, _describe(days, marks, first, last, measure)
+    layout(figure, colours, measure, 340 + 24 * len(lanes))
+    if lanes:
+        _strips(figure, lanes, days["date"], colours)
+    return figure, _describe(days, marks, first, last, measure) + _said(lanes)
+
+
+Lane = tuple[str, str, pd.Series, list[str]]  # label, symbol, days, what to say of each
+MOST_SAID = 3
+
+
+def _lanes(strips: pd.DataFrame) -> list[Lane]:
+    """Promotions, events and stock, with or without a day of them; closed days where there were any."""
+    promotion, events = strips["promotion"].fillna(0) > 0.04, strips["events"].fillna("").astype(str) != ""
+    closed, empty = strips["closed"].fillna(0) > 0, strips["stockout"].fillna(0).astype(float) > 0
+    dates = strips["date"]
+    lanes: list[Lane] = [
+        (
+            "Promotion",
+            "square",
+            dates[promotion],
+            [f"{text.percent(v, 0)} of sales places" for v in strips.loc[promotion, "promotion"]],
+        ),
+        ("Event", "star", dates[events], [text.plotly(v, 90) for v in strips.loc[events, "events"]]),
+        ("Stock-out", "x", dates[empty], ["the shelf was empty"] * int(empty.sum())),
+    ]
+    if closed.any():
+        lanes.append(("Closed", "line-ew-open", dates[closed], ["closed"] * int(closed.sum())))
+    return lanes
+
+
+def _strips(figure: go.Figure, lanes: Sequence[Lane], dates: pd.Series, colours: Palette) -> None:
+    """The lanes below the days, each on its line, also where nothing is on it."""
+    for place, (label, symbol, days, hover) in enumerate(lanes):
+        figure.add_trace(
+            go.Scatter(
+                x=days,
+                y=[len(lanes) - 1 - place] * len(days),
+                mode="markers",
+                name=label,
+                marker={"symbol": symbol, "size": 8, "color": colours.tag, "line": {"width": 1, "color": colours.tag}},
+                customdata=hover,
+                hovertemplate=f"{label}: %{{customdata}}<extra></extra>",
+                showlegend=False,
+            ),
+            row=2,
+            col=1,
+        )
+    figure.update_yaxes(
+        tickvals=list(range(len(lanes)))[::-1],
+        ticktext=[lane[0] for lane in lanes],
+        range=[-0.6, len(lanes) - 0.4],
+        title=None,
+        tickformat=None,
+        rangemode="normal",
+        showgrid=False,
+        zeroline=False,
+        tickfont={"size": 11},
+        row=2,
+        col=1,
+    )
+    figure.update_xaxes(range=[dates.min() - pd.Timedelta(12, "h"), dates.max() + pd.Timedelta(12, "h")])
+
+
+def _said(lanes: Sequence[Lane]) -> str:
+    """What the lanes show, for readers who cannot see them."""
+    if not lanes:
+        return ""
+    said = []
+    for label, _, days, _ in lanes:
+        shown = ", ".join(text.day_short(day) for day in list(days)[:MOST_SAID])
+        more = f" and {text.full(len(days) - MOST_SAID)} more" if len(days) > MOST_SAID else ""
+        said.append(f"{label}: {shown}{more}" if len(days) else f"{label}: none")
+    return " " + "; ".join(said) + "."
 
 
 def _expected_words(row: Any) -> str:

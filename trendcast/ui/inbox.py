@@ -15,8 +15,10 @@ import streamlit as st
 
 from trendcast import wording
 from trendcast.errors import TrendCastError
-from trendcast.ui import charts_inbox, reads, states, text, triage
-from trendcast.ui.shell import View
+from trendcast.services.review_parts import Link
+from trendcast.ui import alert_reads, alert_rules, charts_inbox, reads, states, text, triage
+from trendcast.ui.sections import calm
+from trendcast.ui.shell import View, link
 
 # A state to look at -> the words, the statuses behind it, and whether snoozed ones are meant (None: both).
 STATES: dict[str, tuple[str, tuple[str, ...], bool | None]] = {
@@ -37,7 +39,9 @@ CLASSES = {
     "trend_change": "Trend change",
 }
 COLOURS: dict[str, tuple[str, str]] = {"HIGH": ("#DC2626", "#F87171"), "MEDIUM": ("#B45309", "#FBBF24")}
-ROW = 68  # pixels: above 64 Streamlit wraps the text of a cell
+# Pixels: above 64 Streamlit wraps the text of a cell. What happened stands first and narrow enough to be read whole on
+# a telephone, where a table shows some 320 pixels; so a line is high enough for four lines of it.
+ROW, SENTENCE = 96, 312
 NAMES = ("state", "impact", "kind", "since")
 _KEY = "inbox_{}".format
 _WRITTEN, _WALK = "inbox_written", "inbox_walk"
@@ -177,18 +181,21 @@ def stake(row: Any) -> str:
 def table(frame: pd.DataFrame) -> pd.DataFrame:
     """The list as it is shown, one row per incident."""
     places = zip(frame["product_category"], frame["region"], frame["store"], strict=True)
+    rows = [row for _, row in frame.iterrows()]
     return pd.DataFrame(
         {
-            "Severity": [IMPACTS.get(v, v) for v in frame["impact"]],
-            "At stake": [stake(row) for _, row in frame.iterrows()],
             "What happened": [text.plain(v) for v in frame["headline"]],
+            "Severity": [IMPACTS.get(v, v) for v in frame["impact"]],
+            "At stake": [stake(row) for row in rows],
+            "Kind": [kind_words(row) for row in rows],
+            "State": [state_words(row) for row in rows],
+            "Owner": [said(v) or text.NONE for v in frame["owner"]],
+            "Age": [age(v) for v in frame["age_days"]],
+            "Level": [text.level(v) for v in frame["level"]],
             "Where": [charts_inbox.place(*(str(v or "") for v in names)) for names in places],
             "Likely cause": [said(v) or text.NONE for v in frame["cause"]],
             "Day": [text.day_short(v) for v in frame["day"]],
             "Series": [int(v) for v in frame["members"]],
-            "State": [state_words(row) for _, row in frame.iterrows()],
-            "Owner": [said(v) or text.NONE for v in frame["owner"]],
-            "Age": [age(v) for v in frame["age_days"]],
         }
     )
 
@@ -241,15 +248,16 @@ def checked(counts: Mapping[str, Any]) -> str:
 
 def tiles(view: View, wanted: Asked) -> None:
     """Counts of the whole retailer; each shows its incidents with one click."""
-    counts = reads.inbox_counts()
+    counts = {**reads.inbox_counts(), "snoozed": alert_reads.silence()["snoozed"]}
     offered = (
         ("open", "Open", "inbox", Asked()),
         ("high", "High impact", "diamond", Asked(impacts=("HIGH",))),
         ("new", "New", "fiber_new", Asked("new")),
         ("data_quality", "Data quality", "database", Asked(kinds=("DATA_QUALITY",))),
+        ("snoozed", "Snoozed", "snooze", Asked("snoozed")),
         ("resolved_7d", "Resolved, 7 days", "check_circle", Asked("resolved", since=_week_ago(view))),
     )
-    with st.grid(5, min_column_width=150, key="inbox_tiles"):
+    with st.grid(6, min_column_width=150, key="inbox_tiles"):
         for name, label, icon, meant in offered:
             st.button(
                 f"{label} **{text.full(counts.get(name) or 0)}**",
@@ -276,6 +284,7 @@ def listing(view: View, wanted: Asked) -> None:
     key = f"inbox_rows_{triage.turn()}"
     shown = table(frame)
     bulk = st.container(horizontal=True, vertical_alignment="center", key="inbox_bulk")
+    fields = st.container(key="inbox_bulk_fields")
     event = st.dataframe(
         _coloured(shown, frame["impact"].tolist(), view.dark),
         hide_index=True,
@@ -285,18 +294,20 @@ def listing(view: View, wanted: Asked) -> None:
         row_height=ROW,
         height="content" if len(shown) < 12 else 640,
         column_config={
-            "Severity": st.column_config.TextColumn(width=96),
-            "At stake": st.column_config.TextColumn(width=96, alignment="right"),
-            "What happened": st.column_config.TextColumn(width=460),
-            "Where": st.column_config.TextColumn(width=170),
-            "Likely cause": st.column_config.TextColumn(width=180),
+            "What happened": st.column_config.TextColumn(width=SENTENCE),
+            "Severity": st.column_config.TextColumn(width=90),
+            "At stake": st.column_config.TextColumn(width=84, alignment="right"),
+            "Kind": st.column_config.TextColumn(width=108),
+            "State": st.column_config.TextColumn(width=116),
+            "Owner": st.column_config.TextColumn(width=84),
+            "Age": st.column_config.TextColumn(width=66, help="Days since it began, by the retailer's own calendar."),
+            "Level": st.column_config.TextColumn(width=86),
+            "Where": st.column_config.TextColumn(width=150),
+            "Likely cause": st.column_config.TextColumn(width=160),
             "Day": st.column_config.TextColumn(width=92),
             "Series": st.column_config.NumberColumn(
                 width=64, help="How many series it took along: one event is one line."
             ),
-            "State": st.column_config.TextColumn(width=130),
-            "Owner": st.column_config.TextColumn(width=80),
-            "Age": st.column_config.TextColumn(width=72, help="Days since it began, by the retailer's own calendar."),
         },
         alt=f"{len(shown)} incidents, the most money first.",
     )
@@ -309,6 +320,9 @@ def listing(view: View, wanted: Asked) -> None:
     with bulk:
         if len(ticked):
             _bulk(view, ticked)
+            with fields:
+                chosen = tuple((int(a), int(b)) for a, b in zip(ticked["incident_id"], ticked["version"], strict=True))
+                triage.panel(view, chosen, "bulk")
         else:
             first = int(frame["incident_id"].iloc[0])
             st.button(
@@ -321,7 +335,7 @@ def listing(view: View, wanted: Asked) -> None:
             )
             st.caption(
                 f"{text.count(len(frame), 'incident')}, the most money first. A click on a "
-                "line opens it; ticked lines move together."
+                f"line opens it; ticked lines move together. {triage.KEYBOARD}"
             )
 
 
@@ -337,18 +351,25 @@ def _ids(frame: pd.DataFrame) -> tuple[int, ...]:
 
 
 def _bulk(view: View, ticked: pd.DataFrame) -> None:
+    """What can be done to several at once."""
     chosen = tuple((int(a), int(b)) for a, b in zip(ticked["incident_id"], ticked["version"], strict=True))
     st.markdown(f"**{text.count(len(chosen), 'incident')}**")
-    st.button(
-        "Acknowledge",
-        icon=":material/visibility:",
-        on_click=triage.act,
-        args=(chosen, "acknowledge"),
-        disabled=view.locked,
-        key="bulk_acknowledge",
-    )
-    triage.snooze(view, chosen, "bulk")
-    triage.resolve(view, chosen, "bulk")
+    for label, icon, action, shortcut in (
+        ("Acknowledge", "visibility", "acknowledge", "A"),
+        ("False alarm", "notifications_off", "false_alarm", "F"),
+    ):
+        st.button(
+            label,
+            icon=f":material/{icon}:",
+            shortcut=shortcut,
+            on_click=triage.act,
+            args=(chosen, action),
+            disabled=view.locked,
+            key=f"bulk_{action}",
+        )
+    triage.opener(view, "bulk", "resolve")
+    triage.opener(view, "bulk", "snooze")
+    triage.opener(view, "bulk", "verdict")
 
 
 # --- going through them ----------------------------------------------------------------------------------------------
@@ -455,5 +476,25 @@ def footer(view: View) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="inbox_footer"):
         st.caption(checked(counts))
         check_now(view, "Check now")
+    silent(view)
     if view.filters.as_of:
         st.caption("The inbox is always that of now, also when an earlier day is on view.")
+
+
+@calm
+def silent(view: View) -> None:
+    """What is put off or not mailed about, and until when."""
+    counts = alert_reads.silence()
+    if not any(counts.values()):
+        return
+    parts = [
+        f"{text.full(counts['suppressed'])} suppressed (messages held back in the last 7 days)",
+        f"{text.full(counts['snoozed'])} snoozed",
+    ]
+    with st.expander(", ".join(parts), icon=":material/notifications_off:", key="inbox_silent"):
+        rows = alert_reads.suppressions()
+        if rows:
+            st.markdown("\n".join(f"- {alert_rules.silent_words(row)}" for row in rows))
+        else:
+            st.caption("Nothing is suppressed now.")
+        link(view, Link("data", (("part", "alerts"),)), "End one, or add another", icon=":material/settings:")

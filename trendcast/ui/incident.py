@@ -14,7 +14,7 @@ from trendcast.errors import NotFound
 from trendcast.services import chart_findings
 from trendcast.services.detect import PLAIN_HIGHEST
 from trendcast.services.review_parts import Link
-from trendcast.ui import charts_inbox, inbox, reads, text, triage
+from trendcast.ui import alert_reads, alerts, charts_inbox, inbox, reads, text, triage
 from trendcast.ui.plots import CONFIG
 from trendcast.ui.shell import View, link
 
@@ -31,6 +31,8 @@ MOVES = {
     "confirmed": "Verdict: confirmed",
     "data_issue": "Verdict: data issue",
     "undo": "Put back",
+    "told": "Told",
+    "lapsed": "New again",
     "open": "Opened by the check",
     "opened": "Opened by the check",
     "detected": "Opened by the check",
@@ -60,6 +62,7 @@ def show(view: View, number: int) -> None:
     else:
         _rule(found)
     _similar(found)
+    _calendar(found)
     _log(found)
     _mails(found)
     _plain(view, found)
@@ -83,6 +86,7 @@ def _steps(view: View, number: int) -> None:
                 key=f"incident_{label.lower()}",
             )
         st.caption(f"{at + 1} of {len(line)}")
+    st.caption(triage.KEYBOARD)
 
 
 def _head(found: dict[str, Any]) -> None:
@@ -115,12 +119,14 @@ def _facts(found: dict[str, Any]) -> list[str]:
 def _moves(view: View, found: dict[str, Any]) -> None:
     number, version = int(found["incident_id"]), int(found["version"])
     chosen = ((number, version),)
-    key = f"incident_{number}_{version}"  # another version closes the forms
+    key = f"incident_{number}_{version}"  # another version closes the fields
+    triage.new_normal(view, found, chosen)
     with st.container(horizontal=True, vertical_alignment="center", key="incident_moves"):
         if found["status"] == "RESOLVED":
             st.button(
                 "Open again",
                 icon=":material/undo:",
+                shortcut="O",
                 disabled=view.locked,
                 on_click=triage.act,
                 args=(chosen, "reopen"),
@@ -139,9 +145,12 @@ def _moves(view: View, found: dict[str, Any]) -> None:
                     key="incident_acknowledge",
                     help="You have seen it and look after it. It stays open.",
                 )
-            triage.resolve(view, chosen, key, main=found["status"] != "NEW")
-            triage.snooze(view, chosen, key)
-        triage.verdict(view, chosen, key)
+            triage.opener(view, key, "resolve", main=found["status"] != "NEW")
+            triage.opener(view, key, "snooze")
+        triage.opener(view, key, "verdict")
+    triage.panel(view, chosen, key, about=found)
+    if view.locked and not view.away:
+        st.caption("You may look at all of it; settling it takes the role planner.")
 
 
 # --- the chart -------------------------------------------------------------------------------------------------------
@@ -204,6 +213,7 @@ def _chart(view: View, found: dict[str, Any]) -> None:
         last=pd.Timestamp(found["day"]),
         measure=text.axis("units", "day"),
         dark=view.dark,
+        strips=_strips(view, series_id, first, last),
     )
     st.plotly_chart(figure, key=f"incident_chart_{view.dark}", config=CONFIG, alt=alt)
     if not days["expected"].notna().any():
@@ -211,6 +221,13 @@ def _chart(view: View, found: dict[str, Any]) -> None:
     names = [(name, str(found[key] or "")) for key, name in zip(KEYS[1:], ("category", "region", "store"), strict=True)]
     where = (("level", str(found["level"])), *((name, value) for name, value in names if value))
     link(view, Link("forecasts", where), "Its forecast and what to do", icon=":material/trending_up:")
+
+
+def _strips(view: View, series_id: int, first: dt.date, last: dt.date) -> pd.DataFrame:
+    """What else was on those days: date, promotion, events, closed, stockout."""
+    table = reads.table(view.run_id, reads.series_choice(view.run_id, series_id), "units", "day")
+    rows = table[(table["date"] >= pd.Timestamp(first)) & (table["date"] <= pd.Timestamp(last))]
+    return rows[["date", "promotion", "events", "closed", "stockout"]]
 
 
 # --- what it is made of ----------------------------------------------------------------------------------------------
@@ -262,6 +279,19 @@ def _ended(row: Any) -> str:
     return f"{words}: {verdict.replace('_', ' ')}" if verdict else words
 
 
+def _calendar(found: dict[str, Any]) -> None:
+    """What its verdict put into the calendar."""
+    frame = found.get("calendar")
+    if frame is None or frame.empty:
+        return
+    st.subheader("In the calendar", anchor=False)
+    for row in frame.to_dict("records"):
+        first, last = text.day(row["first_day"]), text.day(row["last_day"])
+        days = first if first == last else f"{first} to {last}"
+        where = text.markdown(row["region"]) if row["region"] else "everywhere"
+        st.markdown(f"- **{text.markdown(row['event'], 100)}**, {days}, {where} ({text.markdown(row['set_by'])})")
+
+
 def _log(found: dict[str, Any]) -> None:
     st.subheader("Log", anchor=False)
     frame = found.get("events")
@@ -285,16 +315,8 @@ DELIVERY = {
     "SENDING": "Being sent",
     "SENT": "Sent",
     "UNKNOWN": "Not known whether it arrived; sent again",
-    "DEAD": "Refused",
-    "CANCELLED": "Not sent",
-}
-REASONS = {
-    "first": "Alert",
-    "worse": "Got worse",
-    "wider": "Spread",
-    "reminder": "Reminder",
-    "resolved": "Over",
-    "storm": "Part of one mail about many",
+    "DEAD": "Could not be sent",
+    "CANCELLED": "Held back",
 }
 
 
@@ -305,25 +327,46 @@ def _mails(found: dict[str, Any]) -> None:
     if frame is None or frame.empty:
         st.caption("Nobody yet: incidents of high impact are mailed at once, the others are in the next digest.")
         return
-    answers = [
-        " ".join(part for part in ("" if pd.isna(code) else f"{int(code)}", inbox.said(words)) if part)
-        for code, words in zip(frame["last_code"], frame["last_error"], strict=True)
-    ]
-    times = [made if pd.isna(sent) else sent for sent, made in zip(frame["sent_at"], frame["created"], strict=True)]
+    rows = frame.to_dict("records")
+    kept = [alert_reads.why_kept(row) for row in rows]
+    if any(kept):
+        st.warning(
+            "The message was written and is kept here to be read, but not sent. "
+            + text.sentence(next(why for why in kept if why)),
+            icon=":material/mail_off:",
+        )
+    times = [row["created"] if pd.isna(row["sent_at"]) else row["sent_at"] for row in rows]
     shown = pd.DataFrame(
         {
             "When": [text.moment(v) for v in times],
-            "To": [text.plain(v) for v in frame["recipient"]],
-            "Why": [REASONS.get(str(v), text.plain(v)) for v in frame["reason"]],
-            "Delivery": [DELIVERY.get(str(v), text.plain(v)) for v in frame["status"]],
+            "To": [text.plain(row["recipient"]) for row in rows],
+            "Why": [alerts.REASONS.get(str(row["reason"]), text.plain(row["reason"])) for row in rows],
+            "Delivery": [
+                "Kept here" if why else DELIVERY.get(str(row["status"]), text.plain(row["status"]))
+                for row, why in zip(rows, kept, strict=True)
+            ],
             "Attempts": frame["attempts"],
-            "Answer": [text.plain(v) for v in answers],
+            "Answer": [why or _answer(row) for row, why in zip(rows, kept, strict=True)],
         }
     )
-    st.dataframe(shown, hide_index=True, height="content", key="incident_mails", alt=f"{len(shown)} messages.")
+    st.dataframe(
+        shown,
+        hide_index=True,
+        height="content",
+        key="incident_mails",
+        column_config={"Answer": st.column_config.TextColumn(width=360)},
+        alt=f"{len(shown)} messages, to whom and what became of each.",
+    )
     with st.expander("The message", key="incident_message"):
         st.text(str(frame["subject"].iloc[0]))
         st.text(str(frame["body_text"].iloc[0]))
+
+
+def _answer(row: dict[str, Any]) -> str:
+    """The server's code and words."""
+    code = "" if pd.isna(row["last_code"]) else f"{int(row['last_code'])}"
+    said = inbox.said(row["last_error"])
+    return said if not code or said.startswith(code) else f"{code} {said}".strip()
 
 
 # --- the customer's plain rule beside ours ---------------------------------------------------------------------------

@@ -1,4 +1,7 @@
-"""Moving incidents: acknowledge, snooze, resolve, verdicts and the way back, with what to say after each."""
+"""Moving incidents: acknowledge, snooze, resolve, verdicts and the way back, with what to say after each.
+
+A move that takes words or a date opens its fields below the row of buttons; each button has a key of the keyboard.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 import streamlit as st
 
 from trendcast.errors import Conflict, TrendCastError
-from trendcast.ui import reads, text
+from trendcast.ui import alert_reads, reads, text
 from trendcast.ui.shell import View, person
 
 DONE = {
@@ -26,13 +29,17 @@ DONE = {
 # Verdict -> its name and what it does.
 VERDICTS = {
     "confirmed": ("Confirmed", "It happened, and it was not normal: its days do not count as usual."),
-    "expected": ("Expected", "It has a known cause, such as an event nobody had entered. Write which."),
+    "expected": ("Expected", "It has a known cause, such as an event nobody had entered: it can go into the calendar."),
     "new_normal": ("New normal", "The level has changed for good: the new one is expected from its first day on."),
     "false_alarm": ("False alarm", "Nothing was wrong: its days go on counting as usual."),
     "data_issue": ("Data issue", "The figures are wrong, not the sales: its days do not count as usual. Write why."),
 }
 Chosen = tuple[tuple[int, int | None], ...]  # incidents and the version of each on view
-_SAID, _TURN = "inbox_said", "inbox_turn"
+# R and C are Streamlit's own.
+KEYBOARD = "Keys: J next, K previous, A acknowledge, D done (resolve), S snooze, V verdict, U undo, Esc inbox."
+HELD_DAYS = 5  # of a level, after which it may be the new one (science: anomalies, 3.5)
+LONGEST_EVENT = 60  # days
+_SAID, _TURN, _OPEN = "inbox_said", "inbox_turn", "inbox_open_move"
 
 
 def turn() -> int:
@@ -69,15 +76,15 @@ def _undo() -> None:
     act(tuple(found.get("moved", ())), "undo")
 
 
-def act(incidents: Chosen, action: str, *, note: str = "", until: Any = None) -> None:
-    """Move incidents (id, version on view) and keep what to say; a callback, so the page is drawn with the result."""
+def act(incidents: Chosen, action: str, *, note: str = "", until: Any = None, event: Any = None) -> None:
+    """Move incidents (id, version on view) and keep what to say; a callback, so the page is drawn with the result.
+    ``event``: of what was expected, for the calendar."""
     moved: list[tuple[int, int | None]] = []
     faster: list[int] = []
     trouble: list[str] = []
     for number, version in incidents:
         how: dict[str, Any] = {"who": person(), "version": version, "note": note.strip()}
-        if until is not None:
-            how["until"] = until
+        how |= {name: value for name, value in (("until", until), ("event", event)) if value is not None}
         try:
             result = reads.move(number, action, **how)
             moved.append((number, (result or {}).get("version")))
@@ -94,17 +101,58 @@ def act(incidents: Chosen, action: str, *, note: str = "", until: Any = None) ->
         trouble = list(dict.fromkeys(t for t in trouble))
         trouble.append("Its newest state is shown; look, then decide again.")
     st.session_state[_SAID] = {"done": done, "trouble": " ".join(trouble), "moved": moved, "action": action}
+    if moved:
+        st.session_state.pop(_OPEN, None)
     if len(incidents) > 1:
         next_turn()  # the ticked rows are done with
 
 
-def snooze(view: View, chosen: Chosen, key: str) -> None:
-    """Snooze until a day: it comes back then by itself."""
+# --- the row of buttons, and the fields of the one that is open ------------------------------------------------------
+
+
+def opened(key: str) -> str:
+    """The move whose fields are open for these incidents; '' when none are."""
+    found = st.session_state.get(_OPEN)
+    return str(found[1]) if found and found[0] == key else ""
+
+
+def _toggle(key: str, move: str) -> None:
+    st.session_state[_OPEN] = None if opened(key) == move else (key, move)
+
+
+def opener(view: View, key: str, move: str, *, main: bool = False) -> None:
+    """The button that opens a move's fields, and closes them."""
+    label, icon, shortcut, words = {
+        "resolve": ("Resolve", "check", "D", "It is dealt with: write what it was."),
+        "snooze": ("Snooze", "snooze", "S", "It leaves the open list and comes back on a day."),
+        "verdict": ("Verdict", "gavel", "V", "What it was, in one of five words: the detector learns from it."),
+    }[move]
+    st.button(
+        label,
+        icon=f":material/{icon}:",
+        shortcut=shortcut,
+        type="primary" if main else "secondary",
+        disabled=view.locked,
+        on_click=_toggle,
+        args=(key, move),
+        key=f"{key}_{move}",
+        help=words,
+    )
+
+
+def panel(view: View, chosen: Chosen, key: str, *, about: dict[str, Any] | None = None) -> None:
+    """The fields of the move that is open, if one is. ``about``: the incident, when it is one (its days and region are
+    proposed for the calendar)."""
+    move = opened(key)
+    if not move or view.locked:
+        return
+    with st.container(border=True, key=f"{key}_panel"):
+        {"resolve": _resolve, "snooze": _snooze, "verdict": _verdict}[move](chosen, key, about or {})
+
+
+def _snooze(chosen: Chosen, key: str, about: dict[str, Any]) -> None:
     today = dt.datetime.now(dt.UTC).date()
-    with (
-        st.popover("Snooze", icon=":material/snooze:", disabled=view.locked, key=f"{key}_snooze"),
-        st.form(f"{key}_snooze_form", border=False),
-    ):
+    with st.form(f"{key}_snooze_form", border=False):
         st.date_input(
             "Until",
             value=today + dt.timedelta(days=7),
@@ -112,32 +160,24 @@ def snooze(view: View, chosen: Chosen, key: str) -> None:
             format="YYYY-MM-DD",
             key=f"{key}_until",
             help="It leaves the open list and comes back on that day.",
+            width=220,
         )
         st.form_submit_button(
             "Snooze", type="primary", on_click=_act_from, args=(chosen, "snooze", key), key=f"{key}_snooze_do"
         )
 
 
-def resolve(view: View, chosen: Chosen, key: str, *, main: bool = False) -> None:
-    """Resolve with a note of what it was."""
-    with (
-        st.popover(
-            "Resolve",
-            icon=":material/check:",
-            disabled=view.locked,
-            key=f"{key}_resolve",
-            type="primary" if main else "secondary",
-        ),
-        st.form(f"{key}_resolve_form", border=False),
-    ):
+def _resolve(chosen: Chosen, key: str, about: dict[str, Any]) -> None:
+    with st.form(f"{key}_resolve_form", border=False):
         st.text_input(
             "What was found or done",
             key=f"{key}_note",
             placeholder="For whoever sees the like of it again",
             max_chars=500,
         )
+        words = "Resolve it" if len(chosen) == 1 else f"Resolve all {text.full(len(chosen))}"
         st.form_submit_button(
-            "Resolve", type="primary", on_click=_act_from, args=(chosen, "resolve", key), key=f"{key}_resolve_do"
+            words, type="primary", on_click=_act_from, args=(chosen, "resolve", key), key=f"{key}_resolve_do"
         )
 
 
@@ -148,25 +188,99 @@ def _act_from(chosen: Chosen, action: str, key: str) -> None:
     act(chosen, action, note=note if action != "snooze" else "", until=until)
 
 
-def verdict(view: View, chosen: Chosen, key: str) -> None:
-    """What it was, in one of five words, each with what it means."""
-    with (
-        st.popover("Verdict", icon=":material/gavel:", disabled=view.locked, key=f"{key}_verdict"),
-        st.form(f"{key}_verdict_form", border=False),
-    ):
-        st.radio(
-            "What was it?",
-            list(VERDICTS),
-            format_func=lambda v: VERDICTS[v][0],
-            captions=[words for _, words in VERDICTS.values()],
-            key=f"{key}_judged",
+def _verdict(chosen: Chosen, key: str, about: dict[str, Any]) -> None:
+    judged = st.radio(
+        "What was it?",
+        list(VERDICTS),
+        format_func=lambda v: VERDICTS[v][0],
+        captions=[words for _, words in VERDICTS.values()],
+        key=f"{key}_judged",
+    )
+    calendar = judged == "expected" and bool(about)
+    if calendar:
+        _calendar(key, about)
+    st.text_input(
+        "Note", key=f"{key}_judged_note", max_chars=500, placeholder="The event's name will do" if calendar else None
+    )
+    st.button("Give the verdict", type="primary", on_click=_judge, args=(chosen, key), key=f"{key}_verdict_do")
+
+
+def _calendar(key: str, about: dict[str, Any]) -> None:
+    """What was expected, as an event: its name, days and region; known again when it comes again."""
+    st.checkbox(
+        "Put it into the calendar",
+        True,
+        key=f"{key}_event",
+        help="What it did is learnt, and expected whenever an event of this name comes.",
+    )
+    regions = ["", *alert_reads.scopes()["region"]]
+    own = str(about.get("region") or "")
+    if own not in regions:
+        regions.append(own)
+    first, last = about["first_day"], about["day"]
+    with st.grid(4, min_column_width=160, key=f"{key}_event_fields"):
+        st.text_input("Name of the event", key=f"{key}_event_name", max_chars=100, placeholder="Street festival")
+        st.date_input("First day", value=first, key=f"{key}_event_first", format="YYYY-MM-DD")
+        st.date_input(
+            "Last day",
+            value=min(last, first + dt.timedelta(days=LONGEST_EVENT - 1)),
+            key=f"{key}_event_last",
+            format="YYYY-MM-DD",
         )
-        st.text_input("Note", key=f"{key}_judged_note", max_chars=500)
-        st.form_submit_button(
-            "Give the verdict", type="primary", on_click=_judge, args=(chosen, key), key=f"{key}_verdict_do"
+        st.selectbox(
+            "Region",
+            regions,
+            index=regions.index(own),
+            format_func=lambda name: text.plain(name) or "Everywhere",
+            key=f"{key}_event_region",
         )
+    st.date_input(
+        "Comes again on",
+        value=None,
+        min_value=last + dt.timedelta(days=1),
+        key=f"{key}_event_again",
+        format="YYYY-MM-DD",
+        help="The first day on which it is known to come again, if it does.",
+        width=220,
+    )
 
 
 def _judge(chosen: Chosen, key: str) -> None:
-    action = st.session_state.get(f"{key}_judged") or "confirmed"
-    act(chosen, action, note=st.session_state.get(f"{key}_judged_note") or "")
+    state = st.session_state
+    action = state.get(f"{key}_judged") or "confirmed"
+    note, event = state.get(f"{key}_judged_note") or "", None
+    if action == "expected" and state.get(f"{key}_event"):
+        name = str(state.get(f"{key}_event_name") or "").strip()
+        event = {
+            "name": name,
+            "first_day": state.get(f"{key}_event_first"),
+            "last_day": state.get(f"{key}_event_last"),
+            "region": state.get(f"{key}_event_region") or "",
+            "again": state.get(f"{key}_event_again"),
+        }
+        note = note.strip() or name
+    act(chosen, action, note=note, event=event)
+
+
+def held_days(found: dict[str, Any]) -> int:
+    """For how many days a level has held; 0 for what is no lasting change, or not open."""
+    lasting = str(found.get("class") or "").upper() in ("LEVEL_SHIFT", "TREND_CHANGE")
+    return len(found["days"]) if lasting and found["status"] != "RESOLVED" else 0
+
+
+def new_normal(view: View, found: dict[str, Any], chosen: Chosen) -> None:
+    """A level that has held for some days is offered as the new one."""
+    held = held_days(found)
+    if held < HELD_DAYS:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key="incident_new_normal_row"):
+        st.markdown(f"The level has held for {text.count(held, 'day')}. If it stays, it is the new one.")
+        st.button(
+            "New normal",
+            icon=":material/moving:",
+            disabled=view.locked,
+            on_click=act,
+            args=(chosen, "new_normal"),
+            key="incident_new_normal",
+            help=VERDICTS["new_normal"][1],
+        )
