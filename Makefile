@@ -7,7 +7,7 @@ LAUNCH = @test -n "$(PYTHON)" || { \
 	echo "TrendCast needs Python 3.11 or newer, and none is on the PATH: install it (Debian 12, Ubuntu 24.04: apt-get install python3 python3-venv), then run make again." >&2; exit 1; }; \
 	exec "$(PYTHON)" tools/launch.py
 
-.PHONY: help run dev install install-dev test check format nightly prove-image bench lock
+.PHONY: help run dev install install-dev test check format nightly prove-image bench sbom audit lock
 
 help:
 	@echo "make run      install what is needed into .venv and start the dashboard at http://localhost:8501"
@@ -19,6 +19,8 @@ help:
 	@echo "make prove-image  build and run the container image where no container engine is at hand (Debian, as root)"
 	@echo "make soak     an installation whose processes are killed again and again, for MINUTES=60 (needs nginx)"
 	@echo "make bench    the measurements behind docs/benchmarks.md"
+	@echo "make sbom     the bill of materials: every package that is installed for users, as CycloneDX"
+	@echo "make audit    ask the advisory service about every package (needs the network)"
 	@echo "make lock     renew requirements.lock and requirements-dev.lock from the ranges"
 
 run:
@@ -67,6 +69,15 @@ bench: install-dev
 		data=""; grep -q '"--data"' "$$script" && data="--data $(DATA)"; \
 		echo "== $$script $$data"; $(VENV_PYTHON) "$$script" $$data || exit 1; \
 	done
+
+SBOM ?= outputs/sbom.json
+
+sbom: install-dev
+	@mkdir -p $(dir $(SBOM))
+	@$(VENV_PYTHON) -m cyclonedx_py requirements requirements.lock --output-reproducible --of JSON --output-file $(SBOM)
+
+audit: install-dev
+	@$(VENV_PYTHON) -m pip_audit --requirement requirements.lock --disable-pip --require-hashes --strict
 
 # One set of versions for every Python from 3.11 on; no index address is written into the files.
 LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(VENV_PYTHON) -m uv pip compile --quiet --universal --fork-strategy fewest \

@@ -83,7 +83,7 @@ CHANGES = {  # what a setting changes, for the page that lists them
     "SOURCE_DATABASE_URL": "sync",
     "TRENDCAST_HOME": "the embedded database, outputs, logs",
     "TRENDCAST_AUTH": "who may open the pages and REST",
-    "TRENDCAST_PROXY_SECRET": "who may open the pages and REST",
+    "TRENDCAST_PROXY_SECRET": "who may open the pages and REST",  # pragma: allowlist secret
     "TRENDCAST_PROXY_USER_HEADER": "who may open the pages and REST",
     "TRENDCAST_DEMO": "the first start",
     "TRENDCAST_JOBS": "refreshes and other jobs",
@@ -112,7 +112,9 @@ def settings_table() -> pd.DataFrame:
         default = _setting_words(one.read(one.default))
         if one.secret:
             given, default = ("set" if given else "not set"), "not set"
-        changes = CHANGES.get(one.name, "sync" if "_SYNC_" in one.name else "")
+        people = "_OIDC_" in one.name or one.name.endswith(("_GROUPS", "_ROLE_HEADER"))
+        otherwise = CHANGES["TRENDCAST_AUTH"] if people else "sync" if "_SYNC_" in one.name else ""
+        changes = CHANGES.get(one.name, otherwise)
         rows.append((one.name, given, default, given != default, changes, one.help))
     return pd.DataFrame(rows, columns=["name", "value", "default", "changed", "changes", "help"])
 

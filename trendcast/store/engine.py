@@ -65,9 +65,8 @@ def normalise_url(url: str) -> URL:
     try:
         parsed = make_url(re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql+psycopg2://", url.strip()))
     except (ArgumentError, ValueError) as error:
-        raise NotConfigured(
-            "DATABASE_URL is not a database address: postgresql://user:password@host:5432/name."
-        ) from error
+        shape = "postgresql://user:password@host:5432/name"  # pragma: allowlist secret
+        raise NotConfigured(f"DATABASE_URL is not a database address: {shape}.") from error
     if parsed.drivername != "postgresql+psycopg2":
         raise NotConfigured(f"DATABASE_URL names '{parsed.drivername}'; TrendCast keeps its data in PostgreSQL only.")
     return parsed
@@ -232,7 +231,7 @@ class Database:
             values = bindable(parameters)
             with self._cursor(using) as cursor, raw_errors():
                 inner = cursor.mogrify(str(compiled), values).decode().rstrip().rstrip(";")
-                cursor.execute(f"SELECT * FROM ({inner}\n) AS shape LIMIT 0")  # noqa: S608  a file of sql/, values bound
+                cursor.execute(f"SELECT * FROM ({inner}\n) AS shape LIMIT 0")  # noqa: S608  # nosec B608: our own file, values bound
                 kinds = {column.name: _arrow_type(column.type_code) for column in cursor.description}
                 buffer = io.BytesIO()
                 cursor.copy_expert(f"COPY ({inner}\n) TO STDOUT (FORMAT csv)", buffer)
