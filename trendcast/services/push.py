@@ -92,6 +92,7 @@ class RowsSource:
                     kind = "an object of names and values" if name == table.attributes else "one value"
                     raise InvalidInput(f"{name} of row {number} is not {kind}.")
         self.columns = tuple(name for name in table.names if name in present)
+        self._broken = {place: wrong for place, row in enumerate(rows) if (wrong := _not_unicode(row)) is not None}
         canonical = json.dumps([table.name, list(rows)], sort_keys=True)
         self.sha256: str | None = hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -100,16 +101,39 @@ class RowsSource:
         return self.size > 0
 
     def chunks(self) -> Iterator[Chunk]:
+        places = np.array([place for place in range(self.size) if place not in self._broken], dtype=np.int64)
+        rows = [self._rows[int(place)] for place in places]
         columns = {
-            name: pa.array([_text(row.get(name)) for row in self._rows], pa.string())  # type: ignore[arg-type]
+            name: pa.array([_text(row.get(name)) for row in rows], pa.string())  # type: ignore[arg-type]
             for name in self.columns
         }
         if self._free is not None:
-            columns[self._free] = pa.array([_attributes(row.get(self._free) or {}) for row in self._rows], pa.string())
-        yield Chunk(pa.table(columns), np.arange(1, self.size + 1), self._raw, [], self.size)
+            columns[self._free] = pa.array([_attributes(row.get(self._free) or {}) for row in rows], pa.string())
+        broken = [(place + 1, _raw(self._rows[place]), f"{name} is not text") for place, name in self._broken.items()]
+        yield Chunk(
+            pa.table(columns), places + 1, lambda chosen: [_raw(rows[int(one)]) for one in chosen], broken, self.size
+        )
 
-    def _raw(self, chosen: np.ndarray) -> list[bytes]:
-        return [json.dumps(self._rows[int(place)], ensure_ascii=False).encode("utf-8", "replace") for place in chosen]
+
+def _raw(row: Row) -> bytes:
+    """The row as it came, for quarantine: NUL and what is no Unicode stay escaped."""
+    try:
+        return json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return json.dumps(row).encode()
+
+
+def _not_unicode(row: Row) -> str | None:
+    """The first field with half of a surrogate pair, which JSON can write and no text can hold; None: all are text."""
+    for name, value in row.items():
+        inside = (*value.keys(), *value.values()) if isinstance(value, Mapping) else (value,)
+        for one in inside:
+            if isinstance(one, str) and not one.isascii():
+                try:
+                    one.encode()
+                except UnicodeEncodeError:
+                    return name
+    return None
 
 
 def _text(value: Value) -> str | None:
