@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from trendcast.anomalies.detect import Found
+from trendcast.anomalies.detect import Entry, Found
 from trendcast.anomalies.incidents import Episode, Key
 from trendcast.anomalies.scene import Scene
 from trendcast.anomalies.trend import LASTING
@@ -43,6 +43,25 @@ def back(episodes: Sequence[Episode], scene: Scene, found: Found, under: Under) 
     return over
 
 
+def without_returns(entries: Sequence[Entry], episodes: Sequence[Episode], scene: Scene, under: Under) -> list[Entry]:
+    """Entries without those that only say that a lasting change is over: its node is where it was before."""
+    lasting = {
+        (one.key, -one.direction): one
+        for one in episodes
+        if one.open and one.cls in LASTING and one.family == "sales" and one.disposition is None
+    }
+    kept = []
+    for entry in entries:
+        ending = lasting.get((entry.key, entry.direction))
+        if ending is not None and entry.kind == "DEMAND":
+            low, high = _band(ending)
+            gap = _gap(scene, under(entry.key), entry.day, scene.place(str(ending.start)))
+            if gap is not None and np.log(low) <= gap <= np.log(high):
+                continue
+        kept.append(entry)
+    return kept
+
+
 def stayed(episodes: Iterable[Episode], scene: Scene, found: Found, under: Under) -> list[Episode]:
     """Lasting changes that have held for five days to the same side, and were not called so before: their level is one
     to accept."""
@@ -54,7 +73,7 @@ def stayed(episodes: Iterable[Episode], scene: Scene, found: Found, under: Under
         low, high = _band(one)
         edge = LEANING / 1.96 * np.log(high if one.direction > 0 else low)
         days = [day for day in range(max(start, 0), scene.days) if _known(scene, found, rows, day) >= KNOWN]
-        gaps = [_gap(scene, found, rows, day, start) for day in days[-STAYED:]]
+        gaps = [_gap(scene, rows, day, start) for day in days[-STAYED:]]
         if len(gaps) == STAYED and all(gap is not None and gap * one.direction > abs(edge) for gap in gaps):
             one.facts["lasted"] = STAYED
             one.touched = True
@@ -85,17 +104,17 @@ def _band(one: Episode) -> tuple[float, float]:
 
 def _inside(scene: Scene, found: Found, rows: np.ndarray, one: Episode, day: int) -> bool:
     low, high = _band(one)
+    gap = _gap(scene, rows, day, scene.place(str(one.start)))
+    as_before = gap is not None and bool(np.log(low) <= gap <= np.log(high))
+    if one.cls in LASTING:
+        return as_before
     known = rows[np.isfinite(found.rest.raw[rows, day])]
     actual, mean = float(scene.units[known, day].sum()), float(found.expected.units[known, day].sum())
-    if not low * mean <= actual <= high * mean:
-        return False
-    if one.cls not in LASTING and len(one.days) < STAYED - 2:
-        return True
-    gap = _gap(scene, found, rows, day, scene.place(str(one.start)))
-    return gap is not None and np.log(low) <= gap <= np.log(high)
+    # After some days what is expected has followed, and says little of whether it is over.
+    return low * mean <= actual <= high * mean and (as_before or len(one.days) < STAYED - 2)
 
 
-def _gap(scene: Scene, found: Found, rows: np.ndarray, day: int, start: int) -> float | None:
+def _gap(scene: Scene, rows: np.ndarray, day: int, start: int) -> float | None:
     """How far a node is from the like weekdays before ``start``, in logarithms; None where they are not known."""
     before = [one for one in range(day - 7, -1, -7) if one < start][:WEEKS]
     known = rows[np.isfinite(scene.units[rows, day])]

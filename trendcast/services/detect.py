@@ -106,7 +106,9 @@ def detect(
         progress("Reading the sales", 1, 1)
         progress("Looking for anomalies", 0, 1)
         found = judge(window.scene, window.judged, window.limits, window.scene.days - 1 if window.waits_until else None)
-        episodes = incidents.gather(found.entries, window.episodes, window.scene.first_day)
+        entries = recovery.without_returns(found.entries, window.episodes, window.scene, window.under)
+        found = replace(found, entries=entries)
+        episodes = incidents.gather(entries, window.episodes, window.scene.first_day)
         gone = incidents.corrected(episodes, window.judged_days, window.actuals(episodes, found))
         endings = _endings(episodes, gone, window, found)
         seconds["judging"] = time.perf_counter() - begun - seconds["reading"]
@@ -365,7 +367,9 @@ class _Window:
         recent = max(0, full_days - FIRST_LOOK)
         new = changed.copy()
         if checked is not None:
-            new[max(0, min(full_days, int((np.datetime64(checked, "D") - first).astype(int)) + 1)) :] = True
+            # A day whose rows were given time to arrive has not been judged for good.
+            unseen = int((np.datetime64(checked, "D") - first).astype(int)) + (state["waits_until"] is None)
+            new[max(0, min(full_days, unseen)) :] = True
         new[:recent] = False
         if back is not None:
             new = np.arange(full_days) >= max(full_days - back, min(full_days, 56))
@@ -442,6 +446,10 @@ class _Window:
                     if 0 <= scene.place(day) < scene.days:
                         noted[rows, scene.place(day)] = True
         return masked, accepted, noted
+
+    def under(self, key: incidents.Key) -> np.ndarray:
+        """Rows of the series below a node."""
+        return _under(self.scene.series, key)
 
     def _taught(self, scene: Scene) -> tuple[Taught, ...]:
         """What events did before the window that somebody called expected."""
@@ -625,17 +633,13 @@ def _episode(entry: Mapping[str, Any]) -> Episode:
 def _endings(episodes: list[Episode], gone: list[Episode], window: _Window, found: Found) -> dict[int, str]:
     """id(episode) -> the note with which it ends: the data no longer show it, or its node is as usual again. What
     belongs to an incident ends with it. What has come to stay is marked."""
-
-    def under(key: incidents.Key) -> np.ndarray:
-        return _under(window.scene.series, key)
-
     ended = {id(one): ARRIVED if one.cls in ABSENT else CORRECTED for one in gone}
     checked = window.state["checked_until"]
     if checked is None or window.scene.dates[-1] <= np.datetime64(checked, "D"):
         return ended  # only a new day says that something is over
-    recovery.stayed(episodes, window.scene, found, under)
+    recovery.stayed(episodes, window.scene, found, window.under)
     left = [one for one in episodes if id(one) not in ended]
-    groups = {one.group for one in recovery.back(left, window.scene, found, under)}
+    groups = {one.group for one in recovery.back(left, window.scene, found, window.under)}
     for one in left:
         if one.group in groups and one.open:
             one.touched = True
