@@ -15,7 +15,9 @@ import pytest
 from tests.services import shops
 from trendcast import settings
 from trendcast.jobs.worker import Worker
-from trendcast.services import incidents
+from trendcast.services import incidents, sync
+from trendcast.services import jobs as job_service
+from trendcast.store import jobs
 
 PATIENCE = 60.0  # seconds on a busy machine; an idle one needs three
 
@@ -118,3 +120,72 @@ def test_a_quiet_day_mails_nobody(db: Any, office: Any, worker: Callable[[], Non
     wait_for(lambda: len(shop.rows("detection_run")) == 2)
     time.sleep(1.5)
     assert letters(office, "CRITICAL") == []
+
+
+def give(db: Any, shop: shops.Shop, first: int, last: int) -> None:
+    """Somebody else's job writes these days into a table of its own beside ours."""
+    with db.transaction() as connection:
+        connection.exec_driver_sql(
+            "CREATE TABLE IF NOT EXISTS public.sales_daily (date_id date, product_category text, region text, "
+            "sales_units numeric, sales_revenue numeric)"
+        )
+        frame = shop.frame(first, last)
+        connection.exec_driver_sql(
+            "INSERT INTO public.sales_daily SELECT * FROM unnest(%s::date[], %s::text[], %s::text[], %s::numeric[], "
+            "%s::numeric[])",
+            tuple(frame[name].tolist() for name in frame.columns),
+        )
+    shop.loaded = last
+
+
+def test_a_quick_look_shows_what_somebody_else_wrote_and_nothing_once_it_was_brought_over(
+    db: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATABASE_URL", db.url)
+    shop = shops.Shop(db)
+    give(db, shop, 0, 20)
+    assert sync.unseen(db, settings.load()) == frozenset()  # a table that was never brought over is the sync's own
+    sync.sync(db, settings.load())
+    assert sync.unseen(db, settings.load()) == frozenset()
+    give(db, shop, 20, 22)
+    with db.transaction() as connection:
+        connection.exec_driver_sql("UPDATE public.sales_daily SET sales_units = 1 WHERE date_id = %s", (shop.day(10),))
+    found = {(table, day) for table, day, _ in sync.unseen(db, settings.load())}
+    assert found == {("sales_daily", str(shop.day(day))) for day in (10, 20, 21)}
+    sync.sync(db, settings.load(), full=False)
+    assert sync.unseen(db, settings.load()) == frozenset()
+
+
+def test_what_somebody_else_wrote_need_not_wait_for_the_end_of_the_minute(
+    db: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look asks for a sync as soon as there is something, and for the same thing once."""
+    monkeypatch.setenv("SOURCE_DATABASE_URL", db.url)
+    monkeypatch.setattr("trendcast.jobs.worker.SOURCE_POLL", 0.05)
+    shop = shops.Shop(db)
+    give(db, shop, 0, 20)
+    sync.sync(db, settings.load())
+    one, stop = Worker(settings.load(), lambda: datetime.now(UTC), db), threading.Event()
+    one._tick(db)
+
+    def state() -> str:
+        return str(job_service.slots(db).set_index("name")["state"]["sync"])
+
+    def done() -> None:
+        claim = jobs.claim(db, names=["sync"])
+        assert claim is not None
+        jobs.finish(db, claim.id, claim.token, {})
+
+    done()  # a moment ago: the minute has only begun
+    looking = threading.Thread(target=one._source, args=(db, stop))
+    looking.start()
+    time.sleep(0.4)
+    assert state() == "done"
+    give(db, shop, 20, 21)
+    wait_for(lambda: state() == "queued")
+    done()  # it left the day alone, as one does with a batch that looks wrong
+    time.sleep(0.4)
+    assert state() == "done"
+    stop.set()
+    looking.join()
+    one.leave(db)

@@ -7,12 +7,12 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from trendcast.errors import DatabaseAway, LeaseLost, SchemaBehind, TrendCastError
-from trendcast.services import alerts, outbox, schedule
+from trendcast.services import alerts, outbox, schedule, sync, watch
 from trendcast.services import jobs as job_service
 from trendcast.settings import Settings
 from trendcast.store import jobs, runs
@@ -23,7 +23,9 @@ log = logging.getLogger("trendcast.jobs.worker")
 
 POLL = 30.0  # seconds: what a lost notification costs at most
 MAIL_POLL = 5.0  # seconds between looks at messages whose next attempt is due
-SYNC = 60.0  # seconds between looks at the customer's own tables
+SYNC = 60.0  # seconds between syncs of the customer's own tables
+# A quick look for something new there: so many seconds apart, and never more than a twentieth of the time.
+SOURCE_POLL, SOURCE_SHARE = 5.0, 20.0
 _STOP_LATENCY = 1.0
 _LONGEST_PAUSE = 15.0  # seconds between attempts while the database is away
 
@@ -53,6 +55,7 @@ class Worker:
             return
         others = [
             threading.Thread(target=self._lane, args=(database, stop, True), name="heavy-jobs", daemon=True),
+            *self._source_threads(database, stop),
             *(
                 threading.Thread(target=self._mail, args=(database, stop, name), name=name, daemon=True)
                 for name, channel in outbox.channels(self.settings).items()
@@ -83,7 +86,7 @@ class Worker:
                 pause = min(2 * pause, _LONGEST_PAUSE)
         return None
 
-    def _lane(self, database: Database, stop: threading.Event, heavy: bool) -> None:
+    def _lane(self, database: Database, stop: threading.Event, heavy: bool, names: Sequence[str] | None = None) -> None:
         pause, away = 1.0, False
         while not stop.is_set():
             try:
@@ -92,7 +95,7 @@ class Worker:
                         log.warning("The database is back.")
                     pause, away = 1.0, False
                     while not stop.is_set():
-                        if not self.step(database, stop, heavy=heavy):
+                        if not self.step(database, stop, heavy=heavy, names=names):
                             self._sleep(listener, stop)
             except DatabaseAway as error:
                 if not away:
@@ -124,6 +127,36 @@ class Worker:
                 log.exception("Delivering mail stumbled and goes on in %.0f s.", POLL)
                 stop.wait(POLL)
 
+    def _source_threads(self, database: Database, stop: threading.Event) -> list[threading.Thread]:
+        """With tables of the customer's own: one that watches them, and a lane in which their sync waits behind no
+        refresh (a short one; the heavy lane may do it as well, and of both one at a time works)."""
+        if not self._has_source():
+            return []
+        return [
+            threading.Thread(target=self._source, args=(database, stop), name="source", daemon=True),
+            threading.Thread(target=self._lane, args=(database, stop, True, ("sync",)), name="sync", daemon=True),
+        ]
+
+    def _source(self, database: Database, stop: threading.Event) -> None:
+        """Ask for a sync as soon as a quick look shows something new, instead of at the end of the minute. What was
+        asked for is not asked for twice: what a sync holds back stays new."""
+        pause, asked = SOURCE_POLL, frozenset[tuple[str, str, str]]()
+        while not stop.wait(pause):
+            if self._ticker is None:  # another process looks
+                continue
+            begun = time.monotonic()
+            try:
+                new = sync.unseen(database, self.settings, clock=self.clock)
+                if new <= asked or job_service.enqueue_again(database, "sync", 0.0):
+                    asked = new
+            except TrendCastError:  # the sync itself says what is wrong
+                pause = SYNC
+            except Exception:
+                log.exception("Looking at the source stumbled and goes on in %.0f s.", SYNC)
+                pause = SYNC
+            else:
+                pause = min(SYNC, max(SOURCE_POLL, SOURCE_SHARE * (time.monotonic() - begun)))
+
     def leave(self, database: Database) -> None:
         """Give the ticker's lease back, so that another worker need not wait for its end."""
         token, self._ticker = self._ticker, None
@@ -139,11 +172,20 @@ class Worker:
             if listener.wait(_STOP_LATENCY):
                 return
 
-    def step(self, database: Database, stop: threading.Event | None = None, *, heavy: bool | None = None) -> bool:
-        """One turn of a lane (None: of both): make what is due, do one job. Whether there was one."""
+    def step(
+        self,
+        database: Database,
+        stop: threading.Event | None = None,
+        *,
+        heavy: bool | None = None,
+        names: Sequence[str] | None = None,
+    ) -> bool:
+        """One turn of a lane (None: of both; ``names``: of these jobs only): make what is due, do one job. Whether
+        there was one."""
         if not heavy:
             self._tick(database)
-        names = None if heavy is None else [name for name in job_service.JOBS if (name in job_service.ALONE) == heavy]
+        if names is None and heavy is not None:
+            names = [name for name in job_service.JOBS if (name in job_service.ALONE) == heavy]
         claim = jobs.claim(database, names=names, alone=job_service.ALONE)
         if claim is None:
             return False
@@ -198,6 +240,7 @@ def tick(database: Database, settings: Settings) -> None:
             job_service.enqueue(database, "digest", {"slot": check.isoformat()}, check)
         alerts.remind(database, settings, now)
         alerts.watch(database, settings, now)
+        watch.watch(database, settings, now)
     unseen = database.rows("detect_need")[0]["newest_sales"]
     if unseen is not None:
         # Sales that no detection has seen, however they came: looked at as soon as they are there.

@@ -79,12 +79,13 @@ def enqueue(
     return db.run_tx(ask)
 
 
-def enqueue_again(db: Database, name: str, pause: float) -> None:
+def enqueue_again(db: Database, name: str, pause: float) -> bool:
     """Ask for a job that is done over and over: one slot, which waits again ``pause`` seconds after its end. A slot for
-    each time would bury those a person looks for."""
+    each time would bury those a person looks for. Whether it was put into the queue again."""
     enqueue(db, name, {}, OVER_AND_OVER)
     with db.transaction() as connection:
-        db.rows("job_again", connection=connection, name=name, scheduled_for=OVER_AND_OVER, pause=pause)
+        again = db.rows("job_again", connection=connection, name=name, scheduled_for=OVER_AND_OVER, pause=pause)
+    return bool(again)
 
 
 def slots(db: Database, limit: int = 50) -> pd.DataFrame:

@@ -93,7 +93,7 @@ def sync(
                 continue
             key = _source_key(url, found)
             on_progress(f"{name}: looking for changes", 0, 1)
-            seen = {row["day"]: (row["rows"], row["mark"]) for row in db.rows("sync_days", source=key)}
+            seen = _seen(db, key)
             age = db.rows("sync_full_age", source=key)
             due = full or not age or age[0]["minutes"] >= FULL_EVERY_MINUTES
             since = None if due else _since(list(seen), int(str(settings.sync_lookback_days)), clock().date())
@@ -121,6 +121,30 @@ def sync(
     return summary
 
 
+def unseen(db: Database, settings: Settings, *, clock: Clock = runtime.clock) -> frozenset[tuple[str, str, str]]:
+    """What a quick look at the source shows that was not brought over: (our table, day, mark of its rows) each.
+
+    Reads marks of the look-back window only and writes nothing, so it costs a fraction of a sync; nothing is reported
+    of a table that was never brought over. Raises as ``sync`` does.
+    """
+    url = str(settings.source_database_url or db.url)
+    new: set[tuple[str, str, str]] = set()
+    with snapshot(url) as source:
+        for name, setting in _SETTINGS.items():
+            theirs = str(getattr(settings, setting))
+            found = _source_table(source, TABLES[name], theirs, settings) if theirs else None
+            if found is None:
+                continue
+            seen = {
+                row["day"]: (row["rows"], row["mark"]) for row in db.rows("sync_days", source=_source_key(url, found))
+            }
+            since = _since(list(seen), int(str(settings.sync_lookback_days)), clock().date())
+            if since is not None:
+                changed = _compare(source.days(found, since), seen, all_days=False).read
+                new |= {(name, str(row.day), str(row.mark)) for row in changed.itertuples()}
+    return frozenset(new)
+
+
 def sync_now(db: Database, clock: Clock, progress: Progress, token: str) -> dict[str, Any]:
     """The job that looks every minute; ``said``: what is wrong with the source, '' when nothing is."""
     from trendcast import settings
@@ -134,6 +158,11 @@ def sync_now(db: Database, clock: Clock, progress: Progress, token: str) -> dict
     held = [table.source for table in summary.tables if table.status == "held"]
     said = f"a batch of {', '.join(held)} looks wrong and is held" if held else ""
     return {"said": said, "rows": sum(table.new + table.changed for table in summary.tables)}
+
+
+def _seen(db: Database, source: str) -> dict[str, tuple[int, str]]:
+    """Day -> rows and mark, as they were last brought over."""
+    return {row["day"]: (row["rows"], row["mark"]) for row in db.rows("sync_days", source=source)}
 
 
 def _label(found: SourceTable) -> str:
