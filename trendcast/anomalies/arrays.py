@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
-BLOCK = 2_000  # series whose lags are in memory at once
+BLOCK = 1_000  # series whose lags are in memory at once
 
 
 def median(values: np.ndarray, least: int = 1) -> np.ndarray:
@@ -19,17 +22,40 @@ def median(values: np.ndarray, least: int = 1) -> np.ndarray:
     return np.where(count >= least, pair.mean(axis=-1), np.nan)
 
 
+def quantile(values: np.ndarray, share: float, least: int = 1) -> np.ndarray:
+    """A quantile over the last axis of what is not NaN, between its neighbours; NaN where fewer than ``least`` are
+    known."""
+    if values.shape[-1] == 0:
+        return np.full(values.shape[:-1], np.nan)
+    ordered = np.sort(values, axis=-1)
+    count = values.shape[-1] - np.isnan(ordered).sum(axis=-1)
+    place = share * np.maximum(count - 1, 0)
+    below = np.floor(place).astype(int)
+    above = np.minimum(below + 1, np.maximum(count - 1, 0))
+    pair = np.take_along_axis(ordered, np.stack([below, above], axis=-1), axis=-1)
+    return np.where(count >= least, pair[..., 0] + (place - below) * (pair[..., 1] - pair[..., 0]), np.nan)
+
+
 def lagged_median(values: np.ndarray, lags: tuple[int, ...], least: int) -> np.ndarray:
     """Per series and day the median of the values so many days before: (S, T); days before the first are not known."""
     result = np.full(values.shape, np.nan)
     days = values.shape[1]
-    for start in range(0, len(values), BLOCK):
+
+    def one(start: int) -> None:
         block = values[start : start + BLOCK]
         stack = np.full((*block.shape, len(lags)), np.nan)
         for place, lag in enumerate(lags):
             if lag < days:
                 stack[:, lag:, place] = block[:, : days - lag]
         result[start : start + BLOCK] = median(stack, least)
+
+    starts = range(0, len(values), BLOCK)
+    if len(starts) > 1:  # sorting leaves the interpreter to others
+        with ThreadPoolExecutor(min(len(starts), os.cpu_count() or 1)) as pool:
+            list(pool.map(one, starts))
+    else:
+        for start in starts:
+            one(start)
     return result
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 FIRST_LOOK = 56  # days judged when a retailer is read for the first time, and the oldest that are judged again
 SETTLED = 14  # days before the last one: what a first look finds before them is written as resolved
 WINDOW = 240  # days read
+MANY_WINDOW, MANY_ROWS = 196, 10_000  # of so many series, whose points tell as much in fewer days
 LONG_WINDOW, LONG_ROWS = 800, 3_000_000  # days read at a first look, so that holidays were seen before, within reason
 BACK = 90  # days of entries that may go on or be corrected
 VERDICTS = 400  # days for which a verdict counts
@@ -320,7 +321,7 @@ class _Window:
         last = np.datetime64(state["last_sale"], "D")
         checked = state["checked_until"]
         self.first_look = checked is None
-        length = WINDOW + (back or 0)
+        length = (WINDOW if state["rows_a_day"] < MANY_ROWS else MANY_WINDOW) + (back or 0)
         if self.first_look and back is None:
             length = LONG_WINDOW if state["rows_a_day"] * LONG_WINDOW <= LONG_ROWS else WINDOW + 190
         first = max(last - (length - 1), np.datetime64(state["first_sale"], "D"))
@@ -442,8 +443,9 @@ class _Window:
                         learnt = episode.disposition == "expected"
                         masked[rows[(scene.event[rows, place] == 0) | (not learnt)], place] = True
             elif episode.disposition is None:
-                for day in episode.days:
-                    if 0 <= scene.place(day) < scene.days:
+                for day, told in episode.days.items():
+                    # What is only rare stays part of what is usual: else the usual would shrink from day to day.
+                    if 0 <= scene.place(day) < scene.days and (told["q"] is None or told["q"] <= sizes.Q_MEDIUM):
                         noted[rows, scene.place(day)] = True
         return masked, accepted, noted
 
