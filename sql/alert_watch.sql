@@ -1,5 +1,6 @@
--- What should have happened and did not, :late minutes after it was due: a merged batch of sales that no detection has
--- seen, and one that no published run has. Null where all is well, and for data that ended long ago.
+-- What should have happened: the first merged batch of sales that no detection has seen :late minutes after it came, and
+-- the first that no published run holds (whether that is late the caller says, who knows when a refresh is due). Null
+-- where all is well, and for data that ended long ago.
 WITH sales AS (
     SELECT id, committed_at, committed_at::date - last_day AS age FROM load_batch
     WHERE status = 'merged' AND table_name = 'sales_daily' AND rows_new + rows_changed > 0
@@ -12,7 +13,6 @@ WITH sales AS (
 ), unrefreshed AS (
     SELECT id, committed_at FROM sales
     WHERE age <= 14 AND id > coalesce((SELECT data_batch_hi FROM run JOIN current_run c ON c.run_id = run.id), 0)
-      AND committed_at < :now::timestamptz - interval '25 hours'  -- a refresh a day, and an hour for it
     ORDER BY id LIMIT 1
 )
 SELECT (SELECT id FROM unchecked) AS unchecked_batch, (SELECT committed_at FROM unchecked) AS unchecked_since,

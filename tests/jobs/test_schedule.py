@@ -115,6 +115,7 @@ def time_is(db: Database, monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime
     known = db.rows
     monkeypatch.setattr(worker.alerts, "remind", lambda *_: None)
     monkeypatch.setattr(worker.alerts, "watch", lambda *_: None)
+    monkeypatch.setattr(worker.watch, "watch", lambda *_: None)
 
     def say(moment: datetime) -> None:
         monkeypatch.setattr(

@@ -968,6 +968,34 @@ class FakeRetailer(Inbox, Stock, Weekly, Scored, Loaded):
         ]
         return pd.DataFrame([] if self.empty else [row], columns=columns)
 
+    job_rows: tuple[dict[str, Any], ...] = ()
+
+    def timetable(self) -> pd.DataFrame:
+        self._ask()
+        due = pd.Timestamp("2026-10-01 03:00", tz="UTC")
+        usual = {
+            "at_work": False, "next_due": due, "retry_error": None, "ended_at": due - pd.Timedelta(days=1),
+            "last_state": "done", "last_error": None, "last_id": 3, "seconds": 12.0, "usual_seconds": 11.0, "done": 20,
+            "dead": 0,
+        }  # fmt: skip
+        rows = self.job_rows or ({"name": "refresh"}, {"name": "detect", "next_due": pd.NaT, "done": 2})
+        return pd.DataFrame([{**usual, **row} for row in rows])
+
+    def failed_jobs(self) -> pd.DataFrame:
+        rows = [row for row in self.job_rows if row.get("last_state") == "dead"]
+        return pd.DataFrame(
+            [
+                {"id": row["last_id"], "name": row["name"], "attempts": 3, "error": row["last_error"],
+                 "finished_at": pd.Timestamp("2026-09-30 03:10", tz="UTC"), "made_good": False}
+                for row in rows
+            ],
+            columns=["id", "name", "attempts", "error", "finished_at", "made_good"],
+        )  # fmt: skip
+
+    def try_again(self, slot_id: int) -> int:
+        self.asked.append(("try again", {"slot": slot_id}))
+        return slot_id + 1
+
     # --- what if: promotion, price and rain are known; ``no_drivers`` makes it a retailer of units alone
 
     no_drivers = False

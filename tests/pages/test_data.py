@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pandas as pd
 
 from trendcast.services.load import LoadSummary, TableSummary
@@ -66,7 +68,7 @@ def test_each_part_shows_what_it_is_for_and_the_others_do_not_run(retailer, open
     assert "The last seven days" in words(app)
     assert len(app.get("plotly_chart")) == 1
     show(app, "runs")
-    assert "A run usually takes 4.3\u202fs" in words(app)
+    assert "The last quick run took 4.3\u202fs" in words(app)
     assert len(app.get("plotly_chart")) == 1
     show(app, "settings")
     table = settings_of(app)
@@ -75,6 +77,62 @@ def test_each_part_shows_what_it_is_for_and_the_others_do_not_run(retailer, open
     assert "hunter2" not in str(table)
     assert not app.exception
     assert not app.error
+
+
+def test_jobs_show_when_they_run_next_and_a_habit_only_where_there_is_one(retailer, open_page):
+    app = open_page("data")
+    show(app, "runs")
+    assert "no job has failed for good" in words(app)
+    assert column(app, "Next") == ["1 Oct 2026, 03:00 UTC", "–"]
+    assert column(app, "Usually takes") == ["11\u202fs", "–"]
+    assert column(app, "Now") == ["Done", "Done"]
+
+
+def test_a_job_that_failed_for_good_says_why_and_is_tried_again(retailer, open_page):
+    reason = "The job refresh needs more than the 400 MB it may take: <b>*set*</b> it higher."
+    retailer.job_rows = (
+        {"name": "refresh", "last_state": "dead", "last_error": reason, "last_id": 9, "dead": 1},
+        {"name": "detect", "retry_error": "It crashed."},
+    )
+    app = open_page("data")
+    show(app, "runs")
+    assert column(app, "Now") == ["Failed", "Tries again: It crashed."]
+    (told,) = [one.value for one in app.error]
+    assert "after 3\u202fattempts" in told
+    assert "400 MB" in told
+    assert "<b>" not in told
+    app.get_by_key("job_again_9").click().run()
+    assert retailer.asked == [("try again", {"slot": 9})]
+    assert not app.exception
+
+
+def test_runs_alike_make_the_habit_and_failed_ones_do_not(retailer, open_page, monkeypatch):
+    known = retailer.runs(50)
+    took = [(4.0, "ready", "quick", 1.0), (6.0, "ready", "quick", 1.0), (5.0, "ready", "quick", 1.0),
+            (0.2, "failed", "quick", 1.0), (900.0, "ready", "full", 1.0), (0.5, "ready", "quick", 0.1)]  # fmt: skip
+    rows = [
+        known.assign(id=99 - number, status=status, kind=kind, n_series=int(known["n_series"].iloc[0] * share),
+                     summary=[{"seconds": {"fit": seconds}}], is_current=number == 0)
+        for number, (seconds, status, kind, share) in enumerate(took)
+    ]  # fmt: skip
+    monkeypatch.setattr(retailer, "runs", lambda limit: pd.concat(rows, ignore_index=True))
+    app = open_page("data")
+    show(app, "runs")
+    assert "A quick run usually takes 5.0\u202fs (the last 3\u202fruns: 4.0\u202fs to 6.0\u202fs)" in words(app)
+
+
+def test_features_open_on_what_still_sells_most(retailer, open_page, monkeypatch):
+    found = retailer.quality()
+    series = found.series.sort_values("product_category").reset_index(drop=True)
+    ended = series["product_category"] == series["product_category"].iloc[0]
+    series["last_day"] = pd.Timestamp("2026-09-30")
+    series.loc[ended, ["last_day", "units"]] = [pd.Timestamp("2020-01-01"), 1e9]  # it sold most, long ago
+    monkeypatch.setattr(retailer, "quality", lambda: dataclasses.replace(found, series=series))
+    app = open_page("data")
+    show(app, "features")
+    best = series[~ended].sort_values("units", ascending=False).iloc[0]
+    chosen = {box.label: box.value for box in app.selectbox}
+    assert (chosen["Category"], chosen["Region"]) == (best["product_category"], best["region"])
 
 
 def test_a_strangers_file_becomes_a_forecast(retailer, open_page):

@@ -19,7 +19,7 @@ from trendcast.alerts import mail, message
 from trendcast.alerts.message import Incident, Item, Message
 from trendcast.anomalies import explain
 from trendcast.errors import Conflict, NotConfigured
-from trendcast.services import outbox
+from trendcast.services import outbox, schedule
 from trendcast.services.outbox import IMPACT
 from trendcast.settings import Settings
 
@@ -377,7 +377,8 @@ def watch(db: Database, settings: Settings, now: datetime) -> list[str]:
             "yet. Look at the jobs on the Data page: is a worker running?"
         )
         notice(db, settings, f"watch|detector|{row['unchecked_batch']}", "The detector has not run", said[-1:])
-    if row["unrefreshed_since"] is not None:
+    since = row["unrefreshed_since"]
+    if since is not None and now > schedule.refresh_due(since, settings) + timedelta(minutes=LATE_MINUTES):
         said.append(
             f"The forecasts are older than the data loaded at {wording.at(row['unrefreshed_since'])}: the refresh "
             "that was due has not succeeded. The Data page shows why."

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta, tzinfo
 
+from trendcast.settings import Settings
+
 # In the retailer's time zone.
 REFRESH_AT = time(5, 0)
 CHECKS_AT = (time(8, 0), time(14, 0))
@@ -21,6 +23,11 @@ def last_due(now: datetime, at: time, zone: tzinfo) -> datetime:
 def next_due(now: datetime, at: time, zone: tzinfo) -> datetime:
     """The first such instant at or after ``now``."""
     return next(due for ahead in range(-1, 3) if (due := _on_day(now, ahead, at, zone)) >= now)
+
+
+def refresh_due(loaded: datetime, settings: Settings) -> datetime:
+    """When the refresh is due that brings what was loaded then into the forecasts."""
+    return next_due(loaded, REFRESH_AT, settings.time_zone)  # type: ignore[arg-type]
 
 
 def _on_day(now: datetime, days: int, at: time, zone: tzinfo) -> datetime:

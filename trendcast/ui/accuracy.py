@@ -14,8 +14,8 @@ from trendcast.services.forecast import COMBINATION
 from trendcast.services.review_parts import Link
 from trendcast.ui import charts_accuracy, plots, reads, scores, text
 from trendcast.ui.provider import Choice
-from trendcast.ui.sections import calm
 from trendcast.ui.shell import View, link
+from trendcast.ui.states import calm
 
 KINDS = {
     "bias": "Leans to one side",

@@ -13,8 +13,8 @@ from trendcast.errors import TrendCastError
 from trendcast.services.suppressions import KINDS
 from trendcast.services.thresholds import DAYS, LEVELS, NAMES, node
 from trendcast.ui import alert_reads, reads, states, text
-from trendcast.ui.sections import calm
 from trendcast.ui.shell import View
+from trendcast.ui.states import calm
 
 IMPACTS = {"HIGH": "High only", "MEDIUM": "Medium and high", "LOW": "All"}
 KIND_WORDS = {"DEMAND": "Demand", "SUPPLY": "Supply", "DATA_QUALITY": "Data quality"}

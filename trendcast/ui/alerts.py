@@ -13,8 +13,8 @@ import streamlit as st
 
 from trendcast.errors import TrendCastError
 from trendcast.ui import alert_reads, alert_rules, text, who
-from trendcast.ui.sections import calm
 from trendcast.ui.shell import View
+from trendcast.ui.states import calm
 
 CHANNELS = {"email": "E-mail", "webhook": "Webhook"}
 STATES = {

@@ -17,8 +17,8 @@ from trendcast import wording
 from trendcast.errors import TrendCastError
 from trendcast.services.review_parts import Link
 from trendcast.ui import alert_reads, alert_rules, charts_inbox, reads, states, text, triage
-from trendcast.ui.sections import calm
 from trendcast.ui.shell import View, link
+from trendcast.ui.states import calm
 
 # A state to look at -> the words, the statuses behind it, and whether snoozed ones are meant (None: both).
 STATES: dict[str, tuple[str, tuple[str, ...], bool | None]] = {
@@ -255,7 +255,7 @@ def tiles(view: View, wanted: Asked) -> None:
         ("new", "New", "fiber_new", Asked("new")),
         ("data_quality", "Data quality", "database", Asked(kinds=("DATA_QUALITY",))),
         ("snoozed", "Snoozed", "snooze", Asked("snoozed")),
-        ("resolved_7d", "Resolved, 7 days", "check_circle", Asked("resolved", since=_week_ago(view))),
+        ("resolved_7d", "Resolved", "check_circle", Asked("resolved", since=_week_ago(view))),
     )
     with st.grid(6, min_column_width=150, key="inbox_tiles"):
         for name, label, icon, meant in offered:

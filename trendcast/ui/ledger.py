@@ -10,9 +10,9 @@ import streamlit as st
 from trendcast.errors import TrendCastError
 from trendcast.export import tables
 from trendcast.services.quality import SEVERITIES
-from trendcast.ui import charts_data, plots, reads, states, text
-from trendcast.ui.sections import calm
+from trendcast.ui import charts_data, jobs, plots, reads, states, text
 from trendcast.ui.shell import View
+from trendcast.ui.states import calm
 
 PARTS = {
     "loads": "Loads",
@@ -26,6 +26,8 @@ PARTS = {
 }
 MOST_QUARANTINED = 100_000
 FIRST_ISSUES = 6
+NEAR = (0.8, 1.25)  # runs of this many times the series are alike
+FEW_RUNS = 3  # fewer make no habit
 
 TABLES = {
     "sales_daily": "Sales",
@@ -110,14 +112,15 @@ def no_data() -> None:
 
 
 def runs(dark: bool) -> None:
-    """Every run: what it took, what failed; and the stages of one."""
+    """Every job and every run: what it took, what failed; and the stages of one."""
+    jobs.section()
     st.subheader("Runs", anchor=False)
     frame = reads.runs(50)
     if frame.empty:
         st.caption("No forecast has been made yet.")
         return
     seconds = [_seconds(summary) for summary in frame["summary"]]
-    st.markdown(_runs_finding(frame, seconds))
+    st.markdown(_runs_finding(frame.assign(seconds=seconds)))
     shown = pd.DataFrame(
         {
             "Run": frame["id"].astype(int),
@@ -160,13 +163,29 @@ def _wrong(row: Any) -> str:
     return "; ".join(f"{text.member(name)}: {text.plain(why)}" for name, why in failures.items())[:300]
 
 
-def _runs_finding(frame: pd.DataFrame, seconds: list[float | None]) -> str:
+def _runs_finding(frame: pd.DataFrame) -> str:
     failed = int((frame["status"] == "failed").sum())
-    known = sorted(value for value in seconds if value is not None)
-    usual = f"A run usually takes {text.seconds(known[len(known) // 2])}. " if known else ""
+    usual = _usual(frame)
     if not failed:
         return usual + f"None of the last {text.count(len(frame), 'run')} failed."
     return usual + f"**{text.full(failed)}** of the last {text.count(len(frame), 'run')} failed: the table says why."
+
+
+def _usual(frame: pd.DataFrame) -> str:
+    """How long a run like the newest takes: of its kind, published, and of about as many series; nothing else says."""
+    good = frame[(frame["status"] == "ready") & frame["seconds"].notna()]
+    if good.empty:
+        return ""
+    newest = good.iloc[0]
+    alike = good[(good["kind"] == newest["kind"]) & good["n_series"].between(*(newest["n_series"] * f for f in NEAR))]
+    kind = "quick" if newest["kind"] == "quick" else "full"
+    spans = alike["seconds"].astype(float)
+    if len(spans) < FEW_RUNS:
+        return f"The last {kind} run took {text.seconds(float(newest['seconds']))}. "
+    return (
+        f"A {kind} run usually takes {text.seconds(float(spans.median()))} (the last {text.count(len(spans), 'run')}: "
+        f"{text.seconds(float(spans.min()))} to {text.seconds(float(spans.max()))}). "
+    )
 
 
 def _seconds(summary: Any) -> float | None:
@@ -387,7 +406,10 @@ def features(view: View | None, dark: bool) -> None:
         no_data()
         return
     categories = sorted(series["product_category"].unique())
-    asked = view.filters.category[0] if view and view.filters.category else categories[0]
+    # Unasked, the largest that still sells: the first by name may have ended years ago.
+    ended = series["last_day"] < series["last_day"].max()
+    likely = series.assign(ended=ended).sort_values(["ended", "units"], ascending=[True, False])
+    asked = view.filters.category[0] if view and view.filters.category else likely["product_category"].iloc[0]
     with st.container(horizontal=True):
         category = st.selectbox(
             "Category",
@@ -398,7 +420,8 @@ def features(view: View | None, dark: bool) -> None:
             width=280,
         )
         regions = sorted(series.loc[series["product_category"] == category, "region"].unique())
-        wanted = view.filters.region[0] if view and view.filters.region else regions[0]
+        of_category = likely.loc[likely["product_category"] == category, "region"]
+        wanted = view.filters.region[0] if view and view.filters.region else of_category.iloc[0]
         region = st.selectbox(
             "Region",
             regions,

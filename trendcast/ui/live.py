@@ -154,6 +154,22 @@ class LiveProvider:
 
         return overview.runs(self.db, limit)
 
+    def timetable(self) -> pd.DataFrame:
+        from trendcast import settings
+        from trendcast.services import timetable
+
+        return timetable.timetable(self.db, settings.load())
+
+    def failed_jobs(self) -> pd.DataFrame:
+        from trendcast.services import timetable
+
+        return timetable.failed(self.db)
+
+    def try_again(self, slot_id: int) -> int:
+        from trendcast.services import timetable
+
+        return timetable.try_again(self.db, slot_id)
+
     # --- the anomaly inbox ---
 
     def inbox(

@@ -435,6 +435,15 @@ def enqueue(name: str, arguments: dict[str, Any]) -> int:
     return slot_id
 
 
+def try_again(slot_id: int) -> int:
+    """Ask once more for what a job that failed for good was to do."""
+    who.must("planner")
+    again = provider.try_again(slot_id)
+    for cached in (slots, timetable, failed_jobs):
+        cached.clear()
+    return again
+
+
 @st.cache_data(ttl=DAY, max_entries=256, show_spinner=False)
 def _look(run_id: int, series_id: int, kind: str) -> dict[str, Any]:
     result = provider.read_look(run_id, series_id, kind)
@@ -469,6 +478,16 @@ def batches(limit: int = 200) -> pd.DataFrame:
 @st.cache_data(ttl=5, max_entries=16, show_spinner=False)
 def quarantine(batch_id: int | None, limit: int = 500) -> pd.DataFrame:
     return provider.quarantine(batch_id, limit)
+
+
+@st.cache_data(ttl=5, max_entries=1, show_spinner=False)
+def timetable() -> pd.DataFrame:
+    return provider.timetable()
+
+
+@st.cache_data(ttl=5, max_entries=1, show_spinner=False)
+def failed_jobs() -> pd.DataFrame:
+    return provider.failed_jobs()
 
 
 @st.cache_data(ttl=5, max_entries=4, show_spinner=False)

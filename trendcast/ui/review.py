@@ -13,8 +13,8 @@ from trendcast.services.review import volume
 from trendcast.services.review_figures import AHEAD_WEEKS, OTHER, Mover, Scope
 from trendcast.services.review_parts import Kpi, Link, Review, Risk
 from trendcast.ui import charts_review, filters, plots, reads, stock, text
-from trendcast.ui.sections import calm
 from trendcast.ui.shell import View, go, link
+from trendcast.ui.states import calm
 
 FIRST_RISKS = 5
 ICONS = {

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import functools
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,21 +15,9 @@ from trendcast.services.review_parts import Link
 from trendcast.services.review_rules import told
 from trendcast.ui import demo, filters, inbox, looks, measures, plots, reads, scores, states, stock, text
 from trendcast.ui.shell import View, link
+from trendcast.ui.states import calm
 
 GRAINS = {"week": "Weeks", "day": "Days"}
-
-
-def calm(section: Callable[..., None]) -> Callable[..., None]:
-    """A lower section that has nothing to show says why, and the rest of the page goes on."""
-
-    @functools.wraps(section)
-    def draw(*arguments: Any) -> None:
-        try:
-            section(*arguments)
-        except TrendCastError as error:
-            st.caption(text.sentence(error))
-
-    return draw
 
 
 def headline(view: View) -> None:

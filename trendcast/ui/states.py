@@ -43,6 +43,19 @@ def watched(part: Callable[..., None]) -> Callable[..., None]:
     return draw
 
 
+def calm(section: Callable[..., None]) -> Callable[..., None]:
+    """A lower section that has nothing to show says why, and the rest of the page goes on."""
+
+    @functools.wraps(section)
+    def draw(*arguments: Any) -> None:
+        try:
+            section(*arguments)
+        except TrendCastError as error:
+            st.caption(text.sentence(error))
+
+    return draw
+
+
 def stage(words: Any) -> str:
     """A job's stage in planner's words."""
     name = str(words or "").strip()

@@ -17,8 +17,8 @@ from trendcast.services import scenarios as keeping
 from trendcast.services.scenarios import Saved
 from trendcast.services.what_if import Baseline, Change, Changes, Driver, Promotion, Scenario
 from trendcast.ui import charts_what_if, filters, plots, reads, shell, text
-from trendcast.ui.sections import calm
 from trendcast.ui.shell import View
+from trendcast.ui.states import calm
 
 WEEK = dt.timedelta(days=7)
 PAST_WEEKS = 6
