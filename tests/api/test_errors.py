@@ -106,6 +106,9 @@ def test_unknown_addresses_and_methods_answer_in_the_same_shape(rest: Any) -> No
     failed(response, 405)
     assert response.headers["allow"] == "GET, POST"
     assert rest.request("POST", "/health").headers["allow"] == "GET, HEAD"
+    assert rest.post("/incidents/7/mails").headers["allow"] == "GET"
+    assert rest.get("/thresholds/preview").headers["allow"] == "POST"
+    assert rest.request("DELETE", "/thresholds/preview").status_code == 405
 
 
 def test_a_body_above_ten_megabytes_is_refused(rest: Any) -> None:

@@ -109,7 +109,9 @@ def test_what_cannot_be_is_said(rest: Any, shop: Shop) -> None:
         ("resolve", {}, 422),  # a note is missing
         ("snooze", {}, 422),  # until when
         ("snooze", {"until": "2001-01-01"}, 422),
-        ("delete", {}, 422),
+        ("delete", {}, 404),
+        ("mails", {}, 405),
+        ("snooze", {"until": 0}, 422),  # a number is no day
         ("acknowledge", {"colour": "red"}, 422),
         ("undo", {}, 409),  # nothing to take back
     ):

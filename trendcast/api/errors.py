@@ -47,6 +47,8 @@ async def _ours(request: Request, error: Exception) -> JSONResponse:
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
+    if request.method not in _allowed(request):  # a pattern took an address with its own name for one of its own
+        return await _http(request, HTTPException(405))
     return answer(422, sentence_of(error.errors()))
 
 
@@ -74,13 +76,14 @@ async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
 
 
 def _allowed(request: Request) -> set[str]:
-    """All methods an address answers; the router itself names those of one route only."""
-    methods: set[str] = set()
+    """All methods an address answers; the router itself names those of one route only. An address with its own name
+    (/incidents/7/mails) is not one of those that a pattern would read from it (/incidents/7/{action})."""
+    matching: dict[int, set[str]] = {}
     for route in request.app.routes:
         pattern = getattr(route, "path_regex", None)
         if pattern is not None and pattern.match(request.url.path):
-            methods |= set(route.methods or ())
-    return methods
+            matching.setdefault(route.path.count("{"), set()).update(route.methods or ())
+    return matching[min(matching)] if matching else set()
 
 
 def sentence_of(problems: Sequence[Mapping[str, Any]]) -> str:

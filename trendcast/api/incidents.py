@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import Path, Query, Request, Response
+from fastapi import HTTPException, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from trendcast.api import models, policy
@@ -149,10 +149,7 @@ async def anomaly_rows(wanted: Annotated[models.AnomalyQuery, Query()]) -> Respo
 # ------------------------------------------------------------------------------------------------------- incidents
 
 Disposition = Literal["expected", "new_normal", "false_alarm", "confirmed", "data_issue"]
-Action = Literal[
-    "acknowledge", "resolve", "reopen", "snooze", "expected", "new_normal", "false_alarm", "confirmed", "data_issue",
-    "undo",
-]  # fmt: skip
+Action = Annotated[str, Path(max_length=50, json_schema_extra={"enum": list(incidents.ACTIONS)})]
 
 
 class IncidentQuery(models.Request):
@@ -384,6 +381,8 @@ async def move_incident(
 ) -> Response:
     """Settle an incident and its members: take it, put it off, give a verdict or take the last move back. A verdict
     also changes what the detector learns from. If-Match names the version you have seen."""
+    if action not in incidents.ACTIONS:
+        raise HTTPException(405 if action == "mails" else 404)
     version = seen_version(request)
     who = policy.person(request).name
     body = sent or Move()

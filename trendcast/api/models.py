@@ -23,7 +23,8 @@ def _no_control_characters(text: str) -> str:
 
 def _written_as_date(value: object) -> object:
     # A number would be taken for seconds since 1970.
-    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII) is None:
+    written = isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII)
+    if not (written or value is None or type(value) is date):
         raise ValueError("must be a date written as YYYY-MM-DD")
     return value
 
