@@ -141,6 +141,7 @@ def stake(incident: Incident) -> str:
 
 
 HEAD = ("Product", "Region", "Date", "Actual", "Expected", "Score")
+FIGURES = 3  # where the figures begin among them
 COLOURS = {"HIGH": "#B42318", "MEDIUM": "#B54708", "LOW": "#475467"}
 GREEN, GREY, INK, FAINT = "#067647", "#475467", "#101828", "#667085"
 LINE = "border-bottom:1px solid #E4E7EC"
@@ -267,13 +268,21 @@ def _row(item: Item) -> list[str]:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, faint_first: bool = False) -> str:
+    """Names may break anywhere, so that a long one fits a telephone; figures stand to the right and in one piece."""
+
+    def style(place: int, tag: str) -> str:
+        figure = head and place >= FIGURES
+        look = f"padding:6px 10px 6px 0;vertical-align:top;{LINE};text-align:{'right' if figure else 'left'}"
+        if tag == "th" or (faint_first and not place):
+            look += f";color:{FAINT};font-weight:400;white-space:nowrap"
+        elif figure:
+            look += ";white-space:nowrap"
+        elif place < FIGURES - 1:
+            look += ";overflow-wrap:anywhere"
+        return look
+
     def line(tag: str, values: Sequence[str]) -> str:
-        cells = []
-        for place, value in enumerate(values):
-            style = f"padding:6px 10px 6px 0;text-align:left;vertical-align:top;overflow-wrap:anywhere;{LINE}"
-            if tag == "th" or (faint_first and not place):
-                style += f";color:{FAINT};font-weight:400"
-            cells.append(f'<{tag} style="{style}">{escape(value)}</{tag}>')
+        cells = (f'<{tag} style="{style(place, tag)}">{escape(value)}</{tag}>' for place, value in enumerate(values))
         return f"<tr>{''.join(cells)}</tr>"
 
     top = line("th", head) if head else ""
