@@ -17,8 +17,8 @@ from trendcast.store.engine import Database
 def refreshes_beside_readers(
     db: Database, folder: Path, *, readers: int, reads: int, deaths: int, seed: int
 ) -> tuple[int, int]:
-    """Until there were so many reads and deaths: correct the data, refresh, often killed on the way; meanwhile that many
-    readers read. Returns reads and different runs seen."""
+    """Until there were so many reads and deaths: correct the data, refresh, often killed on the way, beside so many
+    readers. Returns reads and different runs seen."""
     chance = random.Random(seed)
     rows = {key: units for number in range(shop.DAYS) for key, units in shop.day_of(number).items()}
     load_directory(db, shop.write(folder / "first", rows))

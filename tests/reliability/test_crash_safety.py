@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from sqlalchemy import make_url
 
 from benchmarks import _intact
 from tests.reliability import mortal, shop
@@ -27,6 +28,11 @@ from trendcast.store.engine import Database
 FRACTIONS = st.floats(0, 1.1, allow_nan=False)
 # Seconds of the whole work, where a fraction of it is the moment of the kill.
 LOAD, REFRESH = 0.25, 1.5
+
+
+def name_of(url: str) -> str:
+    """The database's name."""
+    return str(make_url(url).database)
 
 
 @dataclasses.dataclass
@@ -163,7 +169,7 @@ def test_three_kills_lose_nothing_double_nothing_and_show_nothing_half_done(
     one.bring_back()
     one.load(one.correction())
     assert one.kills == 3
-    assert _intact.trouble_running(server, db.url.rpartition("/")[2].partition("?")[0]) == []
+    assert _intact.trouble_running(server, name_of(db.url)) == []
 
 
 @pytest.mark.nightly
@@ -176,7 +182,7 @@ def test_fifty_kills_in_whatever_order(
         @initialize()
         def open(self) -> None:
             url = new_database(template)
-            folder = tmp_path / url.rpartition("/")[2].partition("?")[0]
+            folder = tmp_path / name_of(url)
             folder.mkdir()
             self.db = Database(url, role="worker")
             self.shop = Shop(self.db, folder)
@@ -223,8 +229,7 @@ def test_fifty_kills_in_whatever_order(
             if hasattr(self, "shop"):
                 kills += self.shop.kills
                 interrupted += self.shop.interrupted
-                name = self.db.url.rpartition("/")[2].partition("?")[0]
-                assert _intact.trouble_running(server, name) == []
+                assert _intact.trouble_running(server, name_of(self.db.url)) == []
             if hasattr(self, "db"):
                 self.db.close()
 
