@@ -113,5 +113,8 @@ def test_jobs_are_listed_with_what_became_of_them(rest: Any, own: Database) -> N
     job = body["jobs"][0]
     assert (job["name"], job["state"], job["at_work"], job["error"]) == ("refresh", "done", False, None)
     assert job["seconds"] > 0
+    due = {row["name"]: row["next_due"] for row in body["timetable"]}
+    assert due["refresh"] is not None
+    assert due["detect"] is None, "whenever data comes"
     assert rest.get("/jobs?state=dead").json()["jobs"] == []
     assert rest.get("/jobs?state=asleep").status_code == 422

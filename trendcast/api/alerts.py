@@ -25,7 +25,7 @@ from trendcast.api.shared import (
     work,
 )
 from trendcast.errors import Conflict, NotConfigured, NotFound
-from trendcast.services import alerts, decisions, listing, recipients, recommend, runtime, thresholds
+from trendcast.services import alerts, decisions, listing, recipients, recommend, runtime, thresholds, timetable
 
 routes = router()
 
@@ -399,19 +399,36 @@ class Job(BaseModel):
     progress: Progress
 
 
+class Timetable(BaseModel):
+    """One kind of job: when it is due next, and how it usually goes."""
+
+    name: str
+    at_work: bool
+    next_due: datetime | None = Field(description="null: when data comes, or somebody asks.")
+    ended_at: datetime | None
+    last_state: str | None
+    last_error: str | None
+    seconds: float | None = Field(description="Of the last one.")
+    usual_seconds: float | None = Field(description="Median of the last twenty that succeeded.")
+    dead: int = Field(description="How many failed for good in 60 days.")
+
+
 class Jobs(models.Page):
     success: Literal[True] = True
+    timetable: list[Timetable]
     jobs: list[Job] = Field(description="The newest first.")
 
 
 @routes.get("/jobs", response_model=Jobs, responses=failures(422, 503))
 async def job_rows(wanted: Annotated[JobQuery, Query()]) -> Response:
-    """Jobs that wait, work or have ended, with how long they took and why they failed."""
+    """Jobs that wait, work or have ended, with how long they took and why they failed; and what is due when."""
 
     def read() -> Jobs:
-        found = listing.job_rows(runtime.database(), wanted.name, wanted.state, wanted.offset, wanted.limit)
+        db = runtime.database()
+        found = listing.job_rows(db, wanted.name, wanted.state, wanted.offset, wanted.limit)
         where = page("/jobs", wanted, found.total, len(found.rows))
-        return Jobs.model_validate({"jobs": [_job(row) for row in found.rows], **where})
+        kinds = records(timetable.timetable(db, runtime.process.settings))
+        return Jobs.model_validate({"timetable": kinds, "jobs": [_job(row) for row in found.rows], **where})
 
     return answer(await work(read))
 
