@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from trendcast.anomalies import impact as sizes
 from trendcast.anomalies.impact import Size, impact, score
 
 CERTAIN = Size(p=1e-5, q=0.005, rel=0.5, loss=120.0)
@@ -31,6 +32,34 @@ CERTAIN = Size(p=1e-5, q=0.005, rel=0.5, loss=120.0)
 )
 def test_each_condition_decides(size: Size, expected: str) -> None:
     assert impact(size, high_loss=100.0) == expected
+
+
+# Findings just on one side of a limit, and just on the other.
+EDGES = [
+    (replace(CERTAIN, p=1.05e-4, q=0.0095), "HIGH"),
+    (replace(CERTAIN, p=1.05e-4, q=0.0105), "MEDIUM"),
+    (replace(CERTAIN, p=0.95e-4, q=0.0105), "HIGH"),
+    (replace(CERTAIN, rel=0.405), "HIGH"),
+    (replace(CERTAIN, rel=0.395), "MEDIUM"),
+    (replace(CERTAIN, p=1e-3, q=0.0495), "MEDIUM"),
+    (replace(CERTAIN, p=1e-3, q=0.0505), "LOW"),
+    (replace(CERTAIN, rel=0.255, loss=1.0), "MEDIUM"),
+    (replace(CERTAIN, rel=0.245, loss=1.0), "LOW"),
+    (replace(CERTAIN, rel=0.05, loss=10.1, node=True, total=1000.0), "HIGH"),
+    (replace(CERTAIN, rel=0.05, loss=9.9, node=True, total=1000.0), "LOW"),
+]
+
+
+@pytest.mark.parametrize(("size", "expected"), EDGES)
+def test_each_limit_lies_where_it_is_said_to(size: Size, expected: str) -> None:
+    assert impact(size, high_loss=100.0) == expected
+
+
+@pytest.mark.parametrize("name", ["Q_HIGH", "Q_MEDIUM", "P_CERTAIN", "REL_HIGH", "REL_MEDIUM", "NODE_SHARE"])
+@pytest.mark.parametrize("factor", [0.9, 1.1])
+def test_a_limit_that_somebody_moves_is_noticed(monkeypatch: pytest.MonkeyPatch, name: str, factor: float) -> None:
+    monkeypatch.setattr(sizes, name, getattr(sizes, name) * factor)
+    assert any(impact(size, high_loss=100.0) != expected for size, expected in EDGES)
 
 
 @pytest.mark.parametrize(("z", "level", "shown"), [(-9.0, "LOW", 3.0), (2.0, "LOW", 2.5), (3.4, "MEDIUM", 3.4),
