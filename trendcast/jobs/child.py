@@ -66,7 +66,7 @@ def main() -> None:
     if not order:
         sys.exit("This process is started by a worker; run 'python -m trendcast worker'.")
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _be_modest()
+    _be_modest(order.get("modest", True))
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     answer: dict[str, Any]
     try:
@@ -122,10 +122,11 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _be_modest() -> None:
-    """Give way to the dashboard, and be the first to go when the machine runs out of memory."""
-    with contextlib.suppress(OSError, AttributeError):
-        os.nice(5)
+def _be_modest(gives_way: bool) -> None:
+    """Be the first to go when the machine runs out of memory; ``gives_way``: to the dashboard, too."""
+    if gives_way:
+        with contextlib.suppress(OSError, AttributeError):
+            os.nice(5)
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
         file.write("500")
 

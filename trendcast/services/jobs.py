@@ -52,6 +52,9 @@ JOBS: dict[str, str] = {
 # Jobs that take a machine's memory: of each, one is at work at a time.
 ALONE = ("refresh", "backtest", "sync", "demo", "next_day")
 
+# Between data and an alert: they do not give way to the dashboard, and take a second or two of it.
+URGENT = ("sync", "detect")
+
 OVER_AND_OVER = datetime(2000, 1, 1, tzinfo=UTC)  # the time of the slot of a job that is done over and over
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -266,6 +269,7 @@ def _child(db: Database, claim: Claim) -> Iterator[_Child]:
         "target": target,
         "arguments": dict(claim.arguments),
         "token": claim.token,
+        "modest": claim.name not in URGENT,
     }
     process = subprocess.Popen(
         [sys.executable, "-c", _START_CHILD, str(ROOT), claim.name],
