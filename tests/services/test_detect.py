@@ -481,6 +481,31 @@ def test_a_pass_ends_no_matter_what_the_server_is_set_to(shop: Shop) -> None:
     assert "10min" in asked.values()
 
 
+def test_a_planned_promotion_that_nobody_recorded_counts_as_one(shop: Shop) -> None:
+    """And when its usual uplift is absent, that is what is said."""
+    row, runs = shop.row("C04", "East"), (20, 50, 80, 110, 140, 156)
+    for start in runs[:-1]:
+        shop.units[row, start : start + 4] = np.round(shop.units[row, start : start + 4] * 1.6)
+    plan = pd.DataFrame(
+        [
+            {"date_id": shop.day(start + day), "product_category": "C04", "region": "East", "promotion_flag": True}
+            for start in runs
+            for day in range(4)
+        ]
+    )
+    load_frames(shop.db, {"plan_daily": plan}, source="test", accept=True, clock=shop.clock)
+    shop.load(156)
+    shop.detect()
+    assert shop.rows("incident") == []
+    shop.load(160)
+    shop.detect()
+    (one,) = incidents.inbox(shop.db).to_dict("records")
+    assert (one["class"], one["kind"], one["first_day"].date()) == ("PROMO_WITHOUT_UPLIFT", "DEMAND", shop.day(156))
+    assert "a promotion runs since" in one["headline"]
+    assert "did not lift sales" in one["headline"]
+    assert one["next_step"].startswith("Check that the promotion really ran")
+
+
 class TestToday:
     """A shop whose day 150 is yesterday."""
 

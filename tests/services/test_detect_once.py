@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import Counter
@@ -48,7 +49,12 @@ def asked(db: Database) -> Iterator[list[str]]:
 def telling() -> set[str]:
     """How the statements begin that tell people of what was found."""
     names = [*SQL_FOLDER.glob("alert_*.sql"), *SQL_FOLDER.glob("outbox_*.sql")]
-    return {" ".join(str(statement(one.stem)).split())[:60] for one in names}
+    return {opening(" ".join(str(statement(one.stem)).split())) for one in names}
+
+
+def opening(words: str) -> str:
+    """What stands before the first value."""
+    return re.split(r"%\(|:", words)[0][:60]
 
 
 def state(shop: Shop) -> dict[str, Any]:
@@ -72,7 +78,7 @@ def test_five_hundred_categories_that_fall_in_a_region_are_one_mail(
     asked.clear()
     result = shop.detect()
     others = telling()
-    assert sum(one[:60] not in others for one in asked) <= 5
+    assert len([one for one in asked if opening(one) not in others]) <= 5
     assert len(asked) <= 14  # with what tells of it, whose number follows the mails alone
     (one,) = shop.rows("incident")
     assert (one["impact"], one["members"]) == ("HIGH", 501)

@@ -347,6 +347,7 @@ class _Window:
             promotion[row, day] = np.where(flags & 3, (flags & 3) - 1.0, np.nan)
             shut[row, day] = (flags & 4) > 0
             changed[day[(flags & 8) > 0]] = True
+        _planned(promotion, sales, [row for row in rows if row["what"] == "plan"])
         # The feed's last day may still be arriving: only full days are judged.
         full = last_full_day(np.nonzero(np.isfinite(units).T)[0].astype(np.int64) + int(first.astype(int)))
         full_days = full - int(first.astype(int)) + 1
@@ -514,6 +515,17 @@ def _closed(scene: Scene) -> np.ndarray:
         usual = np.median(total[total > 0]) if (total > 0).any() else 0.0
         closed[rows] = (own[rows].any(axis=0) & (total <= 0.02 * usual))[None, :]
     return closed
+
+
+def _planned(promotion: np.ndarray, sales: list[Mapping[str, Any]], plans: list[Mapping[str, Any]]) -> None:
+    """Promotions that nobody recorded are as they were planned."""
+    at = {tuple(row[name] for name in DIMENSIONS): number for number, row in enumerate(sales)} if plans else {}
+    for record in plans:
+        row = at.get(tuple(record[name] for name in DIMENSIONS))
+        if row is not None:
+            data = np.frombuffer(record["days"], _RECORD)
+            day = data["tag"] >> 4
+            promotion[row, day] = np.where(np.isnan(promotion[row, day]), (data["tag"] & 3) - 1.0, promotion[row, day])
 
 
 def _stock(rows: list[Mapping[str, Any]], days: int) -> Stock:
