@@ -137,6 +137,7 @@ def test_what_is_no_name_is_in_quarantine_and_the_rest_is_published(strange: Dat
 def test_no_name_runs_or_fetches_anything_on_any_page(chromium: Any, strange: Database, strange_site: Live) -> None:
     one = Visitor(chromium, strange_site.url, viewport={"width": 1440, "height": 1000})
     one.page.add_init_script(LISTEN)
+    one.page.set_default_timeout(120_000)
 
     def look(path: str) -> None:
         one.open(path)
@@ -165,6 +166,7 @@ def test_no_name_is_a_formula_or_a_script_in_an_export(
     from trendcast.services import executive
 
     one = Visitor(chromium, strange_site.url, viewport={"width": 1440, "height": 1000})
+    one.page.set_default_timeout(120_000)
     for name in [name for name in published(strange) if name in WORST][:6]:
         one.open("forecasts?" + urlencode({"level": "category", "category": name}))
         for kind in ("csv", "xlsx"):

@@ -122,6 +122,7 @@ async def _session(port: int, page: str, headers: dict[str, str], seconds: float
             subprotocols=[Subprotocol("streamlit")],
             additional_headers=headers,
             max_size=None,
+            open_timeout=seconds,  # a server that has just bound its port still loads
         ) as socket_:
             wish = BackMsg()
             wish.rerun_script.page_name = page

@@ -31,6 +31,7 @@ CHANGES = {
     "suppress": "planner",
     "end_suppression": "planner",
     "send_again": "planner",
+    "try_again": "planner",
     "add_recipient": "admin",
     "change_recipient": "admin",
     "remove_recipient": "admin",
