@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -67,6 +69,30 @@ def test_a_backup_of_an_older_schema_is_upgraded(new_database, template, empty, 
     older.close()
     backup.restore(empty, tmp_path / "older.dump")
     assert migrate.current(empty) == migrate.head()
+
+
+def test_a_new_database_needs_no_upgrade_before_a_restore_and_a_failed_one_leaves_it_new(
+    saved, demo_db, new_database, tmp_path
+):
+    new = Database(new_database(), role="worker")
+    cut = tmp_path / "cut.dump"
+    cut.write_bytes(saved.read_bytes()[: saved.stat().st_size // 2])
+    with pytest.raises(DatabaseAway):
+        backup.restore(new, cut)
+    assert migrate.current(new) is None
+    backup.restore(new, saved)
+    assert content(new) == content(demo_db)
+    migrate.check(new)
+    new.close()
+
+
+def test_an_older_version_goes_back_over_a_newer_schema(saved, demo_db, empty):
+    with empty.transaction() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+        connection.exec_driver_sql("CREATE TABLE of_the_future (id int)")
+    backup.restore(empty, saved, replace=True)
+    migrate.check(empty)
+    assert content(empty) == content(demo_db)
 
 
 def test_data_is_replaced_only_when_that_is_said(saved, demo_db, empty):
@@ -149,3 +175,55 @@ def test_a_backup_moves_to_an_older_server_and_back(older_server, saved, demo_db
         older.close()
     backup.restore(empty, tmp_path / "from-older.dump")
     assert content(empty) == content(demo_db)
+
+
+@pytest.mark.nightly
+def test_a_backup_under_load_is_of_one_moment_and_the_product_boots_on_it(clone_demo, empty, serving, tmp_path):
+    """Protocol 18: batches of 500 rows are committed all the while, each with its checksum; the backup holds whole
+    batches only, the restored database the same rows, and the service answers from it."""
+    busy = clone_demo("backup_load")
+    stop = threading.Event()
+
+    def write():
+        number = 0
+        while not stop.is_set():
+            number += 1
+            with busy.transaction() as connection:
+                connection.exec_driver_sql(
+                    "INSERT INTO audit (actor, action, object)"
+                    " SELECT 'load', 'batch', %s::text FROM generate_series(1, 500)",
+                    (number,),
+                )
+                connection.exec_driver_sql("UPDATE stores SET batch_id = batch_id")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        time.sleep(0.5)
+        file = tmp_path / "busy.dump"
+        begun = time.monotonic()
+        backup.dump(busy, file)
+        took = time.monotonic() - begun
+    finally:
+        stop.set()
+        writer.join()
+    begun = time.monotonic()
+    backup.restore(empty, file)
+    rest = serving(empty.url)
+    answer = rest.get("/series")
+    back = time.monotonic() - begun
+    assert answer.status_code == 200
+    assert answer.json()["success"]
+    assert rest.get("/health").status_code == 200
+    with empty.read() as connection:
+        sizes = connection.exec_driver_sql(
+            "SELECT count(*) FROM audit WHERE actor = 'load' GROUP BY object"
+        ).scalars().all()  # fmt: skip
+    assert sizes, "the load began before the backup"
+    assert set(sizes) == {500}
+    # The same file once more, into another place: the same rows to the last.
+    once = content(empty)
+    backup.restore(empty, file, replace=True)
+    assert content(empty) == once
+    print(f"backup under load {took:.1f} s, restore to answering {back:.1f} s, {file.stat().st_size / 1e6:.1f} MB")
+    assert back < 30 * 60

@@ -20,7 +20,8 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     from trendcast.store import backup
     from trendcast.store.engine import Database
 
-    db = Database.open(settings, role="worker")
+    # Whatever schema is there, or none: what comes back brings its own.
+    db = Database.open(settings, role="worker", check_schema=False)
     try:
         backup.restore(db, args.file, replace=args.replace)
     finally:

@@ -52,18 +52,23 @@ def restore(db: Database, source: Path, *, replace: bool = False) -> None:
         raise InvalidInput(f"{source} cannot be read: {error.strerror}.") from error
     if not known:
         raise InvalidInput(f"{source} is not a backup made by TrendCast.")
-    if not replace and _holds_data(db):
+    there = migrate.current(db) is not None
+    if there and not replace and _holds_data(db):
         raise Conflict("The database holds data: restore into an empty one, or say --replace.")
     _sql(db, f"DROP SCHEMA IF EXISTS {BEFORE} CASCADE")
-    _sql(db, f"ALTER SCHEMA {SCHEMA} RENAME TO {BEFORE}")
+    if there:
+        _sql(db, f"ALTER SCHEMA {SCHEMA} RENAME TO {BEFORE}")
+    else:  # quite empty, but for a schema that an administrator may have made for us
+        _sql(db, f"DROP SCHEMA IF EXISTS {SCHEMA}")
     try:
         _bring_back(db, source)
         migrate.upgrade(db)
     except BaseException:
         _sql(db, f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
-        _sql(db, f"ALTER SCHEMA {BEFORE} RENAME TO {SCHEMA}")
+        if there:
+            _sql(db, f"ALTER SCHEMA {BEFORE} RENAME TO {SCHEMA}")
         raise
-    _sql(db, f"DROP SCHEMA {BEFORE} CASCADE")
+    _sql(db, f"DROP SCHEMA IF EXISTS {BEFORE} CASCADE")
 
 
 def _holds_data(db: Database) -> bool:
