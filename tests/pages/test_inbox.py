@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.pages.conftest import LAST
 from trendcast.ui import charts_inbox, inbox, incident, text
 
 HOSTILE = "<img src=x onerror=alert(1)> [link](http://evil.example) $x$ :red[danger]"
@@ -432,6 +433,16 @@ def test_a_level_that_held_for_five_days_is_offered_as_the_new_one(retailer, ope
         assert "The level has held for 5\u202fdays." in words(app)
         app.get_by_key("incident_new_normal").click().run()
         assert retailer.moved == [(1, "new_normal", {"who": "local", "version": 1, "note": ""})]
+
+
+def test_what_went_back_long_ago_is_no_new_normal(retailer, open_page, monkeypatch):
+    known = retailer.incident
+    old = LAST - dt.timedelta(days=20)
+    facts = {"class": "LEVEL_SHIFT", "day": old, "first_day": old - dt.timedelta(days=5)}
+    monkeypatch.setattr(retailer, "incident", lambda n: known(n) | facts | {"days": known(n)["days"][:1] * 9})
+    app = open_page("anomaly-inbox", incident="1")
+    assert not app.exception
+    assert "incident_new_normal" not in labels(app)
 
 
 def test_a_single_bad_day_is_no_new_normal(retailer, open_page):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -45,41 +45,43 @@ def mails(
     unknown = set(states) - set(STATES)
     if unknown:
         raise InvalidInput(f"'{min(unknown)[:50]}' is no state of a message: it is one of {', '.join(STATES)}.")
-    missing = {name: way.missing for name, way in outbox.channels(settings).items() if way.missing}
+    missing = _missing(settings)
     frame = db.frame("mail_log", states=list(states), missing=list(missing), nobody=NOBODY, limit=limit, offset=offset)
     frame["why"] = [_why(row, missing) for row in frame.to_dict("records")]
     return frame
 
 
-def why_kept(row: Any, settings: Settings) -> str:
+def why_kept(row: Mapping[str, Any], settings: Settings) -> str:
     """Why a message of sql/outbox_list.sql stays here instead of being sent, '' for one that is on its way or gone."""
-    missing = {name: way.missing for name, way in outbox.channels(settings).items() if way.missing}
+    return _kept(row, _missing(settings))
+
+
+def _missing(settings: Settings) -> dict[str, str]:
+    """Channel -> what it lacks, of those that lack something."""
+    return {name: way.missing for name, way in outbox.channels(settings).items() if way.missing}
+
+
+def _kept(row: Mapping[str, Any], missing: Mapping[str, str]) -> str:
+    said = row["last_error"] if isinstance(row["last_error"], str) else ""
     if row["status"] == "CANCELLED" and row["recipient"] == NOBODY:
-        return _nobody(missing)
-    never = row["status"] == "DEAD" and int(row["attempts"]) == 0
-    if never or row["status"] == "PENDING":
-        return missing.get(row["channel"], "It was not sent within its time." if never else "")
-    return ""
-
-
-def _nobody(missing: dict[str, str]) -> str:
-    said = "Nobody is set to get alerts: set ALERT_RECIPIENTS, or add a recipient."
-    return f"{said} {missing['email']}" if "email" in missing else said
-
-
-def _why(row: dict[str, Any], missing: dict[str, str]) -> str:
-    """A sentence for a message that was not simply sent."""
-    if row["state"] == "kept":
-        if row["recipient"] == NOBODY:
-            return _nobody(missing)
+        if said.startswith("ALERT_RECIPIENTS"):
+            said = "Nobody is set to get alerts: set ALERT_RECIPIENTS, or add a recipient."
+        return " ".join(part for part in (said, missing.get("email", "")) if part)
+    if row["status"] == "DEAD" and int(row["attempts"]) == 0:
         return missing.get(row["channel"], "It could not be sent within its time.")
-    answer = "" if row["last_error"] is None or row["last_error"] != row["last_error"] else str(row["last_error"])
+    return missing.get(row["channel"], "") if row["status"] == "PENDING" else ""
+
+
+def _why(row: Mapping[str, Any], missing: Mapping[str, str]) -> str:
+    """A sentence for a message that was not simply sent."""
+    kept = _kept(row, missing)
+    if kept:
+        return kept
+    answer = row["last_error"] if isinstance(row["last_error"], str) else ""
     if row["state"] == "unknown":
         return (
             f"It was handed over, but the answer is not known; it is sent again under the same name. {answer}".strip()
         )
-    if row["state"] == "sent":
-        return answer
     return answer or {"held": "It was held back.", "dead": "It could not be sent."}.get(row["state"], "")
 
 

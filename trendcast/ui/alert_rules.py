@@ -269,7 +269,7 @@ def _threshold_form(view: View | None, frame: pd.DataFrame) -> None:
 
 def _asked(view: View | None, key: str) -> dict[str, Any]:
     """A new threshold as the fields have it."""
-    with st.grid(4, min_column_width=180, key=f"{key}_fields"):
+    with st.grid(3, min_column_width=280, key=f"{key}_fields"):
         name = st.selectbox("Figure", list(NAMES), format_func=_label, key=f"{key}_name")
         level = st.selectbox(
             "For",
@@ -301,7 +301,7 @@ def _number(name: str, value: float | None, key: str) -> float:
     times = 100.0 if share else 1.0
     unit = "%" if share else text.measure_inline("units") if about.unit == "units" else "money"
     asked = st.number_input(
-        f"{about.label} ({unit})",
+        f"Value ({unit})",
         min_value=about.lowest * times,
         max_value=about.highest * times,
         value=None if value is None else value * times,

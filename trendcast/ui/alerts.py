@@ -114,10 +114,11 @@ def _channels(admin: bool) -> None:
         row_height=66,
         column_config={
             "Way": st.column_config.TextColumn(width=80),
-            "How it does": st.column_config.TextColumn(width=320),
-            "Where it leads": st.column_config.TextColumn(width=220),
-            "Waiting": st.column_config.TextColumn(alignment="right", width=80),
-            "Dead letters, 7 days": st.column_config.TextColumn(alignment="right", width=140),
+            "How it does": st.column_config.TextColumn(width=264),
+            "Where it leads": st.column_config.TextColumn(width=216),
+            "Last accepted": st.column_config.TextColumn(width=156),
+            "Waiting": st.column_config.TextColumn(alignment="right", width=76),
+            "Dead letters, 7 days": st.column_config.TextColumn(alignment="right", width=150),
         },
         alt=" ".join(f"{CHANNELS.get(row['channel'], row['channel'])}: {standing(row)}" for row in rows),
     )

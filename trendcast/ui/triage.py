@@ -38,6 +38,7 @@ Chosen = tuple[tuple[int, int | None], ...]  # incidents and the version of each
 # R and C are Streamlit's own.
 KEYBOARD = "Keys: J next, K previous, A acknowledge, D done (resolve), S snooze, V verdict, U undo, Esc inbox."
 HELD_DAYS = 5  # of a level, after which it may be the new one (science: anomalies, 3.5)
+STILL = dt.timedelta(days=14)  # since its last unusual day: by then the expectation has followed a level that stays
 LONGEST_EVENT = 60  # days
 _SAID, _TURN, _OPEN = "inbox_said", "inbox_turn", "inbox_open_move"
 
@@ -262,15 +263,18 @@ def _judge(chosen: Chosen, key: str) -> None:
     act(chosen, action, note=note, event=event)
 
 
-def held_days(found: dict[str, Any]) -> int:
-    """For how many days a level has held; 0 for what is no lasting change, or not open."""
+def held_days(found: dict[str, Any], last_day: dt.date) -> int:
+    """For how many days a level has held; 0 for what is no lasting change, not open, or was last seen long before the
+    last day of data."""
     lasting = str(found.get("class") or "").upper() in ("LEVEL_SHIFT", "TREND_CHANGE")
-    return len(found["days"]) if lasting and found["status"] != "RESOLVED" else 0
+    if not lasting or found["status"] == "RESOLVED" or last_day - found["day"] > STILL:
+        return 0
+    return len(found["days"])
 
 
 def new_normal(view: View, found: dict[str, Any], chosen: Chosen) -> None:
     """A level that has held for some days is offered as the new one."""
-    held = held_days(found)
+    held = held_days(found, view.last_day)
     if held < HELD_DAYS:
         return
     with st.container(horizontal=True, vertical_alignment="center", key="incident_new_normal_row"):

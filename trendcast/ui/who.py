@@ -88,4 +88,5 @@ def _since() -> float:
 def _remember_request() -> None:
     """Log lines and audit rows of this run carry the id of the page's connection."""
     logs.request_id.set(_header("X-Request-ID"))
-    logs.request_address.set(st.context.ip_address or "")
+    address = st.context.ip_address
+    logs.request_address.set(address if isinstance(address, str) else "")  # none on the same machine
