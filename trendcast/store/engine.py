@@ -37,7 +37,7 @@ from trendcast.errors import (
     TrendCastError,
 )
 from trendcast.settings import Settings
-from trendcast.store import embedded
+from trendcast.store import embedded, silence
 
 T = TypeVar("T")
 
@@ -90,6 +90,7 @@ class Database:
             pool_recycle=1800,
             connect_args=connect_arguments(parsed, role),
         )
+        silence.limit(self._engine, role, STATEMENT_TIMEOUT[role] / 1000)
 
     @classmethod
     def open(cls, settings: Settings, *, role: str = "web", check_schema: bool = True) -> Self:
@@ -215,7 +216,7 @@ class Database:
         copied = 0
         with mapped_errors(), self._cursor(connection) as cursor:
             text_command = command.as_string(cursor)
-            with raw_errors():
+            with raw_errors(), silence.watching(cursor.connection, STATEMENT_TIMEOUT[self.role] / 1000):
                 for buffer in _csv_buffers(source, columns) if isinstance(source, pa.Table) else [source]:
                     cursor.copy_expert(text_command, buffer)
                     copied += cursor.rowcount
@@ -229,7 +230,8 @@ class Database:
         with self._reading(connection) as using:
             compiled = statement(query).compile(dialect=PGDialect_psycopg2())
             values = bindable(parameters)
-            with self._cursor(using) as cursor, raw_errors():
+            limit = silence.watching(using.connection.driver_connection, STATEMENT_TIMEOUT[self.role] / 1000)
+            with self._cursor(using) as cursor, raw_errors(), limit:
                 inner = cursor.mogrify(str(compiled), values).decode().rstrip().rstrip(";")
                 cursor.execute(f"SELECT * FROM ({inner}\n) AS shape LIMIT 0")  # noqa: S608  # nosec B608: our own file, values bound
                 kinds = {column.name: _arrow_type(column.type_code) for column in cursor.description}

@@ -29,7 +29,8 @@ from trendcast.ui.live import LiveProvider
 from trendcast.ui.provider import Choice, Provider
 
 DAY = 86_400
-RUN_SECONDS, AWAY_SECONDS = 15.0, 4.0
+# Seconds a run counts as confirmed: so soon is a red banner there when the database is away.
+RUN_SECONDS, AWAY_SECONDS = 4.0, 4.0
 MANY = 24  # up to so many series of one selection are explained part by part
 
 provider: Provider = LiveProvider()
@@ -46,8 +47,8 @@ class Standing:
 
 
 class CurrentRun:
-    """The current run as this process knows it. One question per 15 s; while the database is away one per 4 s, and
-    the last known run goes on being served, so that fifty sessions do not queue for a connection."""
+    """The current run as this process knows it. One question per 4 s, however many sessions; while the database is
+    away the last known run goes on being served, so that fifty sessions do not queue for a connection."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -93,7 +94,7 @@ def _holder() -> CurrentRun:
 
 
 def standing(*, fresh: bool = False) -> Standing:
-    """The current run, asked at most every 15 seconds per process (``fresh``: now)."""
+    """The current run, asked at most every 4 seconds per process (``fresh``: now)."""
     return _holder().get(fresh=fresh)
 
 

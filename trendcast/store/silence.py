@@ -1,0 +1,106 @@
+"""The end of waiting for a database that says nothing.
+
+A server that goes down closes its connections; a network or a proxy that swallows everything does not, and the driver
+would wait for the answer for ever. The server ends a statement by itself after `statement_timeout`; where its answer is
+not there soon after, nobody answers any more. The connection's socket is then shut down, and the caller hears of a
+broken connection as of any other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from psycopg2 import extensions
+from sqlalchemy import Engine
+
+GRACE = 1.0  # seconds after the server's own limit
+PING = {"web": 2.0, "worker": 15.0}  # seconds an answer to "are you there" may take
+_LOOK = 0.25
+
+
+class _Waits:
+    """Who waits on which connection until when; one thread for all of the process, which ends the overdue."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Condition()
+        self._until: dict[int, tuple[float, Any]] = {}
+        self._next = 0
+        self._thread: threading.Thread | None = None
+
+    @contextlib.contextmanager
+    def on(self, connection: Any, seconds: float) -> Iterator[None]:
+        with self._lock:
+            self._next += 1
+            number = self._next
+            self._until[number] = (time.monotonic() + seconds, connection)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._watch, name="database-silence", daemon=True)
+                self._thread.start()
+            elif len(self._until) == 1:
+                self._lock.notify()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._until.pop(number, None)
+
+    def _watch(self) -> None:
+        while True:
+            with self._lock:
+                while not self._until:
+                    self._lock.wait()
+                now = time.monotonic()
+                # Under the lock: whoever waits is still in the driver's call, so the descriptor is still its own.
+                for number, (until, connection) in list(self._until.items()):
+                    if now >= until:
+                        del self._until[number]
+                        _hang_up(connection)
+            time.sleep(_LOOK)
+
+
+_waits = _Waits()
+# A forked child has the dictionary, but not the thread.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_waits.__init__)  # type: ignore[misc]
+
+
+def _hang_up(connection: Any) -> None:
+    with contextlib.suppress(Exception), socket.socket(fileno=os.dup(connection.fileno())) as ours:
+        ours.shutdown(socket.SHUT_RDWR)
+
+
+def _driver(handle: Any) -> Any:
+    """The driver's connection behind a cursor or what the pool lends."""
+    lent = getattr(handle, "driver_connection", None)
+    return lent if lent is not None else handle.connection if isinstance(handle, extensions.cursor) else handle
+
+
+def limit(engine: Engine, role: str, statement_timeout: float) -> None:
+    """Let no call of the driver on this engine's connections wait longer than the server would let it work, which is
+    ``statement_timeout`` seconds."""
+    dialect: Any = engine.dialect
+    most = statement_timeout + GRACE
+
+    def watched(name: str, seconds: float) -> None:
+        call = getattr(dialect, name)
+
+        def do(handle: Any, *arguments: Any, **named: Any) -> Any:
+            with _waits.on(_driver(handle), seconds):
+                return call(handle, *arguments, **named)
+
+        setattr(dialect, name, do)
+
+    watched("do_ping", PING[role])
+    for name in ("do_execute", "do_executemany", "do_execute_no_params", "do_commit", "do_rollback"):
+        watched(name, most)
+
+
+def watching(connection: Any, statement_timeout: float) -> contextlib.AbstractContextManager[None]:
+    """The same around a call of the driver's own cursor (COPY)."""
+    return _waits.on(connection, statement_timeout + GRACE)
