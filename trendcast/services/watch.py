@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from trendcast.store.engine import Database
 
 # Jobs that nobody waits for: of the others whoever asked sees the failure.
-UNATTENDED = ("refresh", "detect", "digest", "sync")
+UNATTENDED = ("refresh", "detect", "digest", "sync", "push")
 RECENT = timedelta(days=1)
 
 
