@@ -165,6 +165,7 @@ def test_a_click_opens_the_message_as_text(retailer, page):
 
 def test_a_dead_letter_can_be_sent_again(retailer, page):
     app = opened(page(), 1)
+    assert "The server answered 550 no such user." in words(app)
     app.get_by_key("mail_again").click().run()
     assert retailer.alerts.asked == [("send_again", {"number": 5, "who": "local"})]
     assert "The message to gone@example.com is sent again." in words(app)

@@ -306,7 +306,8 @@ def _message(row: Mapping[str, Any], planner: bool) -> None:
         facts.append(f"Message-ID {found['message_id']}")
         st.caption(" · ".join(text.markdown(fact, 200) for fact in facts))
         if said_of(row):
-            st.markdown(text.sentence(said_of(row)))
+            answer = said_of(row) if pd.isna(row["last_code"]) else f"The server answered {said_of(row)}"
+            st.markdown(text.sentence(answer.rstrip(".") + "."))
         if row["status"] == "DEAD":
             st.button(
                 "Send it again",
