@@ -216,7 +216,7 @@ def test_a_cusum_alarm_is_what_a_loop_by_hand_gives() -> None:
     z[2, 30] = np.nan
     skip = np.zeros(z.shape, bool)
     skip[:, 50] = True
-    alarm, _ = cusum(z, skip)
+    alarm, _ = cusum(z, skip, 0.75, 10.0)
     for row in range(len(z)):
         up = down = 0.0
         for day in range(120):

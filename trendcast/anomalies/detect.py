@@ -22,7 +22,7 @@ from trendcast.anomalies.limits import Key, Limits
 from trendcast.anomalies.residuals import Nodes, Residuals, residuals
 from trendcast.anomalies.scene import DIMENSIONS, Scene
 
-VERSION = "1"
+VERSION = "2"
 NODE_CUT, NODE_BREADTH, NODE_LEAST = 5.0, 0.5, 0.05
 MOST_OF_IT = 0.5  # of a node's gap that must be common to its children
 LEANING = 1.5  # deviations from which a child moves with its parent
@@ -30,7 +30,9 @@ NOTABLE = 2.5
 RARE = 0.05  # of all days, up to which an event explains something
 REL_LEAST, UNITS_LEAST = 0.10, 2.0
 SMALL, LARGE = 20.0, 200.0  # a usual day of series too small for the thresholds of counts, and of such that are not
-SLACK, ALARM, WINSOR = 0.75, 10.0, 3.0  # the CUSUM's
+SLACK, ALARM, WINSOR = 1.1, 2.8, 3.0  # the CUSUM's
+NODE_SLACK, NODE_ALARM = 0.75, 10.0  # of what many have in common: it drifts for weeks, and costs more
+ENTRY_P = 0.002  # how rare a day must be to be written down at all: in 2,500 series some five a day are, by chance
 RUN_P = 1e-4  # of a run of zeros
 SHIFT_LEAST = 0.08  # mean size of a level shift, in logarithms
 
@@ -148,7 +150,7 @@ def judge(ready: Prepared, limits: Limits | Mapping[str, float] | None = None, a
     calm = ~(np.abs(rest.z_raw) > NOTABLE)
     usual = sizes.usual_loss(scene.units, expected.units, weight, first, calm)
     chosen = chosen.default("high_loss", usual)
-    mind = _Judge(scene, expected, rest, weight, in_money, chosen)
+    mind = _Judge(scene, expected, rest, weight, in_money, chosen, first)
     entries: list[Entry] = []
     absent = [one for one in faults if one.day == arriving and one.kind in ("MISSING_FEED", "PARTIAL_FEED")]
     told = [one for one in faults if one.day != arriving or one.kind not in ("MISSING_FEED", "PARTIAL_FEED")]
@@ -228,7 +230,7 @@ def _fault(fault: quality.Fault) -> Entry:
     )
 
 
-def cusum(z: np.ndarray, skip: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def cusum(z: np.ndarray, skip: np.ndarray, slack: float = SLACK, limit: float = ALARM) -> tuple[np.ndarray, np.ndarray]:
     """(alarm, start) of shape (S, T): -1, 0 or 1 where the sum of winsorised z passed its limit, and the day on which
     that sum had begun. Days of ``skip`` and unknown ones are passed over; an alarm starts anew (Page 1954)."""
     alarm = np.zeros(z.shape, np.int8)
@@ -240,12 +242,34 @@ def cusum(z: np.ndarray, skip: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         for day in range(z.shape[1]):
             mine = known[:, day]
             since = np.where(mine & (total <= 0), day, since)
-            total = np.where(mine, np.maximum(0.0, total + sign * held[:, day] - SLACK), total)
-            rang = mine & (total > ALARM)
+            total = np.where(mine, np.maximum(0.0, total + sign * held[:, day] - slack), total)
+            rang = mine & (total > limit)
             alarm[rang, day] = sign
             start[rang, day] = since[rang]
             total[rang] = 0.0
     return alarm, start
+
+
+def further(z: np.ndarray) -> float:
+    """By how much sums of neighbouring days go further than those of independent ones: sqrt((1 + r) / (1 - r)) with r
+    the correlation of a day with the one before, over all series."""
+    held = np.clip(z, -WINSOR, WINSOR)
+    both = np.isfinite(held[:, 1:]) & np.isfinite(held[:, :-1])
+    if both.sum() < 500:
+        return 1.0
+    now, before = held[:, 1:][both], held[:, :-1][both]
+    r = float(np.clip((now * before).mean() / max(float((before**2).mean()), 1e-9), 0.0, 0.5))
+    return float(np.sqrt((1 + r) / (1 - r)))
+
+
+def _sure(p: float | np.ndarray) -> Any:
+    """A p-value on the scale of the rate at which findings are written down: ``Q_LOW`` at ``ENTRY_P``.
+
+    A false discovery rate alone asks more of each series the more there are, and finds a single one in thousands only
+    when it is very far off; what is written down is bounded by how many chance makes of a series' days instead. Levels
+    above LOW need the false discovery rate.
+    """
+    return p * (Q_LOW / ENTRY_P)
 
 
 class _Judge:
@@ -259,6 +283,7 @@ class _Judge:
         weight: np.ndarray,
         in_money: bool,
         limits: Limits,
+        first: int,
     ) -> None:
         self.scene, self.expected, self.rest = scene, expected, rest
         self.weight, self.in_money, self.limits = weight, in_money, limits
@@ -272,11 +297,17 @@ class _Judge:
         self.ordinary_z = np.where(ordinary, rest.z, np.nan)
         self.bucket = pvalues.volume(expected.units)
         # Against what was expected before the expectation followed: a shift must not be explained by itself.
-        lasting = rest.z + expected.followed / rest.sigma
-        self.alarm, self.start = cusum(np.where(self.testable, lasting, np.nan), eventful | scene.masked)
+        # Days that are off together add up to more than days that are not: their sums go that much further by chance.
+        lasting = (rest.z + expected.followed / rest.sigma) / further(rest.z[:, :first])
+        # A forecast knew of the event; elsewhere days under one say little about a level.
+        self.alarm, self.start = cusum(
+            np.where(self.testable, lasting, np.nan), (eventful & ~expected.frozen) | scene.masked
+        )
         quiet = np.isinf(expected.examples).all(axis=0)
         self.quiet = quiet
-        self.node_alarm = [cusum(one.z, np.broadcast_to(~quiet, one.z.shape)) for one in rest.nodes]
+        self.node_alarm = [
+            cusum(one.z, np.broadcast_to(~quiet, one.z.shape), NODE_SLACK, NODE_ALARM) for one in rest.nodes
+        ]
 
     def limit(self, key: Key) -> float:
         """The loss from which a finding of this node is HIGH."""
@@ -292,13 +323,14 @@ class _Judge:
         """On the false discovery rate at which such a finding counts: what people set, and what verdicts taught."""
         return self._of("false_rate", key, Q_LOW) / Q_LOW * self.limits.trust.factor(key[0], cls, expected)
 
-    def _level(self, size: Size, key: Key, cls: str, expected: float) -> str:
-        """The impact; '' when findings of this kind must be surer than this one is. HIGH is never muted."""
+    def _level(self, size: Size, key: Key, cls: str, expected: float, sure: float | None = None) -> str:
+        """The impact; '' when findings of this kind must be surer than this one is. HIGH is never muted. ``sure``: what
+        is compared with the rate at which they are written down, where that is not their q."""
         level, factor = impact(size, self.limit(key)), self._factor(key, cls, expected)
         if level == "HIGH":
             return level
-        q = size.q / factor
-        return impact(replace(size, q=q), self.limit(key)) if q <= Q_LOW else ""
+        sure = size.q if sure is None else sure
+        return impact(replace(size, q=size.q / factor), self.limit(key)) if sure / factor <= Q_LOW else ""
 
     def day(self, day: int) -> list[Entry]:
         window = slice(max(0, day - pvalues.REFERENCE), day)
@@ -321,7 +353,7 @@ class _Judge:
         nodes, covered = self._nodes(day, window)
         entries: list[Entry] = list(nodes)
         shifted = self.alarm[:, day] != 0
-        noted = np.flatnonzero((np.nan_to_num(q, nan=1.0) <= self.loosest) | shifted)
+        noted = np.flatnonzero((_sure(np.nan_to_num(p, nan=1.0)) <= self.loosest) | shifted)
         for row in noted:
             entry = self._series(
                 int(row), day, float(p[row]), float(q[row]), reference, bool(longer[row]), int(run[row])
@@ -363,7 +395,7 @@ class _Judge:
         z = float(self.rest.z[row, day])
         direction = -1 if zero_run else shift or int(np.sign(z))
         start = int(self.start[row, day]) if shift else day
-        found = q <= self.loosest
+        found = _sure(p) <= self.loosest
         if shift and found and shift != np.sign(z):
             shift, start, direction = 0, day, int(np.sign(z))  # a day against the shift is its own matter
         if shift:
@@ -383,8 +415,10 @@ class _Judge:
         if rel < self._of("least_change", key, REL_LEAST) or gap < self._of("least_units", key, UNITS_LEAST):
             return None
         cover = self._covered(category, day)
+        # A shift is as sure as all its days together, half as much again being allowed for days that go together.
+        together = abs(float(np.nansum(self.rest.z[row, span]))) / np.sqrt(len(days)) / 1.5
         size = Size(
-            p=p,
+            p=p if not shift else float(pvalues.normal(together)) if rel >= sizes.REL_MEDIUM else 1.0,
             q=min(q, sizes.Q_MEDIUM) if shift else q,
             rel=rel,
             loss=gap * self.weight[row],
@@ -394,11 +428,11 @@ class _Judge:
             learning=bool(self.expected.observed[row, day] < LEARNING),
         )
         cls = "ZERO_RUN" if run >= 2 else "SPIKE" if direction > 0 else "DROP"
-        if shift:
+        if shift and not zero_run:
             window = slice(max(0, day + 1 - trend.WINDOW), day + 1)
             since = trend.before_it(self.rest.own[row], self.expected.followed[row])
             cls = trend.lasting(since[window], self.rest.sigma[row, window])
-        level = self._level(size, key, cls, base)
+        level = self._level(size, key, cls, base, min(_sure(p), sizes.Q_MEDIUM) if shift else _sure(p))
         if not level:
             return None
         strongest = max((one.z for one in days), key=abs)
@@ -586,7 +620,7 @@ class _Judge:
         name = nodes.names.iloc[node]
         category = str(name["product_category"])
         size = Size(
-            p=p if strong else 1.0,
+            p=p if strong else 0.0 if shift else 1.0,  # what has added up so far in so many is certain
             q=q if strong else sizes.Q_MEDIUM,
             rel=rel,
             loss=loss,

@@ -69,8 +69,9 @@ def expect(scene: Scene) -> Expectation:
         frozen[row, scene.accepted[row] : scene.accepted[row] + 2 * LEARNING] = False
         base[row, : scene.accepted[row]] -= step[row]
     log = np.where(frozen, np.log1p(np.maximum(np.nan_to_num(scene.forecast), 0)), base + effect)
-    known = scene.seen[scene.event] + examples
-    examples = np.where(frozen & (scene.event > 0), known, examples)
+    # What a forecast did not know of a promotion is in its residuals on such days; an event it may never have seen.
+    known = np.where(scene.event > 0, scene.seen[scene.event] + examples, np.inf)
+    examples = np.where(frozen, known, examples)
     return Expectation(log, frozen, examples, observed, np.where(frozen, 0.0, np.nan_to_num(followed)), lift)
 
 

@@ -62,7 +62,8 @@ def impact(size: Size, high_loss: float) -> str:
     certain = size.p <= P_CERTAIN or size.q <= Q_HIGH
     large = size.loss >= high_loss > 0
     if size.shift:
-        high = large  # the projected loss of seven days against seven times the limit
+        # The projected loss of seven days against seven times the limit.
+        high = large and size.p <= P_CERTAIN
     elif size.node:
         high = certain and size.loss >= NODE_SHARE * size.total and size.total > 0
     else:

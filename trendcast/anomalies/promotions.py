@@ -63,7 +63,8 @@ def missed(scene: Scene, expected: Expectation, rest: Residuals, day: int) -> li
         error = scale * float(np.sqrt(1 / len(span) + 1 / past.sum()))
         gaps, lift = rest.raw[row, span], float(expected.lift[row, span].mean())
         gap = float(gaps.mean())
-        least = float(gaps.min()) + lift + max(0.1, 2 * scale)  # below 0: a day sold less than without a promotion
+        # Below 0: a day sold less than without a promotion.
+        least = float((gaps + lift + np.maximum(0.1, 2 * rest.sigma[row, span])).min())
         z = gap / error
         tests.append(Missed(int(row), span, lift, lift + gap, z, float(norm.cdf(z)), np.nan))
         sold_less.append(least < 0)

@@ -6,6 +6,8 @@ surer than a normal distribution would be, so that a series that never moved is 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 REFERENCE = 180  # days
@@ -101,6 +103,13 @@ def low_count(units: np.ndarray, mean: np.ndarray, alpha: np.ndarray) -> np.ndar
     below = nbinom.cdf(count, size, chance) - at
     above = nbinom.sf(count, size, chance)
     return np.clip(2 * np.minimum(below, above) + at, 0, 1)
+
+
+def normal(z: float | np.ndarray) -> Any:
+    """P(a standard normal is as far off on either side)."""
+    from scipy.special import erfc
+
+    return erfc(np.abs(z) / np.sqrt(2))
 
 
 def none_sold(mean: np.ndarray, alpha: np.ndarray) -> np.ndarray:

@@ -12,17 +12,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from trendcast.anomalies.arrays import agreed, median
+from trendcast.anomalies.arrays import agreed, median, quantile
 from trendcast.anomalies.expectation import LEARNING, SHORTEST, Expectation
 from trendcast.anomalies.scene import Scene
 
 WINDOW = 112
 MAD = 1.4826
+FAR, FAR_NORMAL = 0.97, 2.17  # a quantile of sizes, and where it lies for a normal distribution
 LOW_COUNT = 20.0  # expected units a day below which counts, not logarithms, are compared
 TELLS = 5.0  # expected units a day below which a series says nothing about a common factor
 FLOOR = 0.02
 USUAL = 2.5  # deviations up to which a factor's middle is believed without everybody's agreement
 UNSURE = 0.31  # deviation, in logarithms, of an event that was never seen before
+UNSURE_FROZEN = 0.15  # and where a forecast says what it does
+RESTLESS, CROWD = (0.7, 3.0), 100  # how much wider all may be on a day, and series from which half of that is believed
 ENOUGH = 3  # others from which the usual movements of a node are taken off each of its series
 FEW = 12  # series of a node that are few enough for one of them to matter in what they agree on
 STEP = 7  # days for which the scale of the past is kept
@@ -83,9 +86,10 @@ def residuals(scene: Scene, expected: Expectation, held: np.ndarray, days: np.nd
         speaking = speaking - taken
         nodes.append(Nodes(level, code, names, factor, np.zeros_like(factor), children, taken))
     own = raw - common
-    widen = _widen(expected.examples)
+    widen = _widen(expected)
     learnable = np.where(scene.masked | np.isfinite(expected.examples), np.nan, own)
     sigma = _scale(learnable, expected, widen, days)
+    sigma = sigma * _restless(own / sigma, expected)[None, :]
     dispersion = _dispersion(scene, expected, learnable, days)
     z = _score(scene.units, expected.units, common, own, sigma, dispersion, widen)
     z_raw = _score(scene.units, expected.units, np.zeros_like(common), raw, sigma, dispersion, widen)
@@ -131,14 +135,20 @@ def _taken(values: np.ndarray, days: np.ndarray) -> np.ndarray:
     return np.broadcast_to(np.where(np.abs(surely) > most, surely, usual), values.shape)
 
 
-def _trailing(size: np.ndarray, days: np.ndarray) -> np.ndarray:
-    """(N, T): the median of the last 112 days, of ``days`` just before them, of others at most a week older."""
+def _trailing(size: np.ndarray, days: np.ndarray, share: float = 0.5) -> np.ndarray:
+    """(N, T): the median (or another quantile) of the last 112 days, of ``days`` just before them, of others at most a
+    week older."""
     length = size.shape[1]
     usual = np.full(size.shape, np.nan)
+
+    def over(last: int) -> np.ndarray:
+        window = size[:, max(0, last - WINDOW) : last]
+        return median(window, SHORTEST) if share == 0.5 else quantile(window, share, SHORTEST)
+
     for start in range(SHORTEST, length, STEP):
-        usual[:, start : start + STEP] = median(size[:, max(0, start - WINDOW) : start], SHORTEST)[:, None]
+        usual[:, start : start + STEP] = over(start)[:, None]
     for day in days:
-        usual[:, day] = median(size[:, max(0, day - WINDOW) : day], SHORTEST)
+        usual[:, day] = over(int(day))
     return usual
 
 
@@ -166,20 +176,42 @@ def _members(code: np.ndarray, count: int) -> list[np.ndarray]:
     return np.split(order, np.searchsorted(code[order], np.arange(1, count)))
 
 
-def _widen(examples: np.ndarray) -> np.ndarray:
-    """Extra deviation of days under an event: the fewer examples, the wider."""
-    return np.where(np.isfinite(examples), UNSURE / np.sqrt(1 + np.where(np.isfinite(examples), examples, 0)), 0.0)
+def _widen(expected: Expectation) -> np.ndarray:
+    """Extra deviation of days under an event: the fewer examples, the wider; less of a forecast, which has learnt from
+    years."""
+    eventful = np.isfinite(expected.examples)
+    unsure = np.where(expected.frozen, UNSURE_FROZEN, UNSURE)
+    return np.where(eventful, unsure / np.sqrt(1 + np.where(eventful, expected.examples, 0)), 0.0)
 
 
 def _scale(own: np.ndarray, expected: Expectation, widen: np.ndarray, days: np.ndarray) -> np.ndarray:
-    """(S, T): 1.4826 x the median size of the last 112 ordinary days' residuals, with the floor of counts and what an
-    event adds. A series still being learnt borrows the scale of the others, half as wide again."""
-    spread = MAD * _trailing(np.abs(own), days)
+    """(S, T): how far the last 112 ordinary days' residuals went, with the floor of counts and what an event adds: the
+    mean of 1.4826 x their median size and of their 97th of a hundred over 2.17, which are the same of a normal
+    distribution; a series that often goes far is not judged as one that never does. A series still being learnt borrows
+    the scale of the others, half as wide again."""
+    size = np.abs(own)
+    spread = (MAD * _trailing(size, days) + _trailing(size, days, FAR) / FAR_NORMAL) / 2
     usual = np.nan_to_num(median(spread.T, 1), nan=0.2)
     young = (expected.observed < LEARNING) | np.isnan(spread)
     spread = np.where(young, np.fmax(spread, 1.5 * usual[None, :]), spread)
     floor = 1 / np.maximum(expected.units, 1) + FLOOR**2
     return np.sqrt(np.maximum(spread**2, floor) + widen**2)
+
+
+def _restless(z: np.ndarray, expected: Expectation) -> np.ndarray:
+    """(T,): how much further from what was expected all series are on a day than on the 112 days before.
+
+    The eve of a holiday scatters everybody: then the middle of all sizes says so, and what half of them do is no
+    anomaly of one. Of few series it says little and is believed little.
+    """
+    size = np.where(expected.units >= TELLS, np.abs(z), np.nan)
+    middle, count = median(size.T, 3), np.isfinite(size).sum(axis=0)
+    usual = np.full(middle.shape, np.nan)
+    for day in range(SHORTEST, len(middle)):
+        usual[day] = median(middle[None, max(0, day - WINDOW) : day], SHORTEST)[0]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = np.nan_to_num(middle / usual, nan=1.0, posinf=1.0)
+    return np.clip(ratio, *RESTLESS) ** (count / (count + CROWD))
 
 
 def _dispersion(scene: Scene, expected: Expectation, learnable: np.ndarray, days: np.ndarray) -> np.ndarray:
