@@ -1,5 +1,8 @@
 """How fast REST answers at 500 categories x 5 regions: ``python benchmarks/api.py [--categories 500] [--regions 5]``.
 
+Last come ``--rate`` mixed reads a second (reliability.md, protocol 12), sent at their times whether or not the ones
+before have been answered: an answer that waits behind others counts from when it was due.
+
 Loads a synthetic retailer into an embedded database of its own, publishes a run (with cheap members only: what a run
 says does not change how fast it is read), starts the service alone, and asks it from two connections. Each answer
 of the first round is one nobody has asked for before.
@@ -8,6 +11,7 @@ of the first round is one nobody has asked for before.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import random
@@ -24,6 +28,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -37,6 +42,7 @@ def publish(home: Path, categories: int, regions: int, years: int) -> None:
     from trendcast.forecasting.forecaster import Forecaster
     from trendcast.forecasting.members import MEMBERS as ALL
     from trendcast.services import jobs as job_service
+    from trendcast.services.detect import detect
     from trendcast.services.load import DEMO, load_frames
     from trendcast.services.refresh import refresh
     from trendcast.store import jobs
@@ -53,6 +59,8 @@ def publish(home: Path, categories: int, regions: int, years: int) -> None:
         started = time.perf_counter()
         refresh(db, lambda: datetime.now(UTC), lambda *_, **__: None, claim.token)
         print(f"published in {time.perf_counter() - started:.0f} s", flush=True)
+        found = detect(db, lambda: datetime.now(UTC), lambda *_, **__: None, None)
+        print(f"{found['incidents']} incidents", flush=True)
     finally:
         db.close()
 
@@ -105,6 +113,50 @@ def ask(url: str, requests: list[tuple[str, str, Any]], connections: int) -> np.
     return np.array(taken)
 
 
+# What programs and pages ask for, and how often of a hundred.
+MIX = {
+    "POST /forecast": 25, "GET /forecasts": 25, "GET /series": 10, "GET /recommendations": 10, "GET /anomalies": 10,
+    "GET /incidents": 10, "GET /metrics/dashboard": 5, "GET /health": 5,
+}  # fmt: skip
+
+
+def mixed(names: list[dict[str, Any]], count: int) -> list[tuple[str, str, Any]]:
+    """So many requests of the mix, each about a series at random."""
+    rng = random.Random(2)
+    requests = []
+    for kind in rng.choices(list(MIX), list(MIX.values()), k=count):
+        method, path = kind.split()
+        name = rng.choice(names)
+        if kind == "GET /forecasts":
+            path = str(httpx.URL(path, params={"category": name["product_category"]}))
+        elif path in ("/series", "/recommendations", "/anomalies", "/incidents"):
+            path += f"?limit=50&offset={50 * rng.randrange(3)}"
+        requests.append((method, path, name if method == "POST" else None))
+    return requests
+
+
+async def sent_at(url: str, requests: list[tuple[str, str, Any]], rate: float) -> tuple[np.ndarray, dict[int, int]]:
+    """(milliseconds from when each was due to its answer, how many answers had which status)."""
+    statuses: dict[int, int] = {}
+    taken = []
+    limits = httpx.Limits(max_connections=200, max_keepalive_connections=200)
+    async with httpx.AsyncClient(base_url=url, timeout=30, limits=limits) as client:
+        start = time.perf_counter() + 0.5
+
+        async def one(number: int, method: str, path: str, body: Any) -> None:
+            due = start + number / rate
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            try:
+                status = (await client.request(method, path, json=body)).status_code
+            except httpx.TransportError:
+                status = 599
+            taken.append(1000 * (time.perf_counter() - due))
+            statuses[status] = statuses.get(status, 0) + 1
+
+        await asyncio.gather(*(one(number, *request) for number, request in enumerate(requests)))
+    return np.array(taken), statuses
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--categories", type=int, default=500)
@@ -112,6 +164,8 @@ def main() -> None:
     parser.add_argument("--years", type=int, default=3)
     parser.add_argument("--requests", type=int, default=600)
     parser.add_argument("--connections", type=int, default=2)
+    parser.add_argument("--rate", type=float, default=100, help="mixed reads a second")
+    parser.add_argument("--seconds", type=float, default=60, help="how long")
     args = parser.parse_args()
     home = Path(tempfile.mkdtemp(prefix="tc-bench-"))
     home.chmod(0o755)  # under root PostgreSQL runs as another user, who must be able to pass
@@ -149,6 +203,16 @@ def main() -> None:
                     **{f"p{q}": round(float(np.percentile(taken, q)), 1) for q in (50, 95, 99)},
                 }
                 print(f"{name}: {json.dumps(figures[name])} ms", flush=True)
+            asyncio.run(sent_at(url, mixed(names, 100), args.rate))  # the first of each kind fill the memories
+            taken, statuses = asyncio.run(sent_at(url, mixed(names, int(args.rate * args.seconds)), args.rate))
+            shown = {f"p{q}": round(float(np.percentile(taken, q)), 1) for q in (50, 95, 99)}
+            server = psutil.Process(process.pid)
+            memory = round(server.memory_info().rss / 2**20)
+            print(
+                f"{args.rate:g} mixed reads a second for {args.seconds:g} s: {json.dumps(shown)} ms, "
+                f"statuses {statuses}, load average {os.getloadavg()[0]:.1f}, {memory} MB",
+                flush=True,
+            )
         finally:
             process.terminate()
             process.wait(30)

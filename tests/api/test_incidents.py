@@ -69,11 +69,15 @@ def test_one_incident_has_all_that_its_page_shows_and_its_version_as_etag(rest: 
 
 def test_from_alert_to_resolved_with_who_when_and_why(rest: Any, shop: Shop) -> None:
     number = incidents.inbox(shop.db)["incident_id"].iloc[0]
+    before = [row["incident_id"] for row in rest.get("/incidents").json()["incidents"]]
     taken = rest.post(f"/incidents/{number}/acknowledge", headers=seen(rest, number))
     assert (taken.json()["status"], taken.json()["owner"]) == ("ACKNOWLEDGED", "local")
     match = {"If-Match": taken.headers["etag"]}
     done = rest.post(f"/incidents/{number}/resolve", headers=match, json={"note": "A burst pipe."})
     assert (done.json()["status"], done.json()["note"]) == ("RESOLVED", "A burst pipe.")
+    listed = [row["incident_id"] for row in rest.get("/incidents").json()["incidents"]]
+    assert number in before
+    assert number not in listed, "an answer is remembered only until something happens"
     undone = rest.post(f"/incidents/{number}/undo", headers={"If-Match": done.headers["etag"]})
     assert undone.json()["status"] == "ACKNOWLEDGED"
     events = rest.get(f"/incidents/{number}").json()["events"]

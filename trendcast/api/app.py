@@ -19,7 +19,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from trendcast import __version__, logs, settings
 from trendcast.api import alerts, data, docs, errors, guard, incidents, models, policy
 from trendcast.api.cache import Memory
-from trendcast.api.shared import answer, current, failures, indexes, page, stamp, work
+from trendcast.api.shared import answer, current, failures, indexes, lists, page, remembered, stamp, work
 from trendcast.services import forecast, keys, listing, recommend, report, review, runtime, scorecard
 from trendcast.services import health as health_service
 from trendcast.services.forecast import Selection
@@ -69,6 +69,7 @@ _owners: Memory[Person | None] = Memory(256)
 def forget() -> None:
     """Empty the memories: for a process that changes its database, as tests do."""
     indexes.clear()
+    lists.clear()
     _reports.clear()
     _figures.clear()
     _reviews.clear()
@@ -191,19 +192,23 @@ async def series(wanted: Annotated[models.RowsQuery, Query()]) -> Response:
 async def recommendations(wanted: Annotated[models.RecommendationsQuery, Query()]) -> Response:
     """What to order by when, per category, most money first: the advice of the published run."""
 
-    def read() -> models.Recommendations:
+    def read() -> Response:
         db, run, index = current(wanted.run)
-        found = recommend.rows(db, run, index, wanted.category, wanted.status, wanted.offset, wanted.limit)
-        return models.Recommendations.model_validate(
-            {
-                "run": stamp(run),
-                "finding": recommend.finding(db, run.id),
-                "recommendations": found.rows,
-                **page("/recommendations", wanted, found.total, len(found.rows), run=run.id),
-            }
-        )
 
-    return answer(await work(read))
+        def make() -> models.Recommendations:
+            found = recommend.rows(db, run, index, wanted.category, wanted.status, wanted.offset, wanted.limit)
+            return models.Recommendations.model_validate(
+                {
+                    "run": stamp(run),
+                    "finding": recommend.finding(db, run.id),
+                    "recommendations": found.rows,
+                    **page("/recommendations", wanted, found.total, len(found.rows), run=run.id),
+                }
+            )
+
+        return remembered((db.url, run.id, "recommendations", wanted.model_dump_json()), make)
+
+    return await work(read)
 
 
 @api.get("/weekly-review", response_model=models.ReviewAnswer, responses=failures(409, 422, 503))

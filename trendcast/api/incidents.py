@@ -5,8 +5,9 @@ Who changes an incident says which version was seen (If-Match), so that two peop
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import HTTPException, Path, Query, Request, Response
 from pydantic import BaseModel, Field
@@ -19,17 +20,22 @@ from trendcast.api.shared import (
     answer,
     example,
     failures,
+    inbox_key,
     once,
     page,
     plain,
     prefers_async,
     records,
+    remembered,
     router,
     seen_version,
     work,
 )
 from trendcast.errors import NoRight
 from trendcast.services import asked, detect, detect_runs, incidents, runtime
+
+if TYPE_CHECKING:
+    from trendcast.store.engine import Database
 
 routes = router()
 
@@ -125,8 +131,7 @@ def _run(number: int, found: dict[str, Any], scope: list[str]) -> Response:
 async def anomaly_rows(wanted: Annotated[models.AnomalyQuery, Query()]) -> Response:
     """Logged anomalies, the newest day first, each with its incident, headline and next step."""
 
-    def read() -> models.AnomalyRows:
-        db = runtime.database()
+    def read(db: Database) -> models.AnomalyRows:
         total, rows = incidents.listed(
             db,
             categories=wanted.category,
@@ -143,7 +148,7 @@ async def anomaly_rows(wanted: Annotated[models.AnomalyQuery, Query()]) -> Respo
             {"finding": incidents.finding(db), "anomalies": rows, **page("/anomalies", wanted, total, len(rows))}
         )
 
-    return answer(await work(read))
+    return await work(_inbox, wanted, read)
 
 
 # ------------------------------------------------------------------------------------------------------- incidents
@@ -318,8 +323,7 @@ IncidentId = Annotated[int, Path(ge=1, le=2**62)]
 async def incident_rows(wanted: Annotated[IncidentQuery, Query()]) -> Response:
     """Incidents as the inbox has them: an outage of a region is one, with its members inside."""
 
-    def read() -> IncidentRows:
-        db = runtime.database()
+    def read(db: Database) -> IncidentRows:
         filters: dict[str, Any] = {
             "statuses": wanted.status,
             "impacts": wanted.impact,
@@ -336,7 +340,12 @@ async def incident_rows(wanted: Annotated[IncidentQuery, Query()]) -> Response:
             {"finding": incidents.finding(db), "incidents": rows, **page("/incidents", wanted, total, len(rows))}
         )
 
-    return answer(await work(read))
+    return await work(_inbox, wanted, read)
+
+
+def _inbox(wanted: BaseModel, read: Callable[[Database], BaseModel]) -> Response:
+    db = runtime.database()
+    return remembered(inbox_key(db, wanted), lambda: read(db))
 
 
 @routes.get("/incidents/{incident_id}", response_model=Incident, responses=failures(404, 422, 503))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from typing import Annotated, Any, ParamSpec, TypeVar
 from urllib.parse import urlencode
 
@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from trendcast.api import models, policy
 from trendcast.api.cache import Memory
 from trendcast.errors import Stale, TrendCastError, VersionNeeded
-from trendcast.services import forecast, idempotency, runtime
+from trendcast.services import forecast, idempotency, incidents, runtime
 from trendcast.services.forecast import RunInfo
 
 P = ParamSpec("P")
@@ -63,6 +63,8 @@ MatchHeader = Annotated[
 # Database work leaves the event loop; it has threads of its own, so that it never takes those of the dashboard's files.
 _limiter = anyio.CapacityLimiter(AT_ONCE)
 indexes: Memory[pd.DataFrame] = Memory(2)
+lists: Memory[bytes] = Memory(64)
+INBOX_SECONDS = 5  # two moves at once may come out of order: so old a list can be then
 
 
 def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -95,6 +97,18 @@ def stamp(run: RunInfo) -> dict[str, Any]:
 def answer(model: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     body = model.model_dump_json(by_alias=True)
     return Response(body, status, dict(headers or {}), media_type="application/json")
+
+
+def remembered(key: Hashable, make: Callable[[], BaseModel]) -> Response:
+    """The answer that this key had before, or the one that is made."""
+    body = lists.get(key, lambda: make().model_dump_json(by_alias=True).encode())
+    return Response(body, media_type="application/json")
+
+
+def inbox_key(db: Any, wanted: BaseModel) -> Hashable:
+    """Under which a list of the inbox is remembered: until something happens to it."""
+    period = int(runtime.clock().timestamp() // INBOX_SECONDS)
+    return (db.url, type(wanted).__name__, wanted.model_dump_json(), incidents.version(db), period)
 
 
 def page(path: str, wanted: BaseModel, total: int, rows: int, **fixed: object) -> dict[str, Any]:

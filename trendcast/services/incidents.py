@@ -283,6 +283,11 @@ def counts(db: Database) -> dict[str, Any]:
     }
 
 
+def version(db: Database) -> tuple[object, ...]:
+    """What changes whenever the inbox may say something else: to remember an answer by, for a few seconds."""
+    return (*db.rows("inbox_version")[0].values(), today())
+
+
 def finding(db: Database) -> str:
     """The sentence above the inbox: what happened and what to do, also when all is calm."""
     now = counts(db)
@@ -396,7 +401,8 @@ def _moved(
             "status": "NEW", "disposition": None, "snoozed_until": None, "resolved_by": None, "resolved_at": None,
             "acked_by": None, "acked_at": None, **said,
         }  # fmt: skip
-    status = VERDICTS.get(action, "RESOLVED")
+    # What is over stays over, whatever it is found to have been.
+    status = "RESOLVED" if state["status"] == "RESOLVED" else VERDICTS.get(action, "RESOLVED")
     settled = {"resolved_by": who, "resolved_at": now} if status == "RESOLVED" else {}
     verdict = {"disposition": action} if action in VERDICTS else {}
     return {

@@ -17,6 +17,7 @@ JOBS = {
     "digest": ("Check and digest", "08:00 and 14:00"),
     "sync": ("Rows of your own tables", "Every minute"),
     "backtest": ("Test against the past", "When asked for"),
+    "push": ("Rows that were pushed", "When a process without the right to load has some"),
     "look": ("A look at one series", "When asked for"),
     "demo": ("Demo retailer", "When asked for"),
     "next_day": ("The demo's next day", "When asked for"),
