@@ -16,7 +16,7 @@ import pandas as pd
 import psycopg2
 import pytest
 
-from tests.browser.conftest import Visitor
+from tests.browser.conftest import IDLE, Visitor
 from tests.pages.test_hostile_names import HOSTILE
 from tests.server.conftest import Live, start
 from trendcast.alerts import message
@@ -140,7 +140,9 @@ def test_no_name_runs_or_fetches_anything_on_any_page(chromium: Any, strange: Da
     one.page.set_default_timeout(120_000)
 
     def look(path: str) -> None:
-        one.open(path)
+        one.page.goto(f"{one.site}/{path}")
+        one.page.locator(IDLE).wait_for(timeout=300_000)
+        one.settle()
         assert one.page.evaluate("window.heard") == [], path
         assert one.page.locator('[data-testid="stException"], .st-key-state_broken').count() == 0, path
 
