@@ -1,7 +1,8 @@
 """Seconds of one detection pass, end to end, on a made-up retailer of a given size: read, judge, write.
 
     python benchmarks/detection.py                                   # 500 categories x 5 regions
-    python benchmarks/detection.py --categories 500 --regions 5 --stores 8
+    python benchmarks/detection.py --categories 4000 --regions 5 --days 2    # 20,000 series
+    python benchmarks/detection.py --categories 500 --regions 5 --stores 8   # as many, of stores
 
 Makes an embedded server in a temporary folder, fills 260 days and a forecast of the last two weeks, and prints the
 first look and then a new day at a time, one of them with an outage of a region.

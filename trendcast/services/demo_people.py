@@ -56,6 +56,7 @@ def answer(db: Database, clock: Clock, monday: date, *, busy: bool = False) -> i
     verdict. On a ``busy`` Monday they get to what matters most, and snooze the last of the others. Returns the number
     of moves."""
     from trendcast.services import incidents
+    from trendcast.services.detect import RECOVERED
 
     moves, waiting = 0, 0
     for row in incidents.inbox(db, limit=1000).to_dict("records"):
@@ -74,11 +75,25 @@ def answer(db: Database, clock: Clock, monday: date, *, busy: bool = False) -> i
             verdict, note = ("resolve", _DEALT_WITH) if dealt_with else _verdict(row, monday)
             incidents.move(db, clock, number, verdict, who=who, note=note)
             moves += 1
+    for row in incidents.inbox(
+        db, statuses=("RESOLVED",), since=monday - timedelta(days=2 * QUIET_DAYS), limit=1000
+    ).to_dict("records"):
+        # What ended by itself is judged all the same, by who has time for it.
+        number = int(row["incident_id"])
+        if row["note"] == RECOVERED and not _said(row["disposition"]) and number % 3:
+            verdict, note = _verdict(row, monday)
+            incidents.move(db, clock, number, verdict, who=PLANNERS[number % len(PLANNERS)], note=note)
+            moves += 1
     if busy and waiting:
         again = monday + timedelta(days=SNOOZED_DAYS)
         incidents.move(db, clock, waiting, "snooze", who=PLANNERS[0], note=_LATER, until=again)
         moves += 1
     return moves
+
+
+def _said(verdict: object) -> bool:
+    """Whether there is a verdict."""
+    return isinstance(verdict, str) and bool(verdict)
 
 
 def _verdict(row: dict[str, Any], monday: date) -> tuple[str, str]:
