@@ -63,10 +63,7 @@ def test_alerts_go_where_the_list_says(sold: Database) -> None:
     found = alerts.recipients(sold, settings.load({"ALERT_RECIPIENTS": "all@example.com"}))
     assert [one.address for one in found] == ["all@example.com", "ann@example.com"]
     scoped = found[1]
-    assert scoped.wants({"C03"}, {"North"}, "HIGH")
-    assert not scoped.wants({"C04"}, {"North"}, "HIGH")
-    assert not scoped.wants({"C03"}, {"North"}, "LOW")
-    assert not scoped.digest
+    assert (scoped.product_category, scoped.region, scoped.impact_level, scoped.digest) == ("C03", "", "MEDIUM", False)
 
 
 @pytest.mark.parametrize(
