@@ -42,7 +42,7 @@ test: install-dev
 	@$(VENV_PYTHON) -m pytest $(PARALLEL)
 
 nightly: install-dev
-	@$(VENV_PYTHON) -m pytest -m nightly
+	@$(VENV_PYTHON) tools/nightly.py
 
 prove-image: install-dev
 	@$(VENV_PYTHON) tools/prove_image.py

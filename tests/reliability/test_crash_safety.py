@@ -172,7 +172,7 @@ def test_three_kills_lose_nothing_double_nothing_and_show_nothing_half_done(
     assert _intact.trouble_running(server, name_of(db.url)) == []
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(minutes=30)
 def test_fifty_kills_in_whatever_order(
     new_database: Callable[..., str], template: str, tmp_path: Path, server: embedded.Server
 ) -> None:
