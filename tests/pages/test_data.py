@@ -83,7 +83,7 @@ def test_jobs_show_when_they_run_next_and_a_habit_only_where_there_is_one(retail
     app = open_page("data")
     show(app, "runs")
     assert "no job has failed for good" in words(app)
-    assert column(app, "Next") == ["1 Oct 2026, 03:00 UTC", "–"]
+    assert column(app, "Next") == ["1 Oct 2026, 03:00 UTC", "With the next sales"]
     assert column(app, "Usually takes") == ["11\u202fs", "–"]
     assert column(app, "Now") == ["Done", "Done"]
 

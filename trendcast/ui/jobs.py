@@ -10,14 +10,14 @@ import streamlit as st
 from trendcast.errors import TrendCastError
 from trendcast.ui import reads, text, who
 
-# Job -> (what it is, what makes it run).
+# Job -> (what it is, when it runs next where no hour is set).
 JOBS = {
-    "refresh": ("Refresh of the forecasts", "05:00, when there is new data"),
-    "detect": ("Check for anomalies", "With every load of sales"),
-    "digest": ("Check and digest", "08:00 and 14:00"),
+    "refresh": ("Refresh of the forecasts", ""),
+    "detect": ("Check for anomalies", "With the next sales"),
+    "digest": ("Check and digest", ""),
     "sync": ("Rows of your own tables", "Every minute"),
     "backtest": ("Test against the past", "When asked for"),
-    "push": ("Rows that were pushed", "When a process without the right to load has some"),
+    "push": ("Rows that were pushed", "When some wait"),
     "look": ("A look at one series", "When asked for"),
     "demo": ("Demo retailer", "When asked for"),
     "next_day": ("The demo's next day", "When asked for"),
@@ -42,16 +42,15 @@ def section() -> None:
     shown = pd.DataFrame(
         {
             "Job": [_name(name) for name in frame["name"]],
-            "Runs": [JOBS.get(name, ("", "When asked for"))[1] for name in frame["name"]],
             "Now": [_now(row) for row in frame.itertuples()],
-            "Next": [_moment(value) for value in frame["next_due"]],
-            "Last ended": [_moment(value) for value in frame["ended_at"]],
+            "Next": [_next(row) for row in frame.itertuples()],
+            "Last": [_moment(value) for value in frame["ended_at"]],
             "Took": [text.seconds(value) for value in frame["seconds"]],
             "Usually takes": [_usual(row) for row in frame.itertuples()],
-            "Failed in 60 days": [text.full(value) for value in frame["dead"]],
+            "Failed": [text.full(value) for value in frame["dead"]],
         }
     )
-    numbers = ("Took", "Usually takes", "Failed in 60 days")
+    numbers = ("Took", "Usually takes", "Failed")
     st.dataframe(
         shown,
         hide_index=True,
@@ -67,6 +66,11 @@ def section() -> None:
 
 def _name(name: Any) -> str:
     return JOBS.get(str(name), (text.plain(name), ""))[0]
+
+
+def _next(row: Any) -> str:
+    """The hour, or what it waits for."""
+    return JOBS.get(row.name, ("", "When asked for"))[1] if pd.isna(row.next_due) else text.moment(row.next_due)
 
 
 def _moment(value: Any) -> str:
