@@ -122,7 +122,7 @@ class Lived:
     @cached_property
     def spread(self) -> np.ndarray:
         """(S,) robust deviation of the ordinary days' residuals, in logarithms."""
-        return MAD * median(np.abs(np.where(self.ordinary, self.own, np.nan)), 28)
+        return MAD * median(np.abs(np.where(self.ordinary, self.own, np.nan)), 14)
 
 
 # --- Injections -------------------------------------------------------------------------------------------------------

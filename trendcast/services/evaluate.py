@@ -17,6 +17,7 @@ import pandas as pd
 
 from trendcast.anomalies import evaluate as replays
 from trendcast.anomalies import evaluate_scores as scores
+from trendcast.anomalies.arrays import median
 from trendcast.anomalies.evaluate import FROZEN, SINGLE, WIDE, WINDOW, Case, Lived, World
 from trendcast.anomalies.plain import THRESHOLD, plain
 from trendcast.anomalies.plain import WINDOW as PLAIN_WINDOW
@@ -116,7 +117,7 @@ def judged(
             "limit": replays.CALM,
             "series": int(calm.sum()),
             "share": float(calm.mean()),
-            "median_spread": _number(np.nanmedian(spread)),
+            "median_spread": _number(float(median(spread))),
         },
         "recall": scores.recall(found, calm, rng),
         "recall_all": scores.recall(found, everyone, rng),
