@@ -30,6 +30,8 @@ WORST = tuple(
     name for name in HOSTILE if any(mark in name for mark in ("<", "](", "$", ":red", "http", "%{", "OR 1=1"))
 )
 PAGES = ("review", "what-if", "anomaly-inbox", "inventory", "accuracy", "data")
+# A library of Streamlit's asks on every page whether it may compile WebAssembly, and does without.
+HARMLESS = {"script-src wasm-eval"}
 # What the content policy forbids is told to the page itself; so are errors nobody caught.
 LISTEN = """
 window.heard = [];
@@ -143,7 +145,7 @@ def test_no_name_runs_or_fetches_anything_on_any_page(chromium: Any, strange: Da
         one.page.goto(f"{one.site}/{path}")
         one.page.locator(IDLE).wait_for(timeout=300_000)
         one.settle()
-        assert one.page.evaluate("window.heard") == [], path
+        assert not set(one.page.evaluate("window.heard")) - HARMLESS, path
         assert one.page.locator('[data-testid="stException"], .st-key-state_broken').count() == 0, path
 
     names = published(strange)
