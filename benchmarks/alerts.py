@@ -277,7 +277,9 @@ def killed(scene: Scene, point: str) -> int:
     locked: list[bool] = []
 
     def lock(table: str, mode: str) -> None:
-        held.enter_context(scene.db.transaction()).execute(text(f"LOCK TABLE {table} IN {mode} MODE"))
+        connection = held.enter_context(scene.db.transaction())
+        connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        connection.execute(text(f"LOCK TABLE {table} IN {mode} MODE"))
         locked.append(True)
 
     if point == "before outbox":

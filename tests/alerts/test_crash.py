@@ -30,7 +30,7 @@ from trendcast.alerts.message import Message
 from trendcast.services import outbox
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 60.0  # seconds on a busy machine
+PATIENCE = 240.0  # seconds on a busy machine
 # What the worker's mail lane does, alone: a process that starts in a fraction of the whole worker's time.
 MAIL_LANE = """
 import time
@@ -100,6 +100,7 @@ class Scene:
     def lock(self, table: str, mode: str = "EXCLUSIVE") -> None:
         """Whoever writes to the table (ACCESS EXCLUSIVE: or reads it) waits from now on."""
         held = self.locks.enter_context(self.db.transaction())
+        held.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         held.exec_driver_sql(f"LOCK TABLE {table} IN {mode} MODE")
         self.locked = True
 
