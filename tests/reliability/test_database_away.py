@@ -25,7 +25,7 @@ from tests.reliability import shop
 from tests.server.conftest import Live, start
 from trendcast.errors import DatabaseAway
 from trendcast.services.load import load_directory
-from trendcast.store import embedded, engine, silence
+from trendcast.store import embedded, engine, loads, silence
 from trendcast.store.engine import Database
 
 # A power cut is not among these tests, a killed server is: what it said is committed must be there.
@@ -276,6 +276,24 @@ def test_who_waits_for_a_silent_database_hears_that_it_is_away(
     assert db.ping() < 2
     db.close()
     proxy.gate.close()
+
+
+@pytest.mark.parametrize("taken", ["detect", "load"])
+def test_a_transaction_that_takes_more_time_is_waited_for(
+    db: Database, monkeypatch: pytest.MonkeyPatch, taken: str
+) -> None:
+    monkeypatch.setattr(silence, "GRACE", -0.5)
+    monkeypatch.setitem(engine.STATEMENT_TIMEOUT, "web", 1000)
+    web = Database(db.url)
+    with web.transaction() as connection:
+        if taken == "load":
+            loads.begin(connection)
+        else:
+            web.rows("detect_lock", connection=connection, number=1, scope="", turn=True)
+        connection.execute(text("SELECT pg_sleep(1.5)"))
+    with pytest.raises(DatabaseAway), web.transaction() as connection:  # the next one is not
+        connection.execute(text("SELECT pg_sleep(1.5)"))
+    web.close()
 
 
 def a_silence(own_server: embedded.Server, dashboard: Callable[[str], Live], *, people: int, pause: float) -> None:

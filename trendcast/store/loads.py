@@ -17,6 +17,7 @@ import pyarrow as pa
 from psycopg2 import sql
 from sqlalchemy import Connection
 
+from trendcast.store import silence
 from trendcast.store.engine import Database, mapped_errors, raw_errors
 from trendcast.store.locks import LOAD
 
@@ -71,6 +72,7 @@ class Shape:
 def begin(connection: Connection, patience: int = 600) -> None:
     """Take the lock that lets one merge run at a time, and give the transaction the time and memory a load may take.
     After ``patience`` seconds of waiting for another merge it is DatabaseAway."""
+    silence.patient(connection.connection.driver_connection, 1800)
     with _cursor(connection) as cursor:
         cursor.execute(
             "SELECT set_config('statement_timeout', '1800000', true), set_config('lock_timeout', %s, true),"

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from psycopg2 import extensions
@@ -81,26 +83,49 @@ def _driver(handle: Any) -> Any:
     return lent if lent is not None else handle.connection if isinstance(handle, extensions.cursor) else handle
 
 
+# A transaction that takes more time for itself says so to the server, and is waited for as long.
+_TAKES = re.compile(r"set_config\('statement_timeout', '(\d+)', true\)")
+_patience: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
+
+
+def patient(connection: Any, seconds: float) -> None:
+    """Until the end of its transaction this connection of the driver may take so long for a statement."""
+    _patience[connection] = seconds
+
+
 def limit(engine: Engine, role: str, statement_timeout: float) -> None:
     """Let no call of the driver on this engine's connections wait longer than the server would let it work, which is
-    ``statement_timeout`` seconds."""
+    ``statement_timeout`` seconds, or what the transaction set for itself."""
     dialect: Any = engine.dialect
-    most = statement_timeout + GRACE
 
-    def watched(name: str, seconds: float) -> None:
+    def watched(name: str, before: Callable[..., float], after: Callable[[Any], object] = lambda _: None) -> None:
         call = getattr(dialect, name)
 
         def do(handle: Any, *arguments: Any, **named: Any) -> Any:
-            with _waits.on(_driver(handle), seconds):
-                return call(handle, *arguments, **named)
+            connection = _driver(handle)
+            with _waits.on(connection, before(connection, *arguments)):
+                try:
+                    return call(handle, *arguments, **named)
+                finally:
+                    after(connection)
 
         setattr(dialect, name, do)
 
-    watched("do_ping", PING[role])
-    for name in ("do_execute", "do_executemany", "do_execute_no_params", "do_commit", "do_rollback"):
-        watched(name, most)
+    def working(connection: Any, *arguments: Any) -> float:
+        if arguments and (taken := _TAKES.search(arguments[0])):
+            patient(connection, int(taken[1]) / 1000)
+        return _patience.get(connection, statement_timeout) + GRACE
+
+    def forget(connection: Any) -> None:
+        _patience.pop(connection, None)
+
+    watched("do_ping", lambda _connection: PING[role])
+    for name in ("do_execute", "do_executemany", "do_execute_no_params"):
+        watched(name, working)
+    for name in ("do_commit", "do_rollback"):
+        watched(name, working, forget)
 
 
 def watching(connection: Any, statement_timeout: float) -> contextlib.AbstractContextManager[None]:
     """The same around a call of the driver's own cursor (COPY)."""
-    return _waits.on(connection, statement_timeout + GRACE)
+    return _waits.on(connection, _patience.get(connection, statement_timeout) + GRACE)
