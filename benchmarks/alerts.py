@@ -222,6 +222,9 @@ class Scene:
                 connection.execute(text(f"UPDATE {table} SET lease_until = now() WHERE lease_until > now()"))
         pass_time(self.db, outbox.LEASE + 1)
 
+    def outbox(self) -> list[Any]:
+        return list(self.db.rows("outbox_list", incident_id=None, limit=1000))
+
     def waiting(self) -> bool:
         with self.db.read() as connection:
             return bool(connection.execute(text("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")).scalar_one())
@@ -298,7 +301,8 @@ def killed(scene: Scene, point: str) -> int:
     scene.lapse()
     scene.start()
     scene.await_mail(name)
-    time.sleep(3)
+    while any(row["status"] in ("PENDING", "SENDING", "UNKNOWN") for row in scene.outbox()):
+        time.sleep(0.2)  # a copy was there before this worker: wait until it, too, is done with the message
     scene.kill()
     copies = [scene.office.letters()[place]["Message-ID"] for place in scene.office.about(name)]
     assert len(Counter(copies)) == 1, "copies under different names"
