@@ -131,10 +131,10 @@ def scene(db: Any, post_office: Callable[..., Any], tmp_path: Path) -> Iterator[
     box, route = post_office()
     made = Scene(db, box, route, tmp_path)
     yield made
-    made.unlock()
     for process in made.running:
         process.kill()
         process.wait()
+    made.unlock()
 
 
 def finish(scene: Scene, how: list[str]) -> None:
