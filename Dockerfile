@@ -33,4 +33,5 @@ VOLUME /data
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 CMD ["python", "tools/healthcheck.py"]
-CMD ["streamlit", "run", "streamlit_app.py"]
+# Not `streamlit run`: it opens the port seconds before the app answers, and a proxy would wait instead of turning away.
+CMD ["python", "-m", "trendcast", "serve"]
