@@ -8,15 +8,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trendcast.anomalies.arrays import median
 from trendcast.anomalies.expectation import Expectation
 from trendcast.anomalies.scene import Scene
 
 LIKE = 4  # weeks whose same weekday says how many rows are due
 PARTIAL = 0.95
 FEWEST = 5  # series below which nothing can be said about a feed as a whole
-SHARE = 0.6
-DOUBLE = (1.85, 2.15)
-SCALES = (0.001, 0.01, 0.1, 10.0, 100.0, 1000.0)
+SHARE, NEARLY, SURE = 0.6, 0.8, 0.95
+BEFORE = 56  # days that say how far series usually are off, and what units come in
+NOTHING = (-1.0, 0.3)  # a middle, in logarithms, at which units neither doubled nor are another unit's
+NEAR = 3.0  # usual deviations around what a fault would make of a series
+MANY = 8  # counts that are not all even by chance
+PACKS = 0.8  # share of even counts above which all are sold in pairs
 # A fault somebody named is known again where as much is off by as much, and that is more than a day may be off.
 FAR, ALIKE = np.log(1.3), 0.1
 
@@ -111,40 +115,96 @@ def _fault(scene: Scene, expected: Expectation, day: int, region: str, rows: np.
         worst = max(int((usual >= 0.75).sum() - came[:, one][usual >= 0.75].sum()) for one in before)
         if absent > 2 * worst:
             return fault("PARTIAL_FEED", known / due)
-    # A promotion or a holiday may double what is sold; not where a forecast knew of it, and never a hundredfold.
-    unsure = scene.special[rows, day].mean() > 0.5 and expected.frozen[rows, day].mean() <= 0.5
     both = np.isfinite(units) & (units > 0) & np.isfinite(mean) & (mean >= 20) & ~scene.closed[rows, day]
     if both.sum() < FEWEST:
         return None
-    ratio = units[both] / mean[both]
-    middle = float(np.median(ratio))
-    spread = _spread(scene, expected, rows[both], day)
-
-    def near(target: float) -> float:
-        return float((np.abs(np.log(ratio / target)) <= np.maximum(0.05, 1.5 * spread)).mean())
-
-    if not unsure and DOUBLE[0] <= middle <= DOUBLE[1] and near(2.0) >= SHARE:
-        even = units[both] % 2 == 0
-        whole = (units[both] % 1 == 0).all()
-        # Counts that were added twice are all even; a day that sold twice as much is not.
-        if not whole or even.mean() >= 0.9:
-            return fault("DOUBLED_FEED", middle)
-    for scale in SCALES:
-        if abs(np.log(middle / scale)) <= 0.25 and near(scale) >= SHARE:
-            return fault("RESCALED_FEED", middle)
+    size = np.log(units[both] / mean[both])
+    middle = float(np.median(size))
+    if not NOTHING[0] <= middle <= NOTHING[1]:
+        # A promotion or a holiday may double what is sold; not where a forecast knew of it, and never a hundredfold.
+        unsure = scene.special[rows, day].mean() > 0.5 and expected.frozen[rows, day].mean() <= 0.5
+        spread = _spread(scene, expected, rows[both], day)
+        grain = _Grain(scene.units[rows, max(0, day - BEFORE) : day])
+        if _doubled(units[both], size, spread, grain, unsure):
+            return fault("DOUBLED_FEED", float(np.exp(middle)))
+        if _rescaled(units[both], size, spread, grain):
+            return fault("RESCALED_FEED", float(np.exp(middle)))
     return None
+
+
+def _doubled(units: np.ndarray, size: np.ndarray, spread: np.ndarray, grain: _Grain, unsure: bool) -> bool:
+    """Whether these were added twice. Counts that were are all even, whatever a holiday or the weather did to them
+    besides; a day that sold twice as much is not. ``size``: logarithm of what came over what was expected."""
+    off = np.abs(size - np.log(2))
+    close = off <= np.maximum(0.1, NEAR * spread)
+    if grain.whole:
+        even = grain.times(units, 2)
+        if len(units) >= MANY and even.all() and abs(float(np.median(size)) - np.log(2)) <= np.log(2) / 2:
+            return True
+        # One load of several: most are doubled, and these are even.
+        if close.sum() >= MANY:
+            return bool(close.mean() >= SHARE and even[close].mean() >= SURE)
+        return bool(not unsure and close.mean() >= NEARLY and even.mean() >= 0.9)
+    tight = (off <= np.maximum(0.05, 1.5 * spread)).mean() >= SHARE
+    return bool(not unsure and abs(float(np.median(size)) - np.log(2)) <= 0.08 and tight)
+
+
+def _rescaled(units: np.ndarray, size: np.ndarray, spread: np.ndarray, grain: _Grain) -> bool:
+    """Whether these are of another unit: ten, a hundred or a thousand times as much, or as little."""
+    middle = float(np.median(size))
+    power = int(np.clip(np.round(middle / np.log(10)), -3, 3))
+    if power == 0:
+        return False
+    together = float((np.abs(size - middle) <= np.maximum(0.25, NEAR * spread)).mean()) >= SHARE
+    if power > 0:
+        # Nothing sells thirty times what it does in all shops at once; ten times, where all are tens.
+        return bool(
+            (together and (power > 1 or (grain.whole and grain.times(units, 10).all()))) or _at(size, spread, power)
+        )
+    # Hundredths of pieces are not sold, and a day on which hardly any is sold is no other unit.
+    if grain.whole and (~grain.times(units, 1)).mean() >= 0.5:
+        return together
+    return _at(size, spread, power)
+
+
+def _at(size: np.ndarray, spread: np.ndarray, power: int) -> bool:
+    """Whether these lie around a power of ten as closely as they usually do around what is expected."""
+    off = np.abs(size - power * np.log(10))
+    return bool(
+        abs(float(np.median(size)) - power * np.log(10)) <= 0.25
+        and (off <= np.maximum(0.05, 1.5 * spread)).mean() >= SHARE
+    )
+
+
+class _Grain:
+    """What units come in: pieces, tenths, cents; ``whole`` where there is such a thing, and it is no pack of many."""
+
+    def __init__(self, before: np.ndarray) -> None:
+        known = before[np.isfinite(before) & (before > 0)]
+        self.each = 0.0
+        for power in range(3, -5, -1):
+            grain = 10.0**power
+            if len(known) >= MANY and self._whole(known / grain).all():
+                self.each = grain
+                break
+        self.whole = self.each > 0 and bool(self.times(known, 2).mean() <= PACKS)
+
+    def times(self, units: np.ndarray, number: int) -> np.ndarray:
+        """bool: which of the units are multiples of so many."""
+        return self._whole(units / self.each / number)
+
+    @staticmethod
+    def _whole(count: np.ndarray) -> np.ndarray:
+        return np.abs(count - np.round(count)) <= 1e-6 * np.maximum(np.abs(count), 1)
 
 
 def _spread(scene: Scene, expected: Expectation, rows: np.ndarray, day: int) -> np.ndarray:
     """How far these series usually are from what was expected, in logarithms, in the eight weeks before."""
-    window = slice(max(0, day - 56), day)
+    window = slice(max(0, day - BEFORE), day)
     rest = np.abs(np.log1p(scene.units[rows, window]) - expected.log[rows, window])
     rest = np.where(np.isfinite(rest), rest, np.nan)
     known = np.isfinite(rest).sum(axis=1) >= 8
-    filled = np.where(known[:, None], rest, 0.1)
-    from trendcast.anomalies.arrays import median
-
-    return 1.4826 * median(filled, 1)
+    return 1.4826 * median(np.where(known[:, None], rest, 0.1), 1)
 
 
 def _together(found: list[Fault]) -> Fault:
