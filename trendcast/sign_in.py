@@ -141,13 +141,23 @@ def claimed(claims: Mapping[str, Any], path: str) -> list[str]:
 
 def person_of(claims: Mapping[str, Any], settings: Settings) -> tuple[str, str | None]:
     """(the person's name, their role or None). A name that the provider has not verified, or that cannot be shown,
-    gives way to the provider's own number for them."""
+    gives way to the provider's own number for them. An address gives a role only when the provider has verified it."""
     path = str(settings.oidc_name_claim)
+    told = claims.get("email_verified")
+    verified = told is True or told == "true"
     name = next(iter(claimed(claims, path)), "").strip()
-    verified = path != "email" or claims.get("email_verified") is not False
-    if not name or not verified or len(name) > NAME_LENGTH or any(unicodedata.category(c)[0] == "C" for c in name):
-        name = "".join(c for c in str(claims.get("sub", "")) if c.isprintable())[:NAME_LENGTH]
-    return name, highest(claimed(claims, str(settings.oidc_role_claim)), settings) if name else None
+    if path == "email" and told is not None and not verified:
+        name = ""
+    if not _usable(name):
+        name = "".join(c for c in str(claims.get("sub", "")) if c.isprintable())[:NAME_LENGTH].strip()
+    if not _usable(name):
+        return "", None
+    role_path = str(settings.oidc_role_claim)
+    return name, highest(claimed(claims, role_path) if role_path != "email" or verified else [], settings)
+
+
+def _usable(name: str) -> bool:
+    return bool(name) and len(name) <= NAME_LENGTH and not any(unicodedata.category(c)[0] == "C" for c in name)
 
 
 # --- cookies ---

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +13,7 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.server.conftest import Live, start
+from tests.installation import Live, start
 from tests.server.provider import CLIENT, SECRET, Provider
 from trendcast import settings
 from trendcast.api import policy
@@ -61,10 +60,7 @@ def site(shop: Any, provider: Provider, tmp_path_factory: pytest.TempPathFactory
             one.first = one.session("forecasts")
         except InvalidStatus as refusal:
             one.first = [refusal.response.status_code]
-        deadline = time.monotonic() + 60
-        while one.request("GET", "/health").status_code != 200 and time.monotonic() < deadline:
-            time.sleep(0.2)
-        yield one
+        yield one.healthy()
     finally:
         printed = one.stop()
         # Streamlit tells why it believes a token not; nothing else may go wrong.
@@ -583,7 +579,7 @@ def test_what_is_missing_or_unsafe_is_named_at_the_start(
 
 def test_the_server_does_not_start_without_them(tmp_path: Path, servers: Callable[..., Any]) -> None:
     live = servers(tmp_path, TRENDCAST_AUTH="oidc")
-    printed = live.process.communicate(timeout=60)[0]
+    printed = live.ended()
     assert live.process.returncode == 1
     assert "TRENDCAST_OIDC_METADATA_URL" in printed
     assert "Traceback" not in printed
@@ -617,6 +613,8 @@ def test_the_role_comes_from_the_claim_that_was_named(claims: dict[str, Any], pa
     [
         ({"email": "ann@shop.example"}, "ann@shop.example"),
         ({"email": "boss@shop.example", "email_verified": False}, "id-1"),
+        ({"email": "boss@shop.example", "email_verified": "false"}, "id-1"),
+        ({"email": "boss@shop.example", "email_verified": "true"}, "boss@shop.example"),
         ({"email": "boss@shop.example\r\nX-TrendCast-Role: admin"}, "id-1"),
         ({"email": "\u202ennA"}, "id-1"),
         ({"email": "a" * 300}, "id-1"),
@@ -630,6 +628,24 @@ def test_a_name_that_is_not_proven_or_cannot_be_shown_gives_way_to_the_providers
     from trendcast import sign_in
 
     assert sign_in.person_of({"sub": "id-1", **claims}, settings.load(GOOD))[0] == name
+
+
+@pytest.mark.parametrize(
+    ("said", "role"),
+    [
+        ({"email_verified": True}, "admin"),
+        ({"email_verified": "true"}, "admin"),
+        ({"email_verified": False}, "viewer"),
+        ({"email_verified": "false"}, "viewer"),
+        ({"email_verified": None}, "viewer"),
+        ({}, "viewer"),
+    ],
+)
+def test_an_address_gives_a_role_only_when_the_provider_has_verified_it(said: dict[str, Any], role: str) -> None:
+    from trendcast import sign_in
+
+    chosen = settings.load(GOOD | {"TRENDCAST_OIDC_ROLE_CLAIM": "email", "TRENDCAST_ADMIN_GROUPS": "boss@shop.example"})
+    assert sign_in.person_of({"sub": "id-1", "email": "boss@shop.example", **said}, chosen)[1] == role
 
 
 def test_nobody_without_a_number_or_a_name_comes_in() -> None:
