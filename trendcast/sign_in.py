@@ -41,7 +41,7 @@ from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_N
 from trendcast.api import guard
 from trendcast.errors import NotConfigured, TrendCastError
 from trendcast.services import runtime, sessions
-from trendcast.services.people import Person, highest
+from trendcast.services.people import Person, highest, is_reserved
 from trendcast.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -140,8 +140,9 @@ def claimed(claims: Mapping[str, Any], path: str) -> list[str]:
 
 
 def person_of(claims: Mapping[str, Any], settings: Settings) -> tuple[str, str | None]:
-    """(the person's name, their role or None). A name that the provider has not verified, or that cannot be shown,
-    gives way to the provider's own number for them. An address gives a role only when the provider has verified it."""
+    """(the person's name, their role or None). A name that the provider has not verified, that is reserved, or that
+    cannot be shown, gives way to the provider's own number for them. An address gives a role only when it is
+    verified."""
     path = str(settings.oidc_name_claim)
     told = claims.get("email_verified")
     verified = told is True or told == "true"
@@ -157,7 +158,8 @@ def person_of(claims: Mapping[str, Any], settings: Settings) -> tuple[str, str |
 
 
 def _usable(name: str) -> bool:
-    return bool(name) and len(name) <= NAME_LENGTH and not any(unicodedata.category(c)[0] == "C" for c in name)
+    shown = len(name) <= NAME_LENGTH and not any(unicodedata.category(c)[0] == "C" for c in name)
+    return bool(name) and shown and not is_reserved(name)
 
 
 # --- cookies ---

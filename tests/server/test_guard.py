@@ -125,6 +125,17 @@ def test_behind_a_proxy_only_its_signed_in_users_come_in() -> None:
     assert not admitted(PROXY, [*good.items(), ("X-Forwarded-Email", "root@shop.example")]), "two names are none"
 
 
+@pytest.mark.parametrize("name", ["local", " LOCAL ", "key:till", "Key:x", "\uff4bey:x", "\u200bkey:x"])
+def test_nobody_passes_for_a_key_or_for_this_machine_by_their_name(name: str) -> None:
+    latin = name.encode().decode("latin-1")
+    proven = {"host": "a.example", "X-TrendCast-Proxy-Secret": SECRET, "X-Forwarded-Email": latin}
+    sent, seen = ask(PROXY, proven)
+    assert seen is None
+    assert sent[0]["status"] == 403
+    assert "reserved" in json.loads(sent[1]["body"])["error"]
+    assert admitted(PROXY, {**proven, "X-Forwarded-Email": "local@shop.example"})
+
+
 @pytest.mark.parametrize("chosen", [PROXY, OIDC])
 def test_without_identity_only_health_and_the_empty_shells_assets_answer(chosen: settings.Settings) -> None:
     host = {"host": "a.example"}

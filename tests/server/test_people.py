@@ -619,6 +619,9 @@ def test_the_role_comes_from_the_claim_that_was_named(claims: dict[str, Any], pa
         ({"email": "\u202ennA"}, "id-1"),
         ({"email": "a" * 300}, "id-1"),
         ({"email": ["x@shop.example"]}, "x@shop.example"),
+        ({"email": "key:till"}, "id-1"),
+        ({"email": " Local "}, "id-1"),
+        ({"email": "key:till", "sub": "local"}, ""),
         ({}, "id-1"),
     ],
 )

@@ -34,7 +34,7 @@ from urllib.parse import urlsplit
 
 from trendcast import logs
 from trendcast.errors import NotConfigured, TrendCastError
-from trendcast.services.people import LOCAL, Person, highest
+from trendcast.services.people import LOCAL, Person, highest, is_reserved
 from trendcast.services.sessions import Session
 from trendcast.settings import Settings
 
@@ -233,6 +233,7 @@ class Limits:
 
 SIGN_IN = "Please sign in first."
 NO_MEMBER = "You are signed in, but in none of the groups that may use TrendCast. An administrator can change that."
+RESERVED = "This name is reserved: people may not be called 'local' or by a name that begins with 'key:'."
 WRONG_KEY = "This key is not valid: it is unknown, revoked or over."
 
 
@@ -330,6 +331,8 @@ def _proven_person(values: dict[bytes, list[bytes]], settings: Settings) -> tupl
     name = users[0].decode("utf-8", "replace").strip() if len(users) == 1 else ""
     if not name or len(groups) > 1:
         return SIGN_IN, None
+    if is_reserved(name):
+        return RESERVED, None
     told = groups[0].decode("utf-8", "replace") if groups else ""
     role = highest(told.split(","), settings)
     return (None, Person(name, role)) if role else (NO_MEMBER, None)

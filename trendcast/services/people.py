@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -30,6 +31,12 @@ class Person:
 
 
 LOCAL = Person("local", "admin")  # whoever sits at this machine, without a login
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a name from outside would pass for a key of the REST service or for whoever sits at this machine."""
+    plain = "".join(c for c in unicodedata.normalize("NFKC", name) if c.isprintable()).strip().casefold()
+    return plain == LOCAL.name or plain.startswith("key:")
 
 
 # Each page of the dashboard by its address, and the least role that sees it; what a page lets people do is asked again
