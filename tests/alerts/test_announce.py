@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from tests.services import shops
 from trendcast import settings as settings_module
+from trendcast import wording
 from trendcast.errors import NotConfigured
 from trendcast.services import alerts, incidents
 
@@ -311,14 +313,14 @@ def test_a_snoozed_incident_is_quiet_until_its_day(db):
     assert tell(db, NOW + dt.timedelta(days=2)) == {"first": 1}
 
 
-def test_a_snooze_ends_with_the_retailers_day(db):
+def test_a_snooze_ends_with_the_retailers_day(db, monkeypatch):
     number = incident(db)
     set_incident(db, number, snoozed_until=NOW.date() + dt.timedelta(days=1))
     evening = NOW.replace(hour=20)  # the next morning in Auckland
     with db.transaction() as connection:
         assert alerts.announce(db, connection, chosen(), evening) == {}
-        there = chosen(TRENDCAST_TIME_ZONE="Pacific/Auckland")
-        assert alerts.announce(db, connection, there, evening) == {"first": 1}
+        monkeypatch.setattr(wording, "zone", lambda: ZoneInfo("Pacific/Auckland"))
+        assert alerts.announce(db, connection, chosen(), evening) == {"first": 1}
 
 
 def test_of_a_past_that_was_read_at_once_nobody_is_told(db):

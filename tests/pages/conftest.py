@@ -13,6 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.pages.alerting import MadeUpAlerts
+from trendcast import wording
 from trendcast.errors import Conflict, DatabaseAway, InvalidInput, NoRun, NotFound
 from trendcast.services import incidents, review
 from trendcast.services.forecast import LEVELS, QUANTILES, RunInfo, Selection, resolve
@@ -93,7 +94,7 @@ class Inbox:
         snoozed: bool | None = None,
     ) -> pd.DataFrame:
         self._ask()
-        today = dt.datetime.now(dt.UTC).date()
+        today = dt.datetime.now(wording.zone()).date()
         rows = [
             row
             for row in self.incident_rows
@@ -155,7 +156,7 @@ class Inbox:
             "days": days,
             "anomalies": pd.DataFrame(members),
             "events": pd.DataFrame(
-                [(row["created_at"], "detector", "opened", None, "NEW", None), *row.get("log", [])],
+                [(row["created_at"], "TrendCast", "found", None, "NEW", None), *row.get("log", [])],
                 columns=["at", "who", "action", "from_status", "to_status", "note"],
             ),
             "similar": pd.DataFrame(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from tests.pages.alerting import HOSTILE
+from trendcast import wording
 from trendcast.services.people import Person
 from trendcast.ui import alert_rules, alerts, reads, who
 
@@ -323,10 +325,18 @@ def test_something_is_silent_until_a_day_and_can_be_ended(retailer, page):
     button(app, "silence_0_save").click().run()
     name, what = retailer.alerts.asked[-1]
     assert (name, what["matcher"]) == ("suppress", {"kind": "DATA_QUALITY", "product_category": "", "region": "HE"})
-    assert what["until"] == dt.datetime.now(dt.UTC).date() + dt.timedelta(days=7)
+    assert what["until"] == dt.datetime.now(wording.zone()).date() + dt.timedelta(days=7)
     assert "Data quality, HE until" in words(app).replace("*", "")
     button(app, "silent_1_end").click().run()
     assert "Nothing is suppressed" in words(app)
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Etc/GMT+12"])  # at every hour one of them has another day
+def test_the_earliest_end_of_a_silence_is_the_retailers_tomorrow(retailer, page, monkeypatch, zone):
+    monkeypatch.setattr(wording, "zone", lambda: ZoneInfo(zone))
+    field = page().get_by_key("silence_0_until")
+    today = dt.datetime.now(ZoneInfo(zone)).date()
+    assert (field.min, field.value) == (today + dt.timedelta(days=1), today + dt.timedelta(days=7))
 
 
 def test_a_suppression_is_one_sentence():

@@ -2,12 +2,14 @@
 
 import datetime as dt
 import json
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from tests.pages.conftest import LAST
+from trendcast import wording
 from trendcast.ui import charts_inbox, inbox, incident, text
 
 HOSTILE = "<img src=x onerror=alert(1)> [link](http://evil.example) $x$ :red[danger]"
@@ -137,7 +139,7 @@ def test_several_are_a_false_alarm_with_one_click(retailer, open_page):
 
 def test_several_are_snoozed_to_one_day(retailer, open_page):
     app = open_fields(tick(open_page("anomaly-inbox"), 0, 1), "snooze", "bulk")
-    day = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=2)
+    day = dt.datetime.now(wording.zone()).date() + dt.timedelta(days=2)
     app.get_by_key("bulk_until").set_value(day)
     app.get_by_key("bulk_snooze_do").click().run()
     assert [(number, action, how["until"]) for number, action, how in retailer.moved] == [
@@ -196,7 +198,7 @@ def test_what_is_suppressed_or_snoozed_is_counted_and_listed_with_its_end(retail
 
 
 def test_a_snoozed_incident_leaves_the_open_list_until_its_day(retailer, open_page):
-    today = dt.datetime.now(dt.UTC).date()
+    today = dt.datetime.now(wording.zone()).date()
     later = today + dt.timedelta(days=3)
     retailer.incident_rows[0]["snoozed_until"] = later
     retailer.incident_rows[1]["snoozed_until"] = today  # it is back
@@ -371,11 +373,19 @@ def test_a_second_click_closes_the_fields_and_another_opens_others(retailer, ope
 
 def test_snoozing_carries_the_day(retailer, open_page):
     app = open_fields(open_page("anomaly-inbox", incident="1"), "snooze")
-    day = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=3)
+    day = dt.datetime.now(wording.zone()).date() + dt.timedelta(days=3)
     app.get_by_key("incident_1_1_until").set_value(day)
     app.get_by_key("incident_1_1_snooze_do").click().run()
     assert retailer.moved == [(1, "snooze", {"who": "local", "version": 1, "note": "", "until": day})]
     assert f"until {text.day_short(day)}" in words(app)
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Etc/GMT+12"])  # at every hour one of them has another day
+def test_the_earliest_end_of_a_snooze_is_the_retailers_tomorrow(retailer, open_page, monkeypatch, zone):
+    monkeypatch.setattr(wording, "zone", lambda: ZoneInfo(zone))
+    field = open_fields(open_page("anomaly-inbox", incident="1"), "snooze").get_by_key("incident_1_1_until")
+    today = dt.datetime.now(ZoneInfo(zone)).date()
+    assert (field.min, field.value) == (today + dt.timedelta(days=1), today + dt.timedelta(days=7))
 
 
 @pytest.mark.parametrize("verdict", ["confirmed", "expected", "new_normal", "false_alarm", "data_issue"])

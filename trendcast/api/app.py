@@ -23,6 +23,7 @@ from trendcast.api.shared import answer, current, failures, indexes, lists, page
 from trendcast.services import forecast, keys, listing, recommend, report, review, runtime, scorecard
 from trendcast.services import health as health_service
 from trendcast.services.forecast import Selection
+from trendcast.services.incidents import today
 from trendcast.services.people import Person
 
 BODY_BYTES = 10_000_000
@@ -225,7 +226,7 @@ def _review(unit: str) -> bytes:
 
     def make() -> bytes:
         figures = _figures.get((db.url, run.id), lambda: review.figures(db, run))
-        found = review.review(db, run, today=now.date(), unit=unit, known=figures)
+        found = review.review(db, run, today=today(now), unit=unit, known=figures)
         listed = {name: getattr(found, name) for name in ("finding", "kpis", "exceptions", "risks", "more_risks")}
         body = {"run": stamp(run), **listed, "change": found.change, "changes": figures.movers}
         return models.ReviewAnswer.model_validate(body).model_dump_json().encode()

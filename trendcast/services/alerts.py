@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from trendcast import wording
@@ -19,7 +19,7 @@ from trendcast.alerts import mail, message
 from trendcast.alerts.message import Incident, Item, Message
 from trendcast.anomalies import explain
 from trendcast.errors import Conflict, NotConfigured
-from trendcast.services import outbox, schedule
+from trendcast.services import incidents, outbox, schedule
 from trendcast.services.outbox import IMPACT
 from trendcast.settings import Settings
 
@@ -153,7 +153,7 @@ def announce(db: Database, connection: Any, settings: Settings, now: datetime) -
     Above the day's budget an incident goes to the digest; when more than the budget open within fifteen minutes, one
     mail stands for all of them.
     """
-    due = db.rows("alert_due", connection=connection, now=now, today=_today(settings, now), remind=REMIND_HOURS)
+    due = db.rows("alert_due", connection=connection, now=now, today=incidents.today(now), remind=REMIND_HOURS)
     if not due:
         return {}
     cases = _cases(db, connection, due)
@@ -187,11 +187,6 @@ def announce(db: Database, connection: Any, settings: Settings, now: datetime) -
         told.append({"id": case.id, "told": _told(case.row, reason, now), "note": note})
     db.execute("alert_told", connection=connection, told=json.dumps(told), now=now)
     return counts
-
-
-def _today(settings: Settings, now: datetime) -> date:
-    """The date where the retailer is: a snooze ends with its days."""
-    return now.astimezone(settings.time_zone).date()  # type: ignore[arg-type]
 
 
 def _told(row: Mapping[str, Any], reason: str, now: datetime) -> dict[str, Any]:
@@ -295,7 +290,7 @@ def digest(db: Database, settings: Settings, slot: datetime, freshness: str) -> 
     when = f"{wording.day(local.date())} {local:%H:%M}"
     written = 0
     with db.transaction() as connection:
-        rows = db.rows("alert_open", connection=connection, today=_today(settings, slot))
+        rows = db.rows("alert_open", connection=connection, today=incidents.today(slot))
         cases = _cases(db, connection, rows)
         people = [one for one in recipients(db, settings, connection) if one.digest and one.channel == "email"]
         for (channel, address), theirs in _shares(people, cases).items():
@@ -341,7 +336,7 @@ def remind(db: Database, settings: Settings, now: datetime) -> dict[str, int]:
     """What time alone makes due: a reminder of what nobody looked at, and of what was looked at a day ago and left."""
 
     def tell(connection: Any) -> dict[str, int]:
-        today = _today(settings, now)
+        today = incidents.today(now)
         db.execute("alert_lapse", connection=connection, now=now, today=today, hours=LAPSE_HOURS)
         return announce(db, connection, settings, now)
 
@@ -353,7 +348,7 @@ def check_and_digest(
 ) -> dict[str, Any]:
     """The job of 08:00 and 14:00: a last look at the data, then the list of what is open. ``slot``: its time."""
     from trendcast import settings
-    from trendcast.services import detect, incidents
+    from trendcast.services import detect
 
     when = datetime.fromisoformat(slot)
     chosen = settings.load()

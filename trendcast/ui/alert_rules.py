@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ import streamlit as st
 from trendcast.errors import TrendCastError
 from trendcast.services.suppressions import KINDS
 from trendcast.services.thresholds import DAYS, LEVELS, NAMES, node
-from trendcast.ui import alert_reads, reads, states, text
+from trendcast.ui import alert_reads, reads, states, text, triage
 from trendcast.ui.shell import View
 from trendcast.ui.states import calm
 
@@ -472,7 +471,6 @@ def silent_words(row: Mapping[str, Any]) -> str:
 def _silence_form() -> None:
     key = f"silence_{_turn()}"
     names = alert_reads.scopes()
-    today = dt.datetime.now(dt.UTC).date()
     box = st.expander("Send nothing about something for a while", key="silence_box")
     with box, st.form(key, border=False):
         with st.grid(4, min_column_width=180, key=f"{key}_fields"):
@@ -486,14 +484,7 @@ def _silence_form() -> None:
                     format_func=lambda value: text.plain(value) or "All",
                     key=f"{key}_{name}",
                 )
-            st.date_input(
-                "Until",
-                value=today + dt.timedelta(days=7),
-                min_value=today + dt.timedelta(days=1),
-                format="YYYY-MM-DD",
-                key=f"{key}_until",
-                help="On that day mails are sent again.",
-            )
+            triage.until_field(key, "On that day mails are sent again.")
         st.text_input("Why", key=f"{key}_reason", max_chars=500)
         st.form_submit_button("Be silent", on_click=_suppress, args=(key,), key=f"{key}_save")
     st.caption("Incidents are found and listed all the same; only their mails are held back.")

@@ -19,7 +19,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from trendcast.errors import DatabaseAway, InvalidInput, NoRun, NotFound
-from trendcast.services import findings
+from trendcast.services import findings, incidents
 from trendcast.services.review_figures import Figures, Scope
 from trendcast.services.review_parts import Review
 from trendcast.services.scenarios import Saved
@@ -687,7 +687,7 @@ def _review_figures(run_id: int, scope: Scope) -> Figures:
 
 def review(run_id: int, scope: Scope, unit: str) -> Review:
     """services.review.review: what the run decides is kept, what people change is asked again."""
-    today = dt.datetime.now(dt.UTC).date()
+    today = incidents.today()
     return _recent().get(
         ("review", run_id, scope, unit, today),
         lambda: provider.review(_holder().run(run_id), today, unit, _review_figures(run_id, scope)),

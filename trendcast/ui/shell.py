@@ -13,6 +13,7 @@ from typing import Any
 import streamlit as st
 
 from trendcast.errors import TrendCastError, Unauthenticated
+from trendcast.services import incidents
 from trendcast.services.people import needed, require
 from trendcast.services.review_parts import Link
 from trendcast.ui import demo, reads, states, who
@@ -208,7 +209,7 @@ def _view(standing: reads.Standing) -> View:
         bar.draw(found, catalogue, run, days)
         demo.controls()
     bar.write_url(found)
-    states.stamp(run, len(catalogue.index), dt.datetime.now(dt.UTC).date(), as_of=as_of)
+    states.stamp(run, len(catalogue.index), incidents.today(), as_of=as_of)
     if run.failed_since and as_of is None:
         states.refresh_failed(run)
     if said:

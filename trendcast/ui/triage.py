@@ -6,11 +6,12 @@ A move that takes words or a date opens its fields below the row of buttons; eac
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
 from trendcast.errors import Conflict, TrendCastError
+from trendcast.services import incidents
 from trendcast.ui import alert_reads, reads, text
 from trendcast.ui.shell import View, person
 
@@ -151,18 +152,23 @@ def panel(view: View, chosen: Chosen, key: str, *, about: dict[str, Any] | None 
         {"resolve": _resolve, "snooze": _snooze, "verdict": _verdict}[move](chosen, key, about or {})
 
 
+def until_field(key: str, words: str, *, width: int | Literal["stretch"] = "stretch") -> None:
+    """The day on which something ends, a later one than the retailer's own: that is what services compare it with."""
+    today = incidents.today()
+    st.date_input(
+        "Until",
+        value=today + dt.timedelta(days=7),
+        min_value=today + dt.timedelta(days=1),
+        format="YYYY-MM-DD",
+        key=f"{key}_until",
+        help=words,
+        width=width,
+    )
+
+
 def _snooze(chosen: Chosen, key: str, about: dict[str, Any]) -> None:
-    today = dt.datetime.now(dt.UTC).date()
     with st.form(f"{key}_snooze_form", border=False):
-        st.date_input(
-            "Until",
-            value=today + dt.timedelta(days=7),
-            min_value=today + dt.timedelta(days=1),
-            format="YYYY-MM-DD",
-            key=f"{key}_until",
-            help="It leaves the open list and comes back on that day.",
-            width=220,
-        )
+        until_field(key, "It leaves the open list and comes back on that day.", width=220)
         st.form_submit_button(
             "Snooze", type="primary", on_click=_act_from, args=(chosen, "snooze", key), key=f"{key}_snooze_do"
         )
