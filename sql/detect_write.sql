@@ -39,28 +39,17 @@ WITH made AS (
         version = incident.version + 1,
         -- The detector ends what the data no longer show or what is as usual again, and begins anew what it had ended so
         -- and the data show again.
-        status = CASE WHEN excluded.note = ANY(CAST(:corrections AS text[]) || CAST(:recovered AS text)) THEN 'RESOLVED'
-                      WHEN incident.status = 'RESOLVED' AND incident.resolved_by = 'TrendCast'
-                           AND incident.note = ANY(CAST(:corrections AS text[])) THEN 'NEW'
-                      ELSE incident.status END,
-        note = CASE WHEN excluded.note = ANY(CAST(:corrections AS text[]) || CAST(:recovered AS text))
-                         AND incident.status <> 'RESOLVED' THEN excluded.note
-                    WHEN incident.status = 'RESOLVED' AND incident.resolved_by = 'TrendCast'
-                         AND incident.note = ANY(CAST(:corrections AS text[])) AND excluded.note IS NULL THEN NULL
-                    ELSE incident.note END,
-        told = CASE WHEN incident.status = 'RESOLVED' AND incident.resolved_by = 'TrendCast'
-                         AND incident.note = ANY(CAST(:corrections AS text[])) AND excluded.note IS NULL
-                    THEN coalesce(incident.told, '{}') || '{"reason": "reopened"}' ELSE incident.told END,
-        resolved_by = CASE WHEN excluded.note = ANY(CAST(:corrections AS text[]) || CAST(:recovered AS text))
-                                AND incident.status <> 'RESOLVED' THEN 'TrendCast'
-                           WHEN incident.status = 'RESOLVED' AND incident.resolved_by = 'TrendCast'
-                                AND incident.note = ANY(CAST(:corrections AS text[])) AND excluded.note IS NULL THEN NULL
-                           ELSE incident.resolved_by END,
-        resolved_at = CASE WHEN excluded.note = ANY(CAST(:corrections AS text[]) || CAST(:recovered AS text))
-                                AND incident.status <> 'RESOLVED' THEN excluded.created_at
-                           WHEN incident.status = 'RESOLVED' AND incident.resolved_by = 'TrendCast'
-                                AND incident.note = ANY(CAST(:corrections AS text[])) AND excluded.note IS NULL THEN NULL
-                           ELSE incident.resolved_at END
+        (status, note, told, resolved_by, resolved_at) = (
+            SELECT CASE WHEN ends THEN 'RESOLVED' WHEN reopens THEN 'NEW' ELSE incident.status END,
+                   CASE WHEN ends THEN excluded.note WHEN NOT reopens THEN incident.note END,
+                   CASE WHEN reopens THEN coalesce(incident.told, '{}') || '{"reason": "reopened"}' ELSE incident.told END,
+                   CASE WHEN ends THEN 'TrendCast' WHEN NOT reopens THEN incident.resolved_by END,
+                   CASE WHEN ends THEN excluded.created_at WHEN NOT reopens THEN incident.resolved_at END
+            FROM (SELECT excluded.note IS NOT NULL AND incident.status <> 'RESOLVED'
+                         AND excluded.note = ANY(CAST(:corrections AS text[]) || CAST(:recovered AS text)) AS ends,
+                         excluded.note IS NULL AND incident.status = 'RESOLVED'
+                         AND incident.resolved_by IS NOT DISTINCT FROM 'TrendCast' AND incident.note IS NOT NULL
+                         AND incident.note = ANY(CAST(:corrections AS text[])) AS reopens) AS turn)
     RETURNING id, group_key, episode_start, status, note, version, disposition, snoozed_until
 ), noted AS (
     INSERT INTO anomaly_log (detected_date, product_category, region, actual_value, expected_value, anomaly_score,
@@ -88,25 +77,16 @@ WITH made AS (
         hi = excluded.hi, z = excluded.z, p = excluded.p, q = excluded.q, loss = excluded.loss,
         explanation = excluded.explanation, last_day = excluded.last_day, loss_units = excluded.loss_units,
         cause = excluded.cause, version = anomaly_log.version + 1,
-        status = CASE WHEN excluded.note = ANY(CAST(:corrections AS text[]) || CAST(:recovered AS text)) THEN 'RESOLVED'
-                      WHEN anomaly_log.status = 'RESOLVED' AND anomaly_log.resolved_by = 'TrendCast'
-                           AND anomaly_log.note = ANY(CAST(:corrections AS text[])) THEN 'NEW'
-                      ELSE anomaly_log.status END,
-        note = CASE WHEN excluded.note = ANY(CAST(:corrections AS text[]) || CAST(:recovered AS text))
-                         AND anomaly_log.status <> 'RESOLVED' THEN excluded.note
-                    WHEN anomaly_log.status = 'RESOLVED' AND anomaly_log.resolved_by = 'TrendCast'
-                         AND anomaly_log.note = ANY(CAST(:corrections AS text[])) AND excluded.note IS NULL THEN NULL
-                    ELSE anomaly_log.note END,
-        resolved_by = CASE WHEN excluded.note = ANY(CAST(:corrections AS text[]) || CAST(:recovered AS text))
-                                AND anomaly_log.status <> 'RESOLVED' THEN 'TrendCast'
-                           WHEN anomaly_log.status = 'RESOLVED' AND anomaly_log.resolved_by = 'TrendCast'
-                                AND anomaly_log.note = ANY(CAST(:corrections AS text[])) AND excluded.note IS NULL THEN NULL
-                           ELSE anomaly_log.resolved_by END,
-        resolved_at = CASE WHEN excluded.note = ANY(CAST(:corrections AS text[]) || CAST(:recovered AS text))
-                                AND anomaly_log.status <> 'RESOLVED' THEN excluded.created_at
-                           WHEN anomaly_log.status = 'RESOLVED' AND anomaly_log.resolved_by = 'TrendCast'
-                                AND anomaly_log.note = ANY(CAST(:corrections AS text[])) AND excluded.note IS NULL THEN NULL
-                           ELSE anomaly_log.resolved_at END
+        (status, note, resolved_by, resolved_at) = (  -- by the rule of its incident
+            SELECT CASE WHEN ends THEN 'RESOLVED' WHEN reopens THEN 'NEW' ELSE anomaly_log.status END,
+                   CASE WHEN ends THEN excluded.note WHEN NOT reopens THEN anomaly_log.note END,
+                   CASE WHEN ends THEN 'TrendCast' WHEN NOT reopens THEN anomaly_log.resolved_by END,
+                   CASE WHEN ends THEN excluded.created_at WHEN NOT reopens THEN anomaly_log.resolved_at END
+            FROM (SELECT excluded.note IS NOT NULL AND anomaly_log.status <> 'RESOLVED'
+                         AND excluded.note = ANY(CAST(:corrections AS text[]) || CAST(:recovered AS text)) AS ends,
+                         excluded.note IS NULL AND anomaly_log.status = 'RESOLVED'
+                         AND anomaly_log.resolved_by IS NOT DISTINCT FROM 'TrendCast' AND anomaly_log.note IS NOT NULL
+                         AND anomaly_log.note = ANY(CAST(:corrections AS text[])) AS reopens) AS turn)
     RETURNING id
 ), logged AS (
     INSERT INTO anomaly_event (incident_id, action, from_status, to_status, who, at, note)

@@ -142,6 +142,28 @@ def test_corrected_data_resolve_what_they_no_longer_show(shop: Shop) -> None:
     assert [row["action"] for row in shop.rows("anomaly_event")] == ["found", "corrected"]
 
 
+def test_what_ended_long_ago_is_not_begun_anew_by_a_first_look(shop: Shop) -> None:
+    right = shop.units[5, 130]
+    shop.units[5, 130] = 3
+    shop.load(140)
+    shop.detect()
+    shop.units[5, 130] = right
+    shop.load(140, first=130)
+    shop.detect()
+    shop.units[5, 130] = 3
+    shop.load(160, first=130)
+    with shop.db.transaction() as connection:
+        connection.exec_driver_sql("UPDATE anomaly_log SET detection_run = NULL")
+        connection.exec_driver_sql("DELETE FROM detection_run")
+    shop.detect()
+    for table in ("incident", "anomaly_log"):
+        (row,) = shop.rows(table)
+        told = (row["status"], row["note"], row["resolved_by"])
+        assert told == ("RESOLVED", service.CORRECTED, "TrendCast"), table
+        assert row["resolved_at"] is not None
+    assert [row["action"] for row in shop.rows("anomaly_event")] == ["found", "corrected"]
+
+
 def test_a_missing_feed_is_one_matter_of_data_until_it_arrives(shop: Shop) -> None:
     whole = shop.units.copy()
     shop.units[1::4, 159] = np.nan
