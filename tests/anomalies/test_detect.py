@@ -11,6 +11,7 @@ import pytest
 from tests.anomalies.scenes import FIRST, WEEK, noisy, scene
 from trendcast.anomalies import incidents, pvalues
 from trendcast.anomalies.detect import Entry, Found, cusum, detect
+from trendcast.anomalies.limits import Limits, Rule
 from trendcast.anomalies.scene import Scene, Stock
 from trendcast.anomalies.trend import LASTING
 
@@ -177,6 +178,26 @@ def test_forty_categories_of_a_region_are_one_incident_with_members() -> None:
     assert {one.key[2] for one in members} == {"R2"}
     shares = [entry.facts["share"] for entry in found.entries if entry.parent is not None]
     assert sum(shares) == pytest.approx(1, abs=0.05)
+
+
+def test_a_region_is_high_from_the_loss_that_people_set_for_it() -> None:
+    units = noisy(80, DAYS)
+    units[::2, -1] = np.round(units[::2, -1] * 0.5)
+    shops = scene(units, regions=2)
+    lost = 0.5 * units[::2, -8].sum()
+
+    def impact(*rules: Rule) -> str:
+        (lead,) = last(detect(shops, np.array([DAYS - 1]), Limits(rules)), shops)
+        assert (lead.level, lead.region) == ("region", "R0")
+        return lead.impact
+
+    region = ("region", "", "R0", "")
+    assert impact() == "HIGH"
+    assert impact(Rule("high_loss", region, 2 * lost)) == "MEDIUM"
+    assert impact(Rule("high_loss", region, 0.5 * lost)) == "HIGH"
+    # What is set for everything is meant of a series: a region's loss must also be a part of what all sell.
+    assert impact(Rule("high_loss", ("", "", "", ""), 2 * lost)) == "MEDIUM"
+    assert impact(Rule("high_loss", ("", "", "", ""), 1.0)) == "HIGH"
 
 
 def test_one_of_two_regions_that_falls_does_not_make_the_other_one_rise() -> None:

@@ -149,8 +149,8 @@ def judge(ready: Prepared, limits: Limits | Mapping[str, float] | None = None, a
     first = int(days.min()) if len(days) else scene.days
     calm = ~(np.abs(rest.z_raw) > NOTABLE)
     usual = sizes.usual_loss(scene.units, expected.units, weight, first, calm)
-    chosen = chosen.default("high_loss", usual)
-    mind = _Judge(scene, expected, rest, weight, in_money, chosen, first)
+    mind = _Judge(scene, expected, rest, weight, in_money, chosen, usual, first)
+    chosen = mind.limits
     entries: list[Entry] = []
     absent = [one for one in faults if one.day == arriving and one.kind in ("MISSING_FEED", "PARTIAL_FEED")]
     told = [one for one in faults if one.day != arriving or one.kind not in ("MISSING_FEED", "PARTIAL_FEED")]
@@ -283,10 +283,13 @@ class _Judge:
         weight: np.ndarray,
         in_money: bool,
         limits: Limits,
+        usual: float,
         first: int,
     ) -> None:
+        """``usual``: the loss of a series from which it is HIGH where nobody set one."""
         self.scene, self.expected, self.rest = scene, expected, rest
-        self.weight, self.in_money, self.limits = weight, in_money, limits
+        self.weight, self.in_money, self.asked = weight, in_money, limits
+        self.limits = limits.default("high_loss", usual)
         self.tests = 0
         self.p, self.q = np.full(rest.z.shape, np.nan), np.full(rest.z.shape, np.nan)
         self._known: dict[tuple[str, Key], float] = {}
@@ -303,15 +306,23 @@ class _Judge:
         self.alarm, self.start = cusum(
             np.where(self.testable, lasting, np.nan), (eventful & ~expected.frozen) | scene.masked
         )
-        quiet = np.isinf(expected.examples).all(axis=0)
-        self.quiet = quiet
+        self.quiet = np.isinf(expected.examples).all(axis=0)
+        blind = (eventful & ~expected.frozen).any(axis=0)
         self.node_alarm = [
-            cusum(one.z, np.broadcast_to(~quiet, one.z.shape), NODE_SLACK, NODE_ALARM) for one in rest.nodes
+            cusum(one.z, np.broadcast_to(blind, one.z.shape), NODE_SLACK, NODE_ALARM) for one in rest.nodes
         ]
 
     def limit(self, key: Key) -> float:
         """The loss from which a finding of this node is HIGH."""
         return self._of("high_loss", key, 0.0)
+
+    def _asked(self, key: Key, whole_day: float) -> float | None:
+        """The loss from which people want to hear of a node. What they set for everything is meant of a single series:
+        a node's loss must be that and a part of what all sell in a day."""
+        if (value := self.asked.of("high_loss", key)) is None:
+            return None
+        named = any(one.name == "high_loss" and one.key[0] and one.fits(key) for one in self.asked.rules)
+        return value if named else max(value, sizes.NODE_SHARE * whole_day)
 
     def _of(self, name: str, key: Key, otherwise: float) -> float:
         if (name, key) not in self._known:
@@ -625,6 +636,7 @@ class _Judge:
             rel=rel,
             loss=loss,
             total=whole_day,
+            limit=self._asked((nodes.level, category, str(name["region"]), str(name["store"])), whole_day),
             node=not shift or strong,
             shift=bool(shift) and not strong,
             up=direction > 0,

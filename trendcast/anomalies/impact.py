@@ -20,7 +20,8 @@ RANGES = {"LOW": (2.5, 3.0), "MEDIUM": (3.0, 4.0), "HIGH": (4.01, np.inf)}
 @dataclass(frozen=True)
 class Size:
     """What is known of one finding. ``loss`` in money (or units where nothing has a price) of the day, of a level shift
-    per day; ``total`` is what the whole retailer was expected to sell that day, in the same."""
+    per day; ``total`` is what the whole retailer was expected to sell that day, in the same. ``limit``: the loss from
+    which people want to hear of this node, where they said so."""
 
     p: float
     q: float
@@ -32,6 +33,12 @@ class Size:
     up: bool = False
     covered: bool = False  # stock lasts longer than an order takes to come
     learning: bool = False
+    limit: float | None = None
+
+    @property
+    def share(self) -> float:
+        """The loss from which a node's is HIGH: what people set, else a part of what all sell in a day."""
+        return NODE_SHARE * self.total if self.limit is None else self.limit
 
 
 def usual_loss(
@@ -65,7 +72,7 @@ def impact(size: Size, high_loss: float) -> str:
         # The projected loss of seven days against seven times the limit.
         high = large and size.p <= P_CERTAIN
     elif size.node:
-        high = certain and size.loss >= NODE_SHARE * size.total and size.total > 0
+        high = certain and size.loss >= size.share and size.total > 0
     else:
         high = certain and size.rel >= REL_HIGH and large
     if high and not (size.up and size.covered) and not size.learning:
