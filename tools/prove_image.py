@@ -38,7 +38,8 @@ PORT = 8080
 # What a base image of Python on Debian holds and debootstrap's smallest variant does not.
 PACKAGES = "python3,python3-venv,ca-certificates,netbase,tzdata"
 BASE_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
-DASHBOARD, PROXY = "10.200.8.1", "10.200.8.2"  # on a link that exists in our own namespaces only
+# On a link that exists in our own namespaces only; the proxy's is the one compose.yaml lets the dashboard believe.
+DASHBOARD, PROXY = "172.30.251.2", "172.30.251.250"
 POSTGRES_ID = 10999
 STOP_GRACE = 10.0  # seconds, what a container engine gives when compose.yaml does not say
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 import subprocess
@@ -27,7 +28,7 @@ STAGES = dockerfile.read(ROOT / "Dockerfile")
 NGINX = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
 # What a service of ours may say; a misspelt key would otherwise be ignored or stop `docker compose up`.
 KEYS = {"build", "image", "init", "restart", "depends_on", "environment", "volumes", "read_only", "tmpfs", "cap_drop",
-        "security_opt", "shm_size", "healthcheck", "command", "stop_grace_period", "ports"}  # fmt: skip
+        "security_opt", "shm_size", "healthcheck", "command", "stop_grace_period", "ports", "networks"}  # fmt: skip
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -169,6 +170,20 @@ def test_the_proxy_passes_websockets_rewrites_nothing_and_overwrites_what_it_vou
     ):
         assert line in NGINX
     assert "rewrite" not in NGINX.replace("rewritten", "")
+
+
+def test_who_asks_is_what_the_proxy_saw_and_nobody_elses_word_counts():
+    """Limits and the audit go by the client's address: one that people could choose would be none."""
+    config = NGINX[: NGINX.index("location = /health")], NGINX[NGINX.index("location = /health") :]
+    for location in config:
+        assert location.count("proxy_set_header X-Forwarded-For $remote_addr;") == 1
+    services = COMPOSE["services"]
+    address = services["proxy"]["networks"]["default"]["ipv4_address"]
+    (subnet,) = COMPOSE["networks"]["default"]["ipam"]["config"]
+    assert ipaddress.ip_address(address) in ipaddress.ip_network(subnet["subnet"])
+    assert services["dashboard"]["environment"]["FORWARDED_ALLOW_IPS"] == address
+    assert "FORWARDED_ALLOW_IPS" not in DOCKERFILE
+    assert f'"{address}"' in (ROOT / "tools" / "prove_image.py").read_text(encoding="utf-8")
 
 
 def test_the_proxy_takes_uploads_as_large_as_the_dashboard_and_waits_for_quiet_pages():
