@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from trendcast import wording
 from trendcast.anomalies import explain
 
 KEY = ("category", "C02", "", "")
@@ -35,6 +36,19 @@ def test_stock_that_is_back_is_not_to_be_ordered() -> None:
     assert "Order" not in back
     assert "4 Jun 2026" in back
     assert back.endswith("record why it ran out.")
+
+
+@pytest.mark.parametrize("cls", ["LEVEL_SHIFT", "TREND_CHANGE", "TEMPORARY"])
+def test_of_a_lasting_change_the_rule_is_the_sum_of_its_days(cls: str) -> None:
+    worst = {"z": -1.6, "q": 0.53}
+    said = " ".join(explain.rule(worst, cls, "DEMAND", "HIGH", {}, True, date(2026, 6, 1)))
+    assert (
+        f"deviations to one side since {wording.day(date(2026, 6, 1))} were added up, and their sum passed its limit"
+        in said
+    )
+    assert "are chance" not in said
+    assert "2.5 is notable" not in said
+    assert "are chance" in " ".join(explain.rule(worst, "DROP", "DEMAND", "HIGH", {}, True))
 
 
 def test_a_margin_that_was_assumed_is_said() -> None:

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from trendcast import wording
+from trendcast.anomalies.trend import LASTING
 
+ADDED_UP = (*LASTING, "TEMPORARY")  # classes of what many small deviations have shown
 Key = tuple[str, str, str, str]
 
 
@@ -163,9 +165,10 @@ def next_step(
 
 
 def rule(
-    worst: Mapping[str, Any], cls: str, kind: str, impact: str, facts: Mapping[str, Any], money: bool
-) -> list[str]:
-    """The rule that found it, with its numbers filled in."""
+    worst: Mapping[str, Any], cls: str, kind: str, impact: str, facts: Mapping[str, Any], money: bool,
+    start: dt.date | None = None,
+) -> list[str]:  # fmt: skip
+    """The rule that found it, with its numbers filled in. ``start``: the day a lasting change began."""
     if cls == "LATE_FEED":
         return [
             f"The newest sales are of {wording.day(_day(facts['last_day']))}." if facts.get("last_day") else "",
@@ -191,8 +194,18 @@ def rule(
     z = worst["z"]
     if z is not None:
         kinds = "deviations of its own kind" if facts.get("children") else "deviations"
-        sentences.append(f"It was {wording.fixed(abs(z), 1)} usual {kinds} off; 2.5 is notable, 4 is high.")
-    if worst["q"] is not None:
+        off = f"{wording.fixed(abs(z), 1)} usual {kinds} off"
+        if cls in ADDED_UP:
+            sentences.append(f"On its worst day it was {off}.")
+        else:
+            sentences.append(f"It was {off}; 2.5 is notable, 4 is high.")
+    if cls in ADDED_UP:
+        since = f" since {wording.day(start)}" if start else ""
+        sentences.append(
+            f"It is not one day that decides: deviations to one side{since} were added up, and their sum passed its "
+            "limit."
+        )
+    elif worst["q"] is not None:
         sentences.append(
             f"Among {wording.fixed(facts.get('tests', 1))} series tested that day, at most "
             f"{_rate(worst['q'])} of findings as clear as this are chance."
@@ -209,7 +222,7 @@ def rule(
         share = wording.percent(float(facts["assumed_margin"]))
         sentences.append(f"Where a cost is not known, {share} of the price is assumed to be lost with a unit.")
     if cls == "LEVEL_SHIFT":
-        sentences.append("Small deviations to one side added up over days: a level shift.")
+        sentences.append("No slope and no jolt that fades explains the last two weeks clearly better than a step.")
     if cls == "TREND_CHANGE":
         sentences.append(
             "Deviations to one side grew from day to day: of the last two weeks a slope explains more than a step."

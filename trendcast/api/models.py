@@ -358,7 +358,11 @@ class Anomaly(_OfDay, _OfSeries):
 
 class DetectedAnomaly(Anomaly):
     kind: Kind
-    class_: str = Field(alias="class", description="SPIKE, DROP, LEVEL_SHIFT, ZERO_RUN, STOCK_OUT or a feed's fault.")
+    class_: str = Field(
+        alias="class",
+        description="SPIKE, DROP, LEVEL_SHIFT, TREND_CHANGE, TEMPORARY, PROMO_WITHOUT_UPLIFT, ZERO_RUN, STOCK_OUT, or "
+        "a fault of the data: MISSING_FEED, PARTIAL_FEED, DOUBLED_FEED, RESCALED_FEED, LATE_FEED, KNOWN_FAULT.",
+    )
     member: bool = Field(description="Part of a wider movement that is listed too.")
 
 

@@ -159,7 +159,13 @@ def incident(db: Database, incident_id: int) -> dict[str, Any]:
         "mails": db.frame("outbox_list", incident_id=incident_id, limit=200),
         "calendar": db.frame("learnt_event_list", incident_id=incident_id),
         "rule": explain.rule(
-            worst, row["class"], row["kind"], row["impact"], told.get("facts", {}), not np.isnan(row["loss"])
+            worst,
+            row["class"],
+            row["kind"],
+            row["impact"],
+            told.get("facts", {}),
+            not np.isnan(row["loss"]),
+            date.fromisoformat(told["days"][0]["day"]),
         ),
         "explained": told.get("facts", {}).get("explained") or [],
     }

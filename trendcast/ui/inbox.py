@@ -37,6 +37,16 @@ CLASSES = {
     "zero_run": "No sales",
     "level_shift": "Level shift",
     "trend_change": "Trend change",
+    "temporary": "Fading change",
+    "promo_without_uplift": "Promotion without uplift",
+    "spike": "Spike",
+    "drop": "Drop",
+    "missing_feed": "Missing data",
+    "partial_feed": "Part of the data missing",
+    "doubled_feed": "Data counted twice",
+    "rescaled_feed": "Unit changed",
+    "late_feed": "Late data",
+    "known_fault": "Fault seen before",
 }
 COLOURS: dict[str, tuple[str, str]] = {"HIGH": ("#DC2626", "#F87171"), "MEDIUM": ("#B45309", "#FBBF24")}
 # Pixels: above 64 Streamlit wraps the text of a cell. What happened stands first and narrow enough to be read whole on

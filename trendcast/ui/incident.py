@@ -33,10 +33,10 @@ MOVES = {
     "undo": "Put back",
     "told": "Told",
     "lapsed": "New again",
-    "open": "Opened by the check",
-    "opened": "Opened by the check",
-    "detected": "Opened by the check",
-    "update": "Updated by the check",
+    "found": "Opened by the check",
+    "corrected": "Closed by the check: the data have changed",
+    "recovered": "Closed by the check: as usual again",
+    "reopened": "Opened again by the check",
 }
 
 
