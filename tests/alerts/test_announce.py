@@ -13,7 +13,7 @@ from tests.services import shops
 from trendcast import settings as settings_module
 from trendcast import wording
 from trendcast.errors import NotConfigured
-from trendcast.services import alerts, incidents
+from trendcast.services import alerts, incidents, outbox
 
 NOW = dt.datetime(2026, 9, 28, 6, 0, tzinfo=dt.UTC)
 DAY = dt.date(2026, 9, 27)
@@ -375,7 +375,30 @@ def test_a_self_test_says_what_the_server_answered(post_office, db):
         SMTP_SERVER=route.server, SMTP_PORT=str(route.port), SMTP_CA_FILE=route.ca_file, EMAIL_USER=route.user,
         EMAIL_PASSWORD=route.password,
     )  # fmt: skip
-    assert alerts.self_test(db, there, NOW, "ann@shop.example")["code"] == 250
+    assert alerts.self_test(db, there, NOW, "ann@shop.example", who="bob")["code"] == 250
     assert len(box.mails) == 1
     with pytest.raises(NotConfigured, match="SMTP_SERVER"):
-        alerts.self_test(db, chosen(), NOW, "ann@shop.example")
+        alerts.self_test(db, chosen(), NOW, "ann@shop.example", who="bob")
+    with db.read() as connection:
+        rows = connection.exec_driver_sql("SELECT actor, action, object, after FROM audit").all()
+    assert [tuple(row) for row in rows] == [
+        ("bob", "mail tested", "recipient:ann@shop.example", {"outcome": "sent", "code": 250})
+    ]
+
+
+def test_a_self_test_that_was_accepted_shows_that_mail_works_again(post_office, db):
+    _, route = post_office()
+    there = chosen(
+        SMTP_SERVER=route.server, SMTP_PORT=str(route.port), SMTP_CA_FILE=route.ca_file, EMAIL_USER=route.user,
+        EMAIL_PASSWORD=route.password,
+    )  # fmt: skip
+    with db.transaction() as connection:
+        connection.exec_driver_sql(
+            "UPDATE channel_state SET failures = 9, failing_since = %s, last_ok = NULL, last_error = 'Away.' "
+            "WHERE channel = 'email'",
+            (NOW,),
+        )
+    alerts.self_test(db, there, NOW, "ann@shop.example", who="bob")
+    (mail,) = [one for one in outbox.state(db, there) if one["channel"] == "email"]
+    assert (mail["failures"], mail["failing_since"], mail["last_error"]) == (0, None, None)
+    assert mail["last_ok"] is not None

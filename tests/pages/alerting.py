@@ -78,8 +78,8 @@ class MadeUpAlerts:
         }  # fmt: skip
         return [mail, hook]
 
-    def self_test(self, address: str) -> dict[str, Any]:
-        self._note("self_test", address=address)
+    def self_test(self, address: str, who: str) -> dict[str, Any]:
+        self._note("self_test", address=address, who=who)
         if self.missing:
             raise NotConfigured(self.missing)
         if "@" not in address:

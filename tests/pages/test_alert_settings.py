@@ -102,7 +102,7 @@ def test_a_test_mail_shows_what_the_server_answered(retailer, page, answer, kind
     app = page()
     app.get_by_key("self_test_address").set_value("me@example.com")
     app.get_by_key("self_test_send").click().run()
-    assert retailer.alerts.asked == [("self_test", {"address": "me@example.com"})]
+    assert retailer.alerts.asked == [("self_test", {"address": "me@example.com", "who": "local"})]
     assert len(app.get(kind)) == 1
     assert said in words(app)
 

@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from trendcast import settings
 from trendcast.errors import NotAllowed
-from trendcast.services import decisions, detect, forecast, incidents, recommend, scenarios, upload
+from trendcast.services import alerts, decisions, detect, forecast, incidents, outbox, recommend, scenarios, upload
 from trendcast.services import jobs as job_service
 from trendcast.services.load import load_frames
 from trendcast.services.upload_cells import read
@@ -67,7 +68,7 @@ def test_what_takes_the_owners_rights_says_so(web: Database, serving: Any) -> No
     with pytest.raises(NotAllowed, match=r"^Loading data takes the rights of the database's owner.*a worker"):
         load_frames(web, {"sales_daily": sales}, source="upload:sales.csv")
     with pytest.raises(NotAllowed, match=r"^Checking for anomalies takes the rights of the database's owner.*a worker"):
-        detect.detect(web, clock, lambda *_, **__: None, None, scope="once more")
+        detect.detect(web, clock, lambda *_, **__: None, None)
     assert detect.detect(web, clock, lambda *_, **__: None, None, dry_run=True)["dry_run"], "looking takes no rights"
 
 
@@ -75,3 +76,14 @@ def test_mails_and_their_channels_are_the_workers(web: Database) -> None:
     for statement in ("UPDATE outbox SET status = 'SENT'", "UPDATE channel_state SET failures = 0"):
         with pytest.raises(NotAllowed), web.transaction() as connection:
             connection.exec_driver_sql(statement)
+
+
+def test_a_mail_is_tested_and_audited_by_a_process_that_may_not_write_channels(
+    web: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    yes = outbox.Receipt(outbox.Outcome.SENT, 250, "250 OK")
+    monkeypatch.setattr(outbox, "channels", lambda _: {"email": outbox.Channel("email", lambda row, now: yes)})
+    assert alerts.self_test(web, settings.load({}), clock(), "ann@shop.example", who="ann")["outcome"] == "sent"
+    with web.read() as connection:
+        last = connection.exec_driver_sql("SELECT actor, action FROM audit ORDER BY id DESC LIMIT 1").one()
+    assert tuple(last) == ("ann", "mail tested")

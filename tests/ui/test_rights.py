@@ -35,6 +35,7 @@ CHANGES = {
     "add_recipient": "admin",
     "change_recipient": "admin",
     "remove_recipient": "admin",
+    "self_test": "admin",
     "put_threshold": "admin",
     "remove_threshold": "admin",
 }

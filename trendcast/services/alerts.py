@@ -7,6 +7,7 @@ nothing left to tell.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,7 @@ from trendcast import wording
 from trendcast.alerts import mail, message
 from trendcast.alerts.message import Incident, Item, Message
 from trendcast.anomalies import explain
-from trendcast.errors import Conflict, NotConfigured
+from trendcast.errors import Conflict, NoRight, NotConfigured
 from trendcast.services import incidents, outbox, schedule
 from trendcast.services.outbox import IMPACT
 from trendcast.settings import Settings
@@ -392,8 +393,9 @@ def watch(db: Database, settings: Settings, now: datetime) -> list[str]:
     return said
 
 
-def self_test(db: Database, settings: Settings, now: datetime, address: str) -> dict[str, Any]:
-    """Send one mail now and say what the server answered: outcome, code, answer. Raises NotConfigured."""
+def self_test(db: Database, settings: Settings, now: datetime, address: str, *, who: str) -> dict[str, Any]:
+    """Send one mail now and say what the server answered: outcome, code, answer. That it was tried is audited, and with
+    the server's yes the channel works again. Raises NotConfigured."""
     channel = outbox.channels(settings)["email"]
     if channel.send is None:
         raise NotConfigured(channel.missing)
@@ -414,4 +416,10 @@ def self_test(db: Database, settings: Settings, now: datetime, address: str) -> 
         },
         now,
     )
-    return {"outcome": receipt.outcome.value, "code": receipt.code, "answer": receipt.answer}
+    found = {"outcome": receipt.outcome.value, "code": receipt.code}
+    db.execute("audit_add", actor=who, action="mail tested", object=f"recipient:{address}", after=found)
+    if receipt.outcome is outbox.Outcome.SENT:
+        # Channels are the workers': where this process may not write them, the next mail shows that it works.
+        with contextlib.suppress(NoRight), db.transaction() as connection:
+            outbox.note(db, connection, channel.name, receipt)
+    return {**found, "answer": receipt.answer}

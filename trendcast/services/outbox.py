@@ -232,22 +232,27 @@ def _deliver_one(db: Database, channel: Channel, clock: Callable[[], datetime], 
         # The server's own answers show that the line works; silence and a wrong setting show that it does not. A
         # message that cannot be written down shows nothing.
         if receipt.outcome is not Outcome.NEVER or receipt.code is not None:
-            db.execute(
-                "channel_note",
-                connection=connection,
-                channel=channel.name,
-                limit=DEAD_AFTER,
-                pause=PROBE_SETUP if receipt.outcome is Outcome.SETUP else PROBE,
-                worked=receipt.outcome is not Outcome.SETUP and receipt.code is not None,
-                setup=receipt.outcome is Outcome.SETUP,
-                code=receipt.code,
-                answer=receipt.answer,
-            )
+            note(db, connection, channel.name, receipt)
     if status == "DEAD":
         log.error("A message was refused for good (outbox %d): %s", row["id"], receipt.answer)
     elif status != "SENT":
         log.warning("A message waits (outbox %d, attempt %d): %s", row["id"], row["attempts"], receipt.answer)
     return {"SENT": "sent", "DEAD": "dead"}.get(status, "later")
+
+
+def note(db: Database, connection: Any, channel: str, receipt: Receipt) -> None:
+    """Write down how an attempt on a channel went; with a success what waits because of it is due at once."""
+    db.execute(
+        "channel_note",
+        connection=connection,
+        channel=channel,
+        limit=DEAD_AFTER,
+        pause=PROBE_SETUP if receipt.outcome is Outcome.SETUP else PROBE,
+        worked=receipt.outcome is not Outcome.SETUP and receipt.code is not None,
+        setup=receipt.outcome is Outcome.SETUP,
+        code=receipt.code,
+        answer=receipt.answer,
+    )
 
 
 def verdict(receipt: Receipt, attempts: int) -> tuple[str, float]:
