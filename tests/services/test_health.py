@@ -162,6 +162,30 @@ def test_mail_that_fails_is_told_while_something_waits_for_it(db: Database) -> N
     assert "535 no" in reason
 
 
+def test_whoever_asks_is_not_told_what_a_job_or_a_server_said(db: Database, serving: Callable[[str], Any]) -> None:
+    """`/health` is open to everybody; `status` and the pages have the rest of the sentence."""
+    with db.transaction() as connection:
+        for statement in (
+            "INSERT INTO load_batch (source, table_name, status, rows_new, last_day, committed_at)"
+            " VALUES ('f', 'sales_daily', 'merged', 1, '2016-05-22', now() - interval '3 hours')",
+            "INSERT INTO job_slot (name, state, scheduled_for, finished_at, error)"
+            " VALUES ('refresh', 'dead', now(), now(), 'refused by db.internal')",
+            "UPDATE channel_state SET failures = 3, failing_since = now() - interval '1 hour', last_error = '535 of ann'"
+            " WHERE channel = 'email'",
+            "INSERT INTO outbox (dedup_key, channel, recipient, message_id, subject, body_text, body_html, reason,"
+            " impact, attempts) VALUES ('k', 'email', 'a@b.c', 'm', 's', 't', 'h', 'digest', 2, 1)",
+        ):
+            connection.execute(text(statement))
+    told = " ".join(health(db, clock)["reasons"])
+    assert "refused by db.internal" in told
+    assert "535 of ann" in told
+    open_to_all = serving(db.url).get("/health").json()["reasons"]
+    assert len(open_to_all) == 2
+    assert all(reason.endswith(".") and reason in told for reason in open_to_all)
+    assert "db.internal" not in str(open_to_all)
+    assert "535" not in str(open_to_all)
+
+
 def test_without_our_schema_nothing_can_be_served(new_database: Callable[..., str]) -> None:
     database = Database(new_database())
     with pytest.raises(errors.SchemaBehind):

@@ -90,7 +90,7 @@ app: guard.App = guard.SecurityHeaders(_guard, POLICY)
 
 def _health(db: Any) -> dict[str, Any]:
     zone: Any = runtime.process.settings.time_zone
-    return health_service.health(db, runtime.clock, zone)
+    return health_service.health(db, runtime.clock, zone, for_strangers=True)
 
 
 @api.get("/health", response_model=models.Health, responses=failures(503))

@@ -19,8 +19,11 @@ STUCK = timedelta(minutes=10)  # a due job that nobody takes, mail that does not
 PROMISE = timedelta(minutes=30)  # from data to alert: longer without a worker or a check is worth an alarm
 
 
-def health(db: Database, clock: Callable[[], datetime], zone: tzinfo = UTC) -> dict[str, Any]:
-    """``status`` healthy or degraded, and the ``reasons`` as sentences; ``zone``: the retailer's.
+def health(
+    db: Database, clock: Callable[[], datetime], zone: tzinfo = UTC, *, for_strangers: bool = False
+) -> dict[str, Any]:
+    """``status`` healthy or degraded, and the ``reasons`` as sentences; ``zone``: the retailer's. ``for_strangers``:
+    without what a job or another server said of its failure, which may name what is nobody else's business.
 
     Raises DatabaseAway or SchemaBehind when nothing can be served.
     """
@@ -29,6 +32,8 @@ def health(db: Database, clock: Callable[[], datetime], zone: tzinfo = UTC) -> d
     seconds = db.ping()
     migrate.check(db)
     facts = db.rows("health", historical=HISTORICAL)[0]
+    if for_strangers:
+        facts = {**facts, "refresh_error": None, "mail_error": None}
     reasons = [f"The database takes {seconds:.1f} s to answer."] if seconds >= SLOW else []
     reasons += judge(facts, clock().date(), zone)
     return {"status": "degraded" if reasons else "healthy", "reasons": reasons, "database_seconds": seconds}
