@@ -160,3 +160,13 @@ def test_the_child_needs_an_order() -> None:
     )
     assert ended.returncode == 1
     assert "python -m trendcast worker" in ended.stderr
+
+
+def test_what_is_kept_of_a_failure_holds_no_secret(db: Database) -> None:
+    chosen = settings.load({"TRENDCAST_JOB_MEMORY_MB": "2000", "EMAIL_PASSWORD": "the-second-word"})
+    with pytest.raises(errors.TrendCastError):
+        job_service.run_now(db, chosen, "blab")
+    found, error = state(db)
+    assert found == "dead"
+    assert error is not None
+    assert "no answer from postgresql://ann:***@db/shop with ***" in error

@@ -36,6 +36,10 @@ def stumble(db: Database, clock: Clock, progress: Progress, token: str) -> dict[
     raise ZeroDivisionError("by design")
 
 
+def blab(db: Database, clock: Clock, progress: Progress, token: str) -> dict[str, Any]:
+    raise RuntimeError("no answer from postgresql://ann:the-first-word@db/shop with the-second-word")
+
+
 def crash(db: Database, clock: Clock, progress: Progress, token: str) -> dict[str, Any]:
     ctypes.string_at(0)
     return {}

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from trendcast import errors
+from trendcast import errors, logs
 from trendcast.errors import DatabaseAway, LeaseLost, TrendCastError, UsageError
 
 if TYPE_CHECKING:
@@ -55,6 +55,9 @@ ALONE = ("refresh", "backtest", "sync", "demo", "next_day")
 # Between data and an alert: they do not give way to the dashboard, and take a second or two of it.
 URGENT = ("sync", "detect")
 
+ENDED = ("done", "dead", "skipped")
+PATIENCE = 20.0  # seconds a caller waits for an answer before it gets an address to ask at
+
 OVER_AND_OVER = datetime(2000, 1, 1, tzinfo=UTC)  # the time of the slot of a job that is done over and over
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,21 +68,27 @@ _START_CHILD = (
 
 
 def enqueue(
-    db: Database, name: str, arguments: Mapping[str, Any] | None = None, scheduled_for: datetime | None = None
+    db: Database,
+    name: str,
+    arguments: Mapping[str, Any] | None = None,
+    scheduled_for: datetime | None = None,
+    *,
+    once: bool = False,
 ) -> int:
     """Ask for a job; whichever worker is free does it. The same name and time twice is one slot, and so is the same
-    heavy job twice while it still waits. Returns its id."""
+    heavy job twice while it still waits, or (``once``) any job. Returns its id."""
     from trendcast.store import jobs
 
     _target(name)
+    if scheduled_for is None and (once or name in ALONE):
+        return db.run_tx(lambda connection: _waiting_or_new(db, connection, name, arguments or {}))
+    return db.run_tx(lambda connection: jobs.enqueue(db, connection, name, arguments or {}, scheduled_for))
 
-    def ask(connection: Any) -> int:
-        waiting = None
-        if scheduled_for is None and name in ALONE:
-            waiting = jobs.reuse(db, connection, name, arguments or {})
-        return waiting or jobs.enqueue(db, connection, name, arguments or {}, scheduled_for)
 
-    return db.run_tx(ask)
+def _waiting_or_new(db: Database, connection: Any, name: str, arguments: Mapping[str, Any]) -> int:
+    from trendcast.store import jobs
+
+    return jobs.reuse(db, connection, name, arguments) or jobs.enqueue(db, connection, name, arguments)
 
 
 def enqueue_again(db: Database, name: str, pause: float) -> bool:
@@ -105,6 +114,22 @@ def slot(db: Database, slot_id: int) -> dict[str, Any]:
     return jobs.slot(db, slot_id)
 
 
+def outcome(slot: Mapping[str, Any]) -> dict[str, Any]:
+    """How a slot stands: state, error, and result (None before it is done)."""
+    result = slot["progress"].get("result") if slot["state"] == "done" else None
+    return {"state": slot["state"], "error": slot["error"], "result": result}
+
+
+def settled(db: Database, slot_id: int, seconds: float = PATIENCE) -> dict[str, Any]:
+    """The slot once it has ended, or as it is after ``seconds``. Raises NotFound."""
+    until = time.monotonic() + seconds
+    while True:
+        found = slot(db, slot_id)
+        if found["state"] in ENDED or time.monotonic() >= until:
+            return found
+        time.sleep(_POLL)
+
+
 def run_now(
     db: Database,
     settings: Settings,
@@ -124,16 +149,15 @@ def run_now(
     tell = on_progress or (lambda stage, done, total, **facts: None)
 
     def begin(connection: Any) -> tuple[int, Claim | None]:
-        slot_id = jobs.reuse(db, connection, name, arguments or {})
-        slot_id = slot_id or jobs.enqueue(db, connection, name, arguments or {})
+        slot_id = _waiting_or_new(db, connection, name, arguments or {})
         return slot_id, jobs.claim(db, slot_id=slot_id, alone=ALONE, connection=connection)
 
     slot_id, claim = db.run_tx(begin)
     try:
         while claim is None:
             found = jobs.slot(db, slot_id)
-            if found["state"] in ("done", "dead", "skipped"):
-                return _outcome(found)
+            if found["state"] in ENDED:
+                return _result_of(found)
             progress = found["progress"] if found["at_work"] else {}
             tell(
                 progress.get("stage", f"Waiting for another {name}"), progress.get("done", 0), progress.get("total", 1)
@@ -153,9 +177,10 @@ def _target(name: str) -> str:
     return JOBS[name]
 
 
-def _outcome(found: Mapping[str, Any]) -> dict[str, Any]:
-    if found["state"] == "done":
-        return dict(found["progress"].get("result", {}))
+def _result_of(found: Mapping[str, Any]) -> dict[str, Any]:
+    ended = outcome(found)
+    if ended["state"] == "done":
+        return dict(ended["result"] or {})
     raise TrendCastError(found["error"] or f"The job {found['name']} was skipped, because a newer one replaced it.")
 
 
@@ -193,7 +218,8 @@ def run_claimed(
         failure, repeatable = TrendCastError(str(error)), error.repeatable
     except TrendCastError as error:
         failure, repeatable = error, error.status >= 500
-    state = jobs.fail(db, claim.id, claim.token, str(failure), again=again and repeatable)
+    shown = logs.redact(str(failure), logs.hidden(settings))  # a library's error may quote what it was given
+    state = jobs.fail(db, claim.id, claim.token, shown, again=again and repeatable)
     runs.abandon(db)
     if state == "dead":
         log.error("The job %s failed for good: %s", claim.name, failure)
