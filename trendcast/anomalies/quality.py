@@ -155,16 +155,12 @@ def _rescaled(units: np.ndarray, size: np.ndarray, spread: np.ndarray, grain: _G
     power = int(np.clip(np.round(middle / np.log(10)), -3, 3))
     if power == 0:
         return False
-    together = float((np.abs(size - middle) <= np.maximum(0.25, NEAR * spread)).mean()) >= SHARE
-    if power > 0:
-        # Nothing sells thirty times what it does in all shops at once; ten times, where all are tens.
-        return bool(
-            (together and (power > 1 or (grain.whole and grain.times(units, 10).all()))) or _at(size, spread, power)
-        )
-    # Hundredths of pieces are not sold, and a day on which hardly any is sold is no other unit.
-    if grain.whole and (~grain.times(units, 1)).mean() >= 0.5:
-        return together
-    return _at(size, spread, power)
+    # Hundredths of pieces are not sold, nor tens by all shops on one day.
+    if grain.whole and (grain.times(units, 10).all() if power > 0 else (~grain.times(units, 1)).mean() >= 0.5):
+        return True
+    # Thirty times as much in all shops at once is no demand; less of all may be.
+    together = (np.abs(size - middle) <= np.maximum(0.25, NEAR * spread)).mean() >= SHARE
+    return bool(power > 1 and together) or _at(size, spread, power)
 
 
 def _at(size: np.ndarray, spread: np.ndarray, power: int) -> bool:
