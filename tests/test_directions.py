@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,21 @@ def test_rooms_import_only_the_rooms_below_them() -> None:
                     yield f"{name}:{line}: {mine} must not import {imported}"
 
     every_module(found())
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Which page a fresh server is asked for first must not decide whether it can be imported."""
+    sorter = TopologicalSorter(
+        {
+            name: {
+                target
+                for _, target in imports(name, inside_functions=False)
+                if target in modules() and target != name and not target.endswith("__init__")
+            }
+            for name in modules()
+        }
+    )
+    sorter.prepare()  # CycleError names the circle
 
 
 def test_commands_use_the_store_only_to_open_and_upgrade_the_database() -> None:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from trendcast.anomalies import incidents
 from trendcast.anomalies.arrays import median
-from trendcast.anomalies.detect import Entry, detect
+from trendcast.anomalies.detect import Entry, detect, prepare
 from trendcast.anomalies.impact import Q_MEDIUM
 from trendcast.anomalies.incidents import Episode
 from trendcast.anomalies.limits import Limits
@@ -315,6 +315,20 @@ def _part(
         masked=scene.masked[:, days] | held[:, days],
         found=found[:, days],
     )
+
+
+def spread_before(world: World, frozen: np.ndarray) -> np.ndarray:
+    """(S,) robust deviation, in logarithms, of the ordinary days' residuals before the first judged day: which series
+    are calm must not be chosen by the days on which they are judged. NaN with fewer than 14 of them."""
+    first = world.first
+    days = slice(max(0, first - WINDOW), first + 1)
+    known = max(0, first - days.start - FROZEN)
+    none = np.zeros(world.scene.units.shape, bool)
+    part = _part(world, world.scene, frozen, none, none, days, known)
+    ready = prepare(part, np.array([first - days.start]))
+    ordinary = np.isinf(ready.expected.examples)[:, :-1]
+    own = np.where(ordinary, ready.rest.own[:, :-1], np.nan)
+    return MAD * median(np.abs(own[:, -FROZEN:]), 14)
 
 
 def null_world(world: World, calm: Lived, rng: np.random.Generator) -> World:

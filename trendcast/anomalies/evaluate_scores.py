@@ -215,7 +215,8 @@ def _count(names: Sequence[str]) -> dict[str, int]:
 
 def wide(lived: Lived, scene: Scene, cases: Sequence[Case], usual: Lived) -> list[dict[str, Any]]:
     """Of each outage and feed fault: ``alerts``, new incidents told at once as HIGH; ``told`` by the right class;
-    ``demand``, entries of demand in its region on its day that the replay without injections did not have."""
+    ``over_next_day``, those of the alerts that nothing later belongs to: one mail says that they are over; ``demand``,
+    entries of demand in its region on its day that the replay without injections did not have."""
     known = {(one.key, day) for one in usual.episodes for day in one.days}
     by_day: dict[str, list[Episode]] = {}
     for episode in lived.episodes:
@@ -261,6 +262,7 @@ def summed(each: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                 "told": float(np.mean([one["told"] for one in mine])),
                 "one_alert": float(np.mean([one["alerts"] == 1 for one in mine])),
                 "alerts": float(np.mean([one["alerts"] for one in mine])),
+                "one_recovery": float(np.mean([one["alerts"] == one["over_next_day"] == 1 for one in mine])),
                 "demand": sum(one["demand"] for one in mine),
             }
         )

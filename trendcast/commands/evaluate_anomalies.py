@@ -48,8 +48,9 @@ def text(result: dict[str, Any]) -> str:
     parts = [
         f"{result['series']:,} series at level {result['level']}, {result['first_day']} to {result['last_day']}, "
         f"{result['seeds']} replays with {result['injections']:,} injections ({result['starting_share']:.2%} of "
-        f"series-days start one). {calm['share']:.0%} of the series ({calm['series']:,}) have residuals with a robust "
-        f"deviation up to {calm['limit']}; the median of all is {_figure(calm['median_spread'], 3)}.",
+        f"series-days start one, {result['injected_share']:.2%} lie in one). {calm['share']:.0%} of the "
+        f"series ({calm['series']:,}) had residuals with a robust deviation up to {calm['limit']} before; the median "
+        f"of all is {_figure(calm['median_spread'], 3)}.",
         _table(
             ["over these series", "target", "measured", ""],
             [
@@ -97,13 +98,13 @@ def text(result: dict[str, Any]) -> str:
         f"In {false['days']} days {false['entries']:,} entries in {false['incidents']:,} incidents; by class "
         + ", ".join(f"{name} {count}" for name, count in false["by_class"].items()) + "; by impact "
         + ", ".join(f"{name} {count}" for name, count in false["by_impact"].items())
-        + ". Real events are among them.",
+        + f"; besides, {false['feed_incidents']} of the data themselves. Real events are among them.",
         _table(
             ["outages and faults of a region's feed", "size", "number", "told as what it is", "exactly one alert",
-             "alerts each", "entries of demand"],
+             "alerts each", "one alert, over the day after", "entries of demand"],
             [
                 [one["kind"], f"{one['size']:+.0%}", one["number"], f"{one['told']:.1%}", f"{one['one_alert']:.1%}",
-                 _figure(one["alerts"], 2), one["demand"]]
+                 _figure(one["alerts"], 2), f"{one['one_recovery']:.1%}", one["demand"]]
                 for one in result["wide"]
             ],
         ),
