@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import IDLE, Visitor
-from tests.server.conftest import Live, start
+from tests.installation import Live, start
 from tests.server.provider import CLIENT, SECRET, Provider
 from trendcast.store.engine import Database
 

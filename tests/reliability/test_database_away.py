@@ -21,8 +21,8 @@ from sqlalchemy import text
 
 from benchmarks import _intact
 from benchmarks._installation import SECRET, Visitor
+from tests.installation import Live, start
 from tests.reliability import shop
-from tests.server.conftest import Live, start
 from trendcast.errors import DatabaseAway
 from trendcast.services.load import load_directory
 from trendcast.store import embedded, engine, loads, silence
@@ -60,12 +60,7 @@ def dashboard(tmp_path: Path) -> Iterator[Callable[[str], Live]]:
 
     def on(url: str) -> Live:
         made.append(start(tmp_path / "home", DATABASE_URL=url, TRENDCAST_AUTH="proxy", TRENDCAST_PROXY_SECRET=SECRET))
-        live = made[-1].ready()
-        deadline = time.monotonic() + 90
-        while live.request("GET", "/health").status_code != 200:
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-        return live
+        return made[-1].ready().healthy()
 
     yield on
     for live in made:
@@ -289,7 +284,7 @@ def test_a_transaction_that_takes_more_time_is_waited_for(
         if taken == "load":
             loads.begin(connection)
         else:
-            web.rows("detect_lock", connection=connection, number=1, scope="", turn=True)
+            web.rows("detect_lock", connection=connection, number=1, turn=True)
         connection.execute(text("SELECT pg_sleep(1.5)"))
     with pytest.raises(DatabaseAway), web.transaction() as connection:  # the next one is not
         connection.execute(text("SELECT pg_sleep(1.5)"))

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,8 @@ from typing import Any
 import psutil
 import pytest
 from websockets.exceptions import InvalidStatus
+
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -169,7 +170,9 @@ def test_paths_out_of_the_house_lead_nowhere(live: Any, path: str) -> None:
 
 def test_bound_beyond_loopback_without_a_login_it_refuses_to_start(tmp_path: Path, servers: Callable[..., Any]) -> None:
     live = servers(tmp_path, "--server.address", "0.0.0.0")
-    printed = live.process.communicate(timeout=60)[0]
+    with pytest.raises(AssertionError, match="Set TRENDCAST_AUTH=proxy"):
+        live.ready()  # whoever waits for it is told what it said
+    printed = live.ended()
     assert live.process.returncode == 1
     assert "Set TRENDCAST_AUTH=proxy" in printed
     assert "Traceback" not in printed
@@ -206,14 +209,9 @@ def test_without_a_database_the_server_starts_says_so_and_recovers(
 
     gate.listen()
     threading.Thread(target=_forward, args=(gate, f"{folder}/.s.PGSQL.5432"), daemon=True).start()
-    deadline = time.monotonic() + 15
-    while (answer := live.request("GET", "/health")).status_code != 200:
-        assert time.monotonic() < deadline, answer.text
-        time.sleep(0.3)
+    live.healthy(15)
     log = tmp_path / "logs" / "server.log"
-    while "The database answers." not in log.read_text():  # the background looks once a second
-        assert time.monotonic() < deadline
-        time.sleep(0.3)
+    until(lambda: "The database answers." in log.read_text(), 15)  # the background looks once a second
     printed = live.stop()
     gate.close()
     assert re.search(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}Z - WARNING - ", printed, re.MULTILINE)
@@ -261,10 +259,7 @@ def test_the_agents_door_does_not_lead_past_the_router_and_ctrl_c_ends_all_of_it
     assert "THE HOME" in live.request("POST", "/_stcore/agent/interact", json={}).text
     assert live.request("POST", "/_stcore/agent/interact", json={}, headers={"host": "evil.example"}).status_code == 403
 
-    deadline = time.monotonic() + 90
-    while live.request("GET", "/health").status_code != 200:
-        assert time.monotonic() < deadline
-        time.sleep(0.3)
+    live.healthy()
     assert "postgres" in at_work(open_folder)
     live.stop()
     assert at_work(open_folder) == []
