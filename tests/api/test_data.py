@@ -203,9 +203,9 @@ def work(shop: Shop) -> None:
 def test_a_process_without_the_owners_rights_leaves_the_rows_to_a_worker(
     web: Any, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from trendcast.services import asked
+    from trendcast.services import jobs
 
-    monkeypatch.setattr(asked, "PATIENCE", 0.0)
+    monkeypatch.setattr(jobs, "PATIENCE", 0.0)
     answer = web.post("/data/sales_daily", json={"rows": whole_day()})
     assert answer.status_code == 202
     href = answer.headers["location"]

@@ -225,9 +225,9 @@ def test_a_process_without_the_owners_rights_asks_a_worker(
     shop: Shop, serving: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Settling what was found it does itself."""
-    from trendcast.services import asked
+    from trendcast.services import jobs
 
-    monkeypatch.setattr(asked, "PATIENCE", 0.0)
+    monkeypatch.setattr(jobs, "PATIENCE", 0.0)
     joint = "&" if "?" in shop.db.url else "?"
     web = serving(f"{shop.db.url}{joint}options=-c%20role%3Dtc_web")
     shop.units[9, 159] *= 3

@@ -182,6 +182,23 @@ def test_two_who_claim_at_once_do_not_both_start_a_heavy_job(db: Database) -> No
         assert other.result(10) is None
 
 
+def test_a_light_job_is_asked_for_once_by_those_who_say_so(db: Database) -> None:
+    first = job_service.enqueue(db, "count", {"to": 1}, once=True)
+    assert job_service.enqueue(db, "count", {"to": 1}, once=True) == first
+    assert job_service.enqueue(db, "count", {"to": 2}, once=True) != first
+    assert job_service.enqueue(db, "count", {"to": 1}) != first
+
+
+def test_how_a_slot_stands_is_said_in_one_way(db: Database) -> None:
+    slot = job_service.enqueue(db, "count")
+    assert job_service.outcome(job_service.settled(db, slot, 0.0)) == {"state": "queued", "error": None, "result": None}
+    claim = jobs.claim(db, slot_id=slot)
+    assert claim is not None
+    jobs.finish(db, slot, claim.token, {"counted": 3})
+    ended = {"state": "done", "error": None, "result": {"counted": 3}}
+    assert job_service.outcome(job_service.settled(db, slot)) == ended
+
+
 def test_a_heavy_job_that_waits_is_not_asked_for_twice(db: Database) -> None:
     first = job_service.enqueue(db, "refresh")
     assert job_service.enqueue(db, "refresh") == first

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from trendcast.api import models, policy
 from trendcast.api.shared import KeyHeader, PreferHeader, answer, example, failures, once, prefers_async, router, work
 from trendcast.errors import NoRight
-from trendcast.services import asked, push, runtime
+from trendcast.services import jobs, push, runtime
 from trendcast.services.tables import LONGEST_NAME, TABLES
 
 routes = router()
@@ -131,8 +131,8 @@ async def push_rows(
                 if wanted.dry_run:
                     raise
         number = push.leave(db, table, sent.rows, **how)
-        patience = 0.0 if prefers_async(request) else asked.PATIENCE
-        return _state(table, number, push.told(asked.settled(db, number, patience), table), 202)
+        patience = 0.0 if prefers_async(request) else jobs.PATIENCE
+        return _state(table, number, push.told(jobs.settled(db, number, patience), table), 202)
 
     return await once(request, lambda: work(load))
 

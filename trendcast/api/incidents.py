@@ -32,7 +32,7 @@ from trendcast.api.shared import (
     work,
 )
 from trendcast.errors import NoRight
-from trendcast.services import asked, detect, detect_runs, incidents, runtime
+from trendcast.services import detect, detect_runs, incidents, jobs, runtime
 
 if TYPE_CHECKING:
     from trendcast.store.engine import Database
@@ -88,8 +88,8 @@ async def detect_anomalies(
             except NoRight:
                 pass  # a process that may not write asks a worker
         number = detect_runs.start(db, **how)
-        patience = 0.0 if prefers_async(request) else asked.PATIENCE
-        return _run(number, detect_runs.told(asked.settled(db, number, patience)), wanted.scope)
+        patience = 0.0 if prefers_async(request) else jobs.PATIENCE
+        return _run(number, detect_runs.told(jobs.settled(db, number, patience)), wanted.scope)
 
     return await once(request, lambda: work(check))
 

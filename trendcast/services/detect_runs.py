@@ -68,8 +68,6 @@ def earlier(db: Database, as_of: date | None) -> dict[str, Any] | None:
 def start(db: Database, *, dry_run: bool = False, as_of: date | None = None) -> int:
     """Ask a worker for it; the run's number. The same wish twice while it waits is one run. Raises Conflict as ``now``
     does."""
-    from trendcast.store import jobs as store_jobs
-
     if not dry_run:
         earlier(db, as_of)
     wish: dict[str, Any] = {"trigger": "api"}
@@ -77,11 +75,7 @@ def start(db: Database, *, dry_run: bool = False, as_of: date | None = None) -> 
         wish["dry_run"] = True
     if as_of is not None:
         wish["as_of"] = as_of.isoformat()
-
-    def ask(connection: Any) -> int:
-        return store_jobs.reuse(db, connection, "detect", wish) or store_jobs.enqueue(db, connection, "detect", wish)
-
-    return db.run_tx(ask)
+    return jobs.enqueue(db, "detect", wish, once=True)
 
 
 def result(db: Database, run_id: int) -> dict[str, Any]:
@@ -92,10 +86,4 @@ def result(db: Database, run_id: int) -> dict[str, Any]:
 def told(slot: Mapping[str, Any]) -> dict[str, Any]:
     if slot["name"] != "detect":
         raise NotFound(f"There is no detection {slot['id']}.")
-    found = slot["progress"].get("result") if slot["state"] == "done" else None
-    return {
-        "state": slot["state"],
-        "error": slot["error"],
-        "result": found,
-        "dry_run": bool(slot["arguments"].get("dry_run")),
-    }
+    return {**jobs.outcome(slot), "dry_run": bool(slot["arguments"].get("dry_run"))}

@@ -232,8 +232,8 @@ def left(db: Database, table: str, number: int) -> dict[str, Any]:
 def told(slot: Mapping[str, Any], table: str) -> dict[str, Any]:
     if slot["name"] != "push" or slot["arguments"].get("table") != table:
         raise NotFound(f"There is no request {slot['id']} with rows of {shown(table)}.")
-    result = slot["progress"].get("result") if slot["state"] == "done" else None
-    return {"state": slot["state"], "error": slot["error"], "result": Pushed(**result) if result else None}
+    found = jobs.outcome(slot)
+    return {**found, "result": Pushed(**found["result"]) if found["result"] else None}
 
 
 def load_waiting(
