@@ -1,4 +1,4 @@
--- The newest finished detection of a scope: id, as_of, data_version, finished, n_series, n_flagged, summary.
+-- The newest finished detection: id, as_of, data_version, finished, n_series, n_flagged, summary.
 SELECT id, as_of, data_version, finished, n_series, n_flagged, summary
-FROM detection_run WHERE status = 'done' AND scope = :scope
+FROM detection_run WHERE status = 'done' AND scope = ''
 ORDER BY as_of DESC, data_version DESC LIMIT 1

@@ -2,4 +2,4 @@
 -- also between two statements. A dry run only needs the time.
 SELECT set_config('statement_timeout', '300000', true), set_config('lock_timeout', '120000', true),
        set_config('idle_in_transaction_session_timeout', '600000', true),
-       CASE WHEN :turn THEN pg_advisory_xact_lock(:number, hashtext(:scope))::text END
+       CASE WHEN :turn THEN pg_advisory_xact_lock(:number, hashtext(''))::text END

@@ -7,7 +7,7 @@ WITH bounds AS (
 ), checked AS (
     SELECT as_of, data_version, finished, summary
     FROM detection_run
-    WHERE status = 'done' AND scope = :scope
+    WHERE status = 'done' AND scope = ''
     ORDER BY as_of DESC, data_version DESC LIMIT 1
 )
 SELECT b.first_sale, b.last_sale, coalesce(b.data_version, 0) AS data_version,

@@ -3,7 +3,7 @@
 WITH made AS (
     INSERT INTO detection_run (trigger, as_of, data_version, detector_version, scope, status, started, finished, n_series,
                                n_flagged, summary)
-    VALUES (:trigger, :as_of, :data_version, :detector_version, :scope, 'done', :started, :finished, :n_series, :n_flagged,
+    VALUES (:trigger, :as_of, :data_version, :detector_version, '', 'done', :started, :finished, :n_series, :n_flagged,
             :summary::jsonb)
     ON CONFLICT (as_of, data_version, detector_version, scope) DO UPDATE  -- one that waited, or was not to look further
     SET finished = excluded.finished, n_flagged = excluded.n_flagged, summary = excluded.summary
@@ -13,7 +13,7 @@ WITH made AS (
 ), thinned AS (
     -- What was found is in the log; only the newest run answers for the same data again.
     UPDATE detection_run SET summary = summary #- '{result,anomalies}'
-    WHERE scope = :scope AND (as_of, data_version) < (:as_of, :data_version)
+    WHERE scope = '' AND (as_of, data_version) < (:as_of, :data_version)
       AND summary #> '{result,anomalies}' IS NOT NULL AND EXISTS (SELECT FROM made)
 ), told AS (
     SELECT * FROM jsonb_to_recordset(:incidents::jsonb) AS t (

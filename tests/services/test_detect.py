@@ -312,7 +312,7 @@ def test_the_newest_forecast_from_before_the_day_is_the_expectation(shop: Shop) 
 def test_a_dry_run_on_a_database_others_read_changes_nothing(demo_db: Database) -> None:
     result = service.detect(demo_db, lambda: datetime.now(UTC), lambda *_, **__: None, None, dry_run=True)
     assert result["n_series"] == 6
-    assert demo_db.rows("detect_last", scope="") == []
+    assert demo_db.rows("detect_last") == []
 
 
 def test_the_plain_rule_is_there_to_compare(demo_db: Database) -> None:
@@ -447,14 +447,12 @@ def test_a_node_that_was_read_again_unchanged_is_not_called_corrected(shop: Shop
     shop.units[2:40:4, 158] = shop.units[2:40:4, 158] + 0.0
     (episode,) = [
         service._episode(one)
-        for one in shop.db.rows("detect_state", scope="", as_of=None, back=90, verdicts=400)[0]["entries"]
+        for one in shop.db.rows("detect_state", as_of=None, back=90, verdicts=400)[0]["entries"]
         if one["level"] == "region"
     ]
     clock = shop.clock()
     with shop.db.read() as connection:
-        state = dict(
-            shop.db.rows("detect_state", connection=connection, scope="", as_of=None, back=90, verdicts=400)[0]
-        )
+        state = dict(shop.db.rows("detect_state", connection=connection, as_of=None, back=90, verdicts=400)[0])
         window = service._Window(shop.db, connection, state, clock)
     found = service.judge(window.scene, window.judged, window.limits)
     known = window.actuals([episode], found)
@@ -469,7 +467,7 @@ def test_a_day_that_was_corrected_is_learnt_from_again(shop: Shop) -> None:
     shop.units[1::4, 150] = right
     shop.load(156, first=150)
     shop.detect()
-    state = dict(shop.db.rows("detect_state", scope="", as_of=None, back=90, verdicts=400)[0])
+    state = dict(shop.db.rows("detect_state", as_of=None, back=90, verdicts=400)[0])
     with shop.db.read() as connection:
         window = service._Window(shop.db, connection, state, shop.clock())
     assert [episode.over for episode in window.episodes] == [True]
@@ -499,7 +497,7 @@ def test_only_the_newest_run_keeps_its_list(shop: Shop) -> None:
 
 
 def test_a_pass_ends_no_matter_what_the_server_is_set_to(shop: Shop) -> None:
-    asked = shop.db.rows("detect_lock", number=1, scope="", turn=False)[0]
+    asked = shop.db.rows("detect_lock", number=1, turn=False)[0]
     assert "10min" in asked.values()
 
 

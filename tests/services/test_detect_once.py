@@ -19,8 +19,7 @@ from tests.services.shops import Shop
 from trendcast import settings
 from trendcast.errors import NotFound
 from trendcast.jobs.worker import Worker
-from trendcast.services import detect as service
-from trendcast.services import jobs
+from trendcast.services import detect_runs, jobs
 from trendcast.store.engine import SQL_FOLDER, Database, statement
 
 TABLES = ("anomaly_log", "incident", "anomaly_event", "detection_run", "outbox", "learnt_event")
@@ -112,10 +111,8 @@ def test_a_run_is_one_per_day_data_and_version_whoever_asks_at_the_same_time(sho
     assert set(runs.values()) == {1}
     assert len(shop.rows("incident")) == 1
     assert [row["reason"] for row in shop.rows("outbox")] == ["first"]
-    told = service.run_by_id(shop.db, answers[0]["detection_run"])
-    assert (str(told["as_of"]), told["n_flagged"], told["status"]) == (str(shop.day(150)), 1, "done")
-    with pytest.raises(NotFound):
-        service.run_by_id(shop.db, 10**9)
+    (told,) = [row for row in shop.rows("detection_run") if row["id"] == answers[0]["detection_run"]]
+    assert (told["as_of"], told["n_flagged"], told["status"]) == (shop.day(150), 1, "done")
 
 
 def test_a_scope_is_a_part_of_the_answer_and_no_run_of_its_own(shop: Shop) -> None:
@@ -124,7 +121,10 @@ def test_a_scope_is_a_part_of_the_answer_and_no_run_of_its_own(shop: Shop) -> No
     shop.load(150)
     shop.detect()
     shop.load(151)
-    found = {scope: shop.detect(scope=scope) for scope in ("C01", "West", "")}
+    found = {}
+    for scope in ("C01", "West", ""):
+        answer = detect_runs.now(shop.db, shop.clock)
+        found[scope] = detect_runs.within(answer, [scope] if scope else [])
     assert {scope: one["n_flagged"] for scope, one in found.items()} == {"C01": 1, "West": 1, "": 2}
     assert found["C01"]["anomalies"][0]["product_category"] == "C01"
     assert len({one["detection_run"] for one in found.values()}) == 1
@@ -172,20 +172,21 @@ class TestWoken:
         shop.load(152)
         self.wait(shop, self.SOON, lambda: bool((jobs.slots(shop.db)["name"] == "detect").any()))
         self.wait(shop, self.AT_LAST, lambda: bool(shop.rows("incident")))
-        number = service.start(shop.db, scope="C01")
-        self.wait(shop, self.SOON, lambda: service.result(shop.db, number)["status"] != "queued")
-        self.wait(shop, self.AT_LAST, lambda: service.result(shop.db, number)["status"] == "done")
-        found = service.result(shop.db, number)["result"]
+        number = detect_runs.start(shop.db)
+        self.wait(shop, self.SOON, lambda: detect_runs.result(shop.db, number)["state"] != "queued")
+        self.wait(shop, self.AT_LAST, lambda: detect_runs.result(shop.db, number)["state"] == "done")
+        found = detect_runs.result(shop.db, number)["result"]
         assert (found["as_of"], found["n_flagged"]) == (str(shop.day(151)), 1)
         assert found["repeated"]
 
 
 def test_what_waits_is_asked_for_once_and_what_is_not_there_is_said(shop: Shop) -> None:
     shop.load(30)
-    number = service.start(shop.db)
-    assert service.start(shop.db) == number
-    assert service.start(shop.db, scope="C01") != number
-    assert service.start(shop.db, as_of=shop.day(20)) != number
-    assert service.result(shop.db, number) == {"id": number, "status": "queued", "result": None, "error": None}
+    number = detect_runs.start(shop.db)
+    assert detect_runs.start(shop.db) == number
+    assert detect_runs.start(shop.db, dry_run=True) != number
+    assert detect_runs.start(shop.db, as_of=shop.day(20)) != number
+    asked = {"state": "queued", "error": None, "result": None, "dry_run": False}
+    assert detect_runs.result(shop.db, number) == asked
     with pytest.raises(NotFound):
-        service.result(shop.db, 10**9)
+        detect_runs.result(shop.db, 10**9)

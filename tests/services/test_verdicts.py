@@ -92,7 +92,7 @@ class TestExpected:
                  "again": shop.day(158)}  # fmt: skip
         move(shop, one["id"], "expected", note="The street party.", event=event)
         shop.load(159)
-        state = dict(db.rows("detect_state", scope="", as_of=None, back=90, verdicts=400)[0])
+        state = dict(db.rows("detect_state", as_of=None, back=90, verdicts=400)[0])
         state["first_sale"] = shop.day(142)
         with db.read() as connection:
             window = detect._Window(db, connection, state, shop.clock())
@@ -136,7 +136,7 @@ def test_false_alarms_make_the_detector_ask_for_more_until_they_are_taken_back(d
     shop.detect()
 
     def factor() -> float:
-        state = dict(db.rows("detect_state", scope="", as_of=None, back=90, verdicts=400)[0])
+        state = dict(db.rows("detect_state", as_of=None, back=90, verdicts=400)[0])
         with db.read() as connection:
             window = detect._Window(db, connection, state, shop.clock())
         return window.limits.trust.factor("category_region", "DROP", 400.0)

@@ -63,10 +63,12 @@ def test_the_reading_of_a_file_is_remembered(web: Database) -> None:
     assert upload.recall(web, cells) is not None
 
 
-def test_what_takes_the_owners_rights_says_so(web: Database, serving: Any) -> None:
+def test_what_takes_the_owners_rights_says_so(owner: Database, web: Database, serving: Any) -> None:
     sales = pd.DataFrame({"date_id": [date(2026, 10, 1)], "product_category": "Electronics", "sales_units": 3})
     with pytest.raises(NotAllowed, match=r"^Loading data takes the rights of the database's owner.*a worker"):
         load_frames(web, {"sales_daily": sales}, source="upload:sales.csv")
+    with owner.transaction() as connection:  # as if data had come since
+        connection.exec_driver_sql("UPDATE detection_run SET data_version = 0")
     with pytest.raises(NotAllowed, match=r"^Checking for anomalies takes the rights of the database's owner.*a worker"):
         detect.detect(web, clock, lambda *_, **__: None, None)
     assert detect.detect(web, clock, lambda *_, **__: None, None, dry_run=True)["dry_run"], "looking takes no rights"

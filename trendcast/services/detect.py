@@ -23,7 +23,7 @@ from trendcast.anomalies.incidents import Episode
 from trendcast.anomalies.limits import Limits
 from trendcast.anomalies.scene import DIMENSIONS, Scene, Stock, Taught, Wrong
 from trendcast.anomalies.trend import LASTING
-from trendcast.errors import Conflict, NotFound
+from trendcast.errors import Conflict
 from trendcast.panel import last_full_day
 from trendcast.services import runtime
 from trendcast.services.health import LATE, is_historical
@@ -64,22 +64,19 @@ def detect(
     token: str | None,
     *,
     trigger: str = "ingest",
-    scope: str = "",
     as_of: date | str | None = None,
     dry_run: bool = False,
     announce: bool = True,
 ) -> dict[str, Any]:
     """Check every full day that is new, or whose data changed, and write what was found; returns a summary.
 
-    The same data are never judged twice: the second call gets the first one's result. ``scope``: the name of a
-    category, region or store whose findings alone are answered; everything is judged whatever is asked for. ``as_of``:
-    nothing after that day is looked at. ``dry_run``: nothing is written, and the last day is judged even if it was
-    before. ``announce``: mails are written in the same transaction; never at a first look or about data that ended long
-    ago. The result's ``detection_run`` is the id of the run. Raises Conflict when nothing is loaded.
+    The same data are never judged twice: the second call gets the first one's result. ``as_of``: nothing after that
+    day is looked at. ``dry_run``: nothing is written, and the last day is judged even if it was before. ``announce``:
+    mails are written in the same transaction; never at a first look or about data that ended long ago. The result's
+    ``detection_run`` is the id of the run. Raises Conflict when nothing is loaded.
     """
     if isinstance(as_of, str):
         as_of = date.fromisoformat(as_of)
-    wanted, scope = scope, ""
     from trendcast import settings
     from trendcast.services import alerts
     from trendcast.store import locks
@@ -87,21 +84,19 @@ def detect(
     begun = time.perf_counter()
     seconds: dict[str, float] = {}
     with db.read() if dry_run else db.transaction() as connection:
-        db.rows("detect_lock", connection=connection, number=locks.DETECT, scope=scope, turn=not dry_run)
+        db.rows("detect_lock", connection=connection, number=locks.DETECT, turn=not dry_run)
         progress("Reading the sales", 0, 1)
-        state = dict(
-            db.rows("detect_state", connection=connection, scope=scope, as_of=as_of, back=BACK, verdicts=VERDICTS)[0]
-        )
+        state = dict(db.rows("detect_state", connection=connection, as_of=as_of, back=BACK, verdicts=VERDICTS)[0])
         if state["last_sale"] is None:
             raise Conflict("There are no sales to check: load data first.")
         now = clock()
         late = trigger in CHECKS and not dry_run and as_of is None and _late(db, connection, state, now)
-        known = None if dry_run else _already(db, connection, scope, state, as_of, now)
+        known = None if dry_run else _already(db, connection, state, as_of, now)
         if known is not None:
             progress("Reading the sales", 1, 1)
             if late and announce:
                 known["told"] = alerts.announce(db, connection, settings.load(), now)
-            return _within({**known, "seconds": round(time.perf_counter() - begun, 2), "repeated": True}, wanted)
+            return {**known, "seconds": round(time.perf_counter() - begun, 2), "repeated": True}
         window = _Window(db, connection, state, now)
         seconds["reading"] = time.perf_counter() - begun
         progress("Reading the sales", 1, 1)
@@ -116,9 +111,9 @@ def detect(
         progress("Looking for anomalies", 1, 1)
         result = _result(found, window, episodes)
         if dry_run:
-            return _within({**result, "dry_run": True, "seconds": round(time.perf_counter() - begun, 2)}, wanted)
+            return {**result, "dry_run": True, "seconds": round(time.perf_counter() - begun, 2)}
         progress("Writing the incidents", 0, 1)
-        number = _write(db, connection, clock(), trigger, scope, window, found, episodes, endings, result)
+        number = _write(db, connection, clock(), trigger, window, found, episodes, endings, result)
         touched = late or any(episode.touched for episode in episodes)  # else nothing is to be told that was not before
         if touched and (window.first_look or not announce or is_historical(state["days_old_when_loaded"])):
             alerts.hush(db, connection, clock())
@@ -126,65 +121,12 @@ def detect(
             result["told"] = alerts.announce(db, connection, settings.load(), clock())
     seconds["writing"] = time.perf_counter() - begun - sum(seconds.values())
     progress("Writing the incidents", 1, 1)
-    answer = {
+    return {
         **result,
         "detection_run": number,
         "seconds": round(time.perf_counter() - begun, 2),
         "parts": {name: round(value, 3) for name, value in seconds.items()},
     }
-    return _within(answer, wanted)
-
-
-def _within(result: dict[str, Any], scope: str) -> dict[str, Any]:
-    """The part of an answer that is of a name."""
-    if not scope:
-        return result
-    told = [one for one in result["anomalies"] if scope in (one[name] for name in DIMENSIONS)]
-    return {**result, "anomalies": told, "n_flagged": len(told), "scope": scope}
-
-
-def start(db: Database, *, scope: str = "", as_of: date | None = None) -> int:
-    """Ask for a detection that a worker does; the id by which ``result`` tells of it. One that still waits and is the
-    same is not asked for twice."""
-    from trendcast.store import jobs
-
-    arguments: dict[str, Any] = {"trigger": "api"}
-    if scope:
-        arguments["scope"] = scope
-    if as_of is not None:
-        arguments["as_of"] = as_of.isoformat()
-    return int(
-        db.run_tx(
-            lambda connection: (
-                jobs.reuse(db, connection, "detect", arguments) or jobs.enqueue(db, connection, "detect", arguments)
-            )
-        )
-    )
-
-
-_STATES = {"queued": "queued", "running": "running", "done": "done"}
-
-
-def result(db: Database, number: int) -> dict[str, Any]:
-    """How a detection that was asked for stands: id, status (queued, running, done or failed), result (what ``detect``
-    returns; None before it is done) and error. Raises NotFound."""
-    from trendcast.store import jobs
-
-    slot = jobs.slot(db, number)
-    if slot["name"] != "detect":
-        raise NotFound(f"There is no detection {number}.")
-    status = _STATES.get(slot["state"], "failed")
-    found = (slot["progress"] or {}).get("result") if status == "done" else None
-    return {"id": number, "status": status, "result": found, "error": slot["error"] if status == "failed" else None}
-
-
-def run_by_id(db: Database, number: int) -> dict[str, Any]:
-    """One run of the detector: id, trigger, as_of, data_version, detector_version, status, started, finished, n_series,
-    n_flagged, result. Raises NotFound."""
-    rows = db.rows("detect_run", id=number)
-    if not rows:
-        raise NotFound(f"There is no detection run {number}.")
-    return dict(rows[0])
 
 
 @dataclass(frozen=True)
@@ -211,10 +153,8 @@ def replay(
     steps = 1 + len(variants)
     tell("Reading the sales", 0, steps)
     with db.read() as connection:
-        db.rows("detect_lock", connection=connection, number=locks.DETECT, scope="", turn=False)
-        state = dict(
-            db.rows("detect_state", connection=connection, scope="", as_of=None, back=BACK, verdicts=VERDICTS)[0]
-        )
+        db.rows("detect_lock", connection=connection, number=locks.DETECT, turn=False)
+        state = dict(db.rows("detect_state", connection=connection, as_of=None, back=BACK, verdicts=VERDICTS)[0])
         if state["last_sale"] is None:
             raise Conflict("There are no sales to look at: load data first.")
         window = _Window(db, connection, state, now, back=days)
@@ -252,7 +192,7 @@ def plain_rule(db: Database, run: RunInfo, series_ids: list[int], days: int = 36
 
 def plain_check(db: Database, days: int = 30) -> dict[str, Any]:
     """The customer's rule as written over every series and the last ``days``; nothing is stored."""
-    state = db.rows("detect_state", scope="", as_of=None, back=0, verdicts=0)[0]
+    state = db.rows("detect_state", as_of=None, back=0, verdicts=0)[0]
     if state["last_sale"] is None:
         raise Conflict("There are no sales to check: load data first.")
     last = np.datetime64(state["last_sale"], "D")
@@ -285,14 +225,14 @@ def plain_check(db: Database, days: int = 30) -> dict[str, Any]:
     return {"as_of": str(last), "days": days, "n_series": len(rows), "incidents": 0, "anomalies": found}
 
 
-def last_detection(db: Database, scope: str = "") -> Mapping[str, Any] | None:
+def last_detection(db: Database) -> Mapping[str, Any] | None:
     """The newest finished detection: id, as_of, data_version, finished, n_series, n_flagged, summary."""
-    rows = db.rows("detect_last", scope=scope)
+    rows = db.rows("detect_last")
     return rows[0] if rows else None
 
 
 def _already(
-    db: Database, connection: Any, scope: str, state: Mapping[str, Any], as_of: date | None, now: datetime
+    db: Database, connection: Any, state: Mapping[str, Any], as_of: date | None, now: datetime
 ) -> dict[str, Any] | None:
     """What an earlier detection of the same data found; None when there is something new, or what was given time to
     arrive had it."""
@@ -302,7 +242,7 @@ def _already(
         return None
     if state["waits_until"] is not None and state["waits_until"] <= now:
         return None
-    rows = db.rows("detect_last", connection=connection, scope=scope)
+    rows = db.rows("detect_last", connection=connection)
     return {**rows[0]["summary"]["result"], "detection_run": rows[0]["id"]}
 
 
@@ -699,7 +639,6 @@ def _write(
     connection: Any,
     now: datetime,
     trigger: str,
-    scope: str,
     window: _Window,
     found: Found,
     episodes: list[Episode],
@@ -742,7 +681,6 @@ def _write(
         as_of=_date(window.scene.dates[-1]),
         data_version=state["data_version"],
         detector_version=VERSION,
-        scope=scope,
         started=now,
         finished=now,
         n_series=found.series,
