@@ -38,7 +38,8 @@ from aiosmtpd.controller import Controller
 from sqlalchemy import create_engine, text
 
 from benchmarks import detection
-from tests.alerts.conftest import PASSWORD, USER, Certificates, Postbox, closed_port, pass_time
+from tests.alerts.office import PASSWORD, USER, Certificates, Postbox, pass_time
+from tests.waiting import free_port
 from trendcast import settings
 from trendcast.services import outbox
 from trendcast.services.detect import detect
@@ -64,7 +65,7 @@ class Office(Postbox):
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        self.port = closed_port()
+        self.port = free_port()
         self.authority = Certificates(folder, "Benchmark Authority")
         self.times: list[float] = []
         self._controller: Controller | None = None

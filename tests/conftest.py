@@ -15,9 +15,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 import pytest
 
+from tests.databases import administer, create, publish
 from trendcast.store import embedded, migrate
 from trendcast.store.engine import Database
 
@@ -66,16 +66,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         subprocess.run(["userdel", embedded.SYSTEM_USER], check=False, capture_output=True)
 
 
-def _administer(server: embedded.Server, command: str) -> None:
-    connection = psycopg2.connect(host=str(server.data), user="postgres", dbname="postgres")
-    try:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(command)
-    finally:
-        connection.close()
-
-
 @pytest.fixture(scope="session")
 def server() -> Iterator[embedded.Server]:
     """One embedded server for the whole session, in a folder that goes with it."""
@@ -96,7 +86,7 @@ def server_url(server: embedded.Server) -> str:
 @pytest.fixture(scope="session")
 def template(server: embedded.Server) -> str:
     """The name of a database of our schema, empty, that others are cloned from."""
-    _administer(server, f"CREATE DATABASE {TEMPLATE}")
+    administer(server, f"CREATE DATABASE {TEMPLATE}")
     migrate.upgrade(server.database_url(TEMPLATE))
     return TEMPLATE
 
@@ -109,13 +99,13 @@ def new_database(server: embedded.Server, request: pytest.FixtureRequest) -> Ite
 
     def make(template: str | None = None) -> str:
         name = f"tc_test_{next(_numbers)}"
-        _administer(server, f"CREATE DATABASE {name} TEMPLATE {template or 'template0'} STRATEGY FILE_COPY")
+        administer(server, f"CREATE DATABASE {name} TEMPLATE {template or 'template0'} STRATEGY FILE_COPY")
         made.append(name)
         return server.database_url(name)
 
     yield make
     for name in made:
-        _administer(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        administer(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -129,28 +119,14 @@ def db(new_database: Callable[..., str], template: str) -> Iterator[Database]:
 DEMO_LAST_DAY = date(2026, 9, 30)
 
 
-def _publish(database: Database) -> None:
-    """What a load and a refresh do, in this process: a published run of a small demo retailer."""
-    from trendcast.demo import generate
-    from trendcast.services import jobs as job_service
-    from trendcast.services.load import DEMO, load_frames
-    from trendcast.services.refresh import refresh
-    from trendcast.store import jobs
-
-    load_frames(database, generate(3, 2, 0, 3, DEMO_LAST_DAY), source=DEMO)
-    claim = jobs.claim(database, slot_id=job_service.enqueue(database, "refresh"))
-    assert claim is not None
-    result = refresh(database, lambda: datetime.now(UTC), lambda *_, **__: None, claim.token)
-    jobs.finish(database, claim.id, claim.token, result)
-
-
 @pytest.fixture(scope="session")
 def demo_db(server: embedded.Server, template: str) -> Iterator[Database]:
     """A Database with a published run: 3 categories x 2 regions, three years to 30 September 2026. To read only: a
     test that writes clones it."""
-    _administer(server, f"CREATE DATABASE tc_demo TEMPLATE {template} STRATEGY FILE_COPY")
-    database = Database(server.database_url("tc_demo"), role="worker")
-    _publish(database)
+    from trendcast.demo import generate
+
+    database = create(server, "tc_demo", template)
+    publish(database, generate(3, 2, 0, 3, DEMO_LAST_DAY))
     yield database
     database.close()
 
@@ -162,9 +138,8 @@ def clone_demo(server: embedded.Server, demo_db: Database) -> Iterator[Callable[
 
     def clone(name: str) -> Database:
         # A database in use cannot be cloned; whoever used it connects again by itself.
-        _administer(server, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'tc_demo'")
-        _administer(server, f"CREATE DATABASE tc_{name} TEMPLATE tc_demo STRATEGY FILE_COPY")
-        made.append(Database(server.database_url(f"tc_{name}"), role="worker"))
+        administer(server, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'tc_demo'")
+        made.append(create(server, f"tc_{name}", "tc_demo"))
         return made[-1]
 
     yield clone

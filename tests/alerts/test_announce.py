@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.alerts.office import environment
 from tests.services import shops
 from trendcast import settings as settings_module
 from trendcast import wording
@@ -371,10 +372,7 @@ def test_of_data_that_ended_long_ago_nothing_is_late(db):
 
 def test_a_self_test_says_what_the_server_answered(post_office, db):
     box, route = post_office()
-    there = chosen(
-        SMTP_SERVER=route.server, SMTP_PORT=str(route.port), SMTP_CA_FILE=route.ca_file, EMAIL_USER=route.user,
-        EMAIL_PASSWORD=route.password,
-    )  # fmt: skip
+    there = chosen(**environment(route))
     assert alerts.self_test(db, there, NOW, "ann@shop.example", who="bob")["code"] == 250
     assert len(box.mails) == 1
     with pytest.raises(NotConfigured, match="SMTP_SERVER"):
@@ -388,10 +386,7 @@ def test_a_self_test_says_what_the_server_answered(post_office, db):
 
 def test_a_self_test_that_was_accepted_shows_that_mail_works_again(post_office, db):
     _, route = post_office()
-    there = chosen(
-        SMTP_SERVER=route.server, SMTP_PORT=str(route.port), SMTP_CA_FILE=route.ca_file, EMAIL_USER=route.user,
-        EMAIL_PASSWORD=route.password,
-    )  # fmt: skip
+    there = chosen(**environment(route))
     with db.transaction() as connection:
         connection.exec_driver_sql(
             "UPDATE channel_state SET failures = 9, failing_since = %s, last_ok = NULL, last_error = 'Away.' "

@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from tests.alerts.conftest import Postbox, pass_time
+from tests.alerts.office import Postbox, environment, pass_time
 from tests.services import shops
 from trendcast import settings
 from trendcast.alerts.mail import Route
@@ -69,13 +69,7 @@ class Scene:
             "DATABASE_URL": db.url,
             "TRENDCAST_HOME": str(home),
             "TZ": "UTC",
-            "SMTP_SERVER": route.server,
-            "SMTP_PORT": str(route.port),
-            "SMTP_CA_FILE": route.ca_file,
-            "EMAIL_USER": route.user,
-            "EMAIL_PASSWORD": route.password,
-            "ALERT_FROM_EMAIL": route.sender,
-            "ALERT_RECIPIENTS": "ann@shop.example",
+            **environment(route, ALERT_RECIPIENTS="ann@shop.example"),
         }
 
     def put(self, count: int = 1) -> None:

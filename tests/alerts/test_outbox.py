@@ -10,7 +10,8 @@ import threading
 
 import pytest
 
-from tests.alerts.conftest import closed_port, pass_time
+from tests.alerts.office import environment, pass_time
+from tests.waiting import free_port
 from trendcast import settings as settings_module
 from trendcast.alerts import mail
 from trendcast.alerts.message import Message
@@ -23,17 +24,7 @@ LETTER = Message("CRITICAL: 1 anomaly", "412 sold, 1,120 expected.\n", "<p>412 s
 
 def told(route, **more):
     """Settings that lead to the mail server of ``route``."""
-    return settings_module.load(
-        {
-            "SMTP_SERVER": route.server,
-            "SMTP_PORT": str(route.port),
-            "SMTP_CA_FILE": route.ca_file,
-            "EMAIL_USER": route.user,
-            "EMAIL_PASSWORD": route.password,
-            "ALERT_FROM_EMAIL": route.sender,
-            **more,
-        }
-    )
+    return settings_module.load(environment(route, **more))
 
 
 def put(db, *people, key="17|first|1", impact="HIGH", **how):
@@ -241,7 +232,7 @@ def test_a_server_slower_than_the_limit_gets_the_message_twice_under_one_name(db
 
 def test_a_server_down_for_twenty_minutes_delays_a_mail_by_less_than_thirty(db, post_office):
     """The worker looks every five seconds, for twenty minutes against a closed port."""
-    port = closed_port()
+    port = free_port()
     _, somewhere = post_office()
     there = told(somewhere, SMTP_PORT=str(port))
     put(db, *(f"person{n}@shop.example" for n in range(12)))

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.alerts.office import environment
 from tests.services import shops
 from trendcast import settings
 from trendcast.jobs.worker import Worker
@@ -32,16 +33,11 @@ def lately(monkeypatch: pytest.MonkeyPatch) -> None:
 def office(post_office: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Any:
     """A mail server that this process and its children are set to."""
     box, route = post_office()
-    for name, value in {
-        "SMTP_SERVER": route.server,
-        "SMTP_PORT": str(route.port),
-        "SMTP_CA_FILE": route.ca_file,
-        "EMAIL_USER": route.user,
-        "EMAIL_PASSWORD": route.password,
-        "ALERT_FROM_EMAIL": route.sender,
-        "ALERT_RECIPIENTS": "ann@shop.example,bob@shop.example",
-        "TRENDCAST_PUBLIC_URL": "https://trend.shop.example",
-    }.items():
+    for name, value in environment(
+        route,
+        ALERT_RECIPIENTS="ann@shop.example,bob@shop.example",
+        TRENDCAST_PUBLIC_URL="https://trend.shop.example",
+    ).items():
         monkeypatch.setenv(name, value)
     return box
 

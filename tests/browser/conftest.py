@@ -5,23 +5,19 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 import pytest
 
+from tests.databases import create, publish
+from tests.installation import start
 from trendcast.store import embedded
 from trendcast.store.engine import Database
 
-ROOT = Path(__file__).resolve().parents[2]
 LAST_DAY = date(2026, 9, 30)
 COMMA = "HB,NI"
 IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
@@ -46,28 +42,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def shop(server: embedded.Server, template: str) -> Iterator[Database]:
     """A published retailer of three categories in two regions, one of which has a comma in its name."""
     from trendcast.demo import generate
-    from trendcast.services import jobs as job_service
-    from trendcast.services.load import DEMO, load_frames
-    from trendcast.services.refresh import refresh
-    from trendcast.store import jobs
 
-    connection = psycopg2.connect(host=str(server.data), user="postgres", dbname="postgres")
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE tc_browser TEMPLATE {template} STRATEGY FILE_COPY")
-    connection.close()
-    database = Database(server.database_url("tc_browser"), role="worker")
+    database = create(server, "tc_browser", template)
     frames = generate(3, 2, 0, 3, LAST_DAY)
     first = sorted(frames["sales_daily"]["region"].unique())[0]
     frames = {
         name: frame.assign(region=frame["region"].astype(str).replace(first, COMMA)) if "region" in frame else frame
         for name, frame in frames.items()
     }
-    load_frames(database, frames, source=DEMO)
-    claim = jobs.claim(database, slot_id=job_service.enqueue(database, "refresh"))
-    assert claim is not None
-    result = refresh(database, lambda: datetime.now(UTC), lambda *_, **__: None, claim.token)
-    jobs.finish(database, claim.id, claim.token, result)
+    publish(database, frames)
     yield database
     database.close()
 
@@ -75,34 +58,9 @@ def shop(server: embedded.Server, template: str) -> Iterator[Database]:
 @pytest.fixture(scope="session")
 def site(shop: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a running dashboard."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    environment = {"DATABASE_URL": shop.url, "TRENDCAST_HOME": str(tmp_path_factory.mktemp("home"))}
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "streamlit",
-            "run",
-            "streamlit_app.py",
-            f"--server.port={port}",
-            "--server.headless=true",
-        ],
-        cwd=ROOT,
-        env={**os.environ, **environment, "TRENDCAST_JOBS": "off", "TZ": "UTC"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.1)
-    yield f"http://localhost:{port}"
-    process.send_signal(signal.SIGINT)
-    process.wait(timeout=40)
+    one = start(tmp_path_factory.mktemp("home"), DATABASE_URL=shop.url).ready()
+    yield one.url
+    one.stop()
 
 
 # Closed with the last browser test: while Playwright's loop runs in this thread, no other test can run one of its own.

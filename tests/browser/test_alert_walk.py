@@ -7,7 +7,6 @@ import email
 import email.policy
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -19,9 +18,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.alerts.conftest import authority, closed_port, post_office  # noqa: F401  fixtures
-from tests.browser.conftest import ROOT, Visitor
-from tests.conftest import _administer
+from tests.alerts.conftest import authority, post_office  # noqa: F401  fixtures
+from tests.alerts.office import environment
+from tests.browser.conftest import Visitor
+from tests.databases import clock, create, publish, silent
+from tests.installation import ROOT, Live, start
 from trendcast.services import incidents
 from trendcast.store.engine import Database
 
@@ -33,23 +34,14 @@ SHARE = 0.35  # of its usual sales the region still has on the day of the outage
 def shop(server: Any, template: str) -> Iterator[tuple[Database, pd.DataFrame]]:
     """A published retailer whose data end the day before yesterday, checked once, and the sales of yesterday."""
     from trendcast.demo import generate
-    from trendcast.services import jobs as job_service
     from trendcast.services.detect import detect
-    from trendcast.services.load import load_frames
-    from trendcast.services.refresh import refresh
-    from trendcast.store import jobs
 
-    _administer(server, f"CREATE DATABASE tc_alert_walk TEMPLATE {template} STRATEGY FILE_COPY")
-    database = Database(server.database_url("tc_alert_walk"), role="worker")
+    database = create(server, "tc_alert_walk", template)
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     frames = generate(5, 3, 0, 2, yesterday)
     sales = frames["sales_daily"]
     late = pd.to_datetime(sales["date_id"]).dt.date == yesterday
-    load_frames(database, {**frames, "sales_daily": sales[~late]}, source="a test", accept=True)
-    claim = jobs.claim(database, slot_id=job_service.enqueue(database, "refresh"))
-    assert claim is not None
-    clock, silent = (lambda: datetime.now(UTC)), (lambda *_, **__: None)
-    jobs.finish(database, claim.id, claim.token, refresh(database, clock, silent, claim.token))
+    publish(database, {**frames, "sales_daily": sales[~late]}, source="a test", accept=True)
     detect(database, clock, silent, None)
     yield database, sales[late].copy()
     database.close()
@@ -58,35 +50,23 @@ def shop(server: Any, template: str) -> Iterator[tuple[Database, pd.DataFrame]]:
 @pytest.fixture
 def dashboard(tmp_path: Path) -> Iterator[Callable[..., str]]:
     """``dashboard(database, route)``: the product as `streamlit run` starts it, its worker inside; its address."""
-    running: list[subprocess.Popen[bytes]] = []
+    running: list[Live] = []
 
-    def start(database: Database, route: Any) -> str:
-        port = closed_port()
-        address = f"http://localhost:{port}"
-        environment = {
-            **os.environ,
-            "DATABASE_URL": database.url,
-            "TRENDCAST_HOME": str(tmp_path / "home"),
-            "TRENDCAST_PUBLIC_URL": address,
-            "TZ": "UTC",
-            "SMTP_SERVER": route.server,
-            "SMTP_PORT": str(route.port),
-            "SMTP_CA_FILE": route.ca_file,
-            "EMAIL_USER": route.user,
-            "EMAIL_PASSWORD": route.password,
-            "ALERT_FROM_EMAIL": route.sender,
-            "ALERT_RECIPIENTS": "ann@shop.example",
-        }
-        command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", f"--server.port={port}"]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        process = subprocess.Popen([*command, "--server.headless=true"], cwd=ROOT, env=environment, **quiet)  # type: ignore[call-overload]
-        running.append(process)
-        return address
+    def on(database: Database, route: Any) -> str:
+        running.append(
+            start(
+                tmp_path / "home",
+                DATABASE_URL=database.url,
+                TRENDCAST_JOBS="on",
+                TRENDCAST_PUBLIC_URL="http://localhost:{port}",
+                **environment(route, ALERT_RECIPIENTS="ann@shop.example"),
+            )
+        )
+        return running[-1].ready().url
 
-    yield start
-    for process in running:
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=60)
+    yield on
+    for live in running:
+        live.stop()
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:

@@ -13,12 +13,12 @@ from urllib.parse import urlencode
 
 import openpyxl
 import pandas as pd
-import psycopg2
 import pytest
 
 from tests.browser.conftest import IDLE, Visitor
+from tests.databases import clock, create, publish, silent
+from tests.installation import Live, start
 from tests.pages.test_hostile_names import HOSTILE
-from tests.server.conftest import Live, start
 from trendcast.alerts import message
 from trendcast.alerts.message import Incident, Item
 from trendcast.store import embedded
@@ -85,18 +85,9 @@ def test_a_reader_would_see_it(reader: Visitor) -> None:
 def strange(server: embedded.Server, template: str) -> Iterator[Database]:
     """A published and checked retailer whose categories and only region are called so."""
     from trendcast.demo import generate
-    from trendcast.services import jobs as job_service
     from trendcast.services.detect import detect
-    from trendcast.services.load import DEMO, load_frames
-    from trendcast.services.refresh import refresh
-    from trendcast.store import jobs
 
-    connection = psycopg2.connect(host=str(server.data), user="postgres", dbname="postgres")
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE tc_strange TEMPLATE {template} STRATEGY FILE_COPY")
-    connection.close()
-    database = Database(server.database_url("tc_strange"), role="worker")
+    database = create(server, "tc_strange", template)
     frames = generate(len(HOSTILE), 1, 0, 2, dt.date(2026, 9, 30))
     was = sorted(frames["sales_daily"]["product_category"].unique())
     called = dict(zip(was, HOSTILE, strict=True))
@@ -106,12 +97,8 @@ def strange(server: embedded.Server, template: str) -> Iterator[Database]:
             frame = frame.assign(product_category=frame["product_category"].astype(str).replace(called))
         return frame.assign(region="<svg onload=alert(4)>") if "region" in frame else frame
 
-    load_frames(database, {name: renamed(frame) for name, frame in frames.items()}, source=DEMO)
-    claim = jobs.claim(database, slot_id=job_service.enqueue(database, "refresh"))
-    assert claim is not None
-    clock = lambda: dt.datetime.now(dt.UTC)  # noqa: E731
-    jobs.finish(database, claim.id, claim.token, refresh(database, clock, lambda *_, **__: None, claim.token))
-    detect(database, clock, lambda *_, **__: None, None)
+    publish(database, {name: renamed(frame) for name, frame in frames.items()})
+    detect(database, clock, silent, None)
     yield database
     database.close()
 

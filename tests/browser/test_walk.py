@@ -3,22 +3,18 @@ stranger's own file."""
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlparse
 
 import pytest
 
-from tests.browser.conftest import ROOT, Visitor
+from tests.browser.conftest import Visitor
+from tests.databases import clock, create, silent
+from tests.installation import Live, start
 from trendcast.services import demo, incidents
 from trendcast.services import jobs as job_service
 from trendcast.store import jobs
@@ -31,48 +27,25 @@ SECONDS = 150_000  # milliseconds a job may take on a busy machine
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Database], str]]:
     """``serve(database)`` starts a dashboard with its jobs on that database; returns its address."""
-    running: list[subprocess.Popen[bytes]] = []
+    running: list[Live] = []
 
-    def start(database: Database) -> str:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        home = tmp_path_factory.mktemp("home")
-        command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", f"--server.port={port}"]
-        process = subprocess.Popen(
-            [*command, "--server.headless=true"],
-            cwd=ROOT,
-            env={**os.environ, "DATABASE_URL": database.url, "TRENDCAST_HOME": str(home), "TZ": "UTC"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        running.append(process)
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        return f"http://localhost:{port}"
+    def on(database: Database) -> str:
+        running.append(start(tmp_path_factory.mktemp("home"), DATABASE_URL=database.url, TRENDCAST_JOBS="on"))
+        return running[-1].ready().url
 
-    yield start
-    for process in running:
-        process.send_signal(signal.SIGINT)
-    for process in running:
-        process.wait(timeout=60)
+    yield on
+    for live in running:
+        live.stop()
 
 
 @pytest.fixture(scope="module")
 def village(server: Any, template: str) -> Iterator[Database]:
     """A small demo retailer with a past of four Mondays."""
-    from tests.conftest import _administer
-
-    _administer(server, f"CREATE DATABASE tc_village TEMPLATE {template} STRATEGY FILE_COPY")
-    database = Database(server.database_url("tc_village"), role="worker")
+    database = create(server, "tc_village", template)
     claim = jobs.claim(database, slot_id=job_service.enqueue(database, "demo"))
     assert claim is not None
     demo.build(
-        database, lambda: datetime.now(UTC), lambda *_, **__: None, claim.token,
+        database, clock, silent, claim.token,
         categories=4, regions=2, years=2, end=END, weeks=4,
     )  # fmt: skip
     jobs.finish(database, claim.id, claim.token, {})

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from sqlalchemy import text
 
+from tests.databases import create
 from trendcast import demo as made_up
 from trendcast.errors import Conflict, InvalidInput
 from trendcast.forecasting.forecaster import Forecaster
@@ -46,10 +47,7 @@ def doing(database: Database, name: str, work: Callable[[str], dict[str, Any]]) 
 @pytest.fixture(scope="module")
 def lived(server: Any, template: str) -> Iterator[tuple[Database, dict[str, Any], list[str]]]:
     """A small demo with a past of five Mondays: the database, the job's result, the stages it told."""
-    from tests.conftest import _administer
-
-    _administer(server, f"CREATE DATABASE tc_lived TEMPLATE {template} STRATEGY FILE_COPY")
-    database = Database(server.database_url("tc_lived"), role="worker")
+    database = create(server, "tc_lived", template)
     stages: list[str] = []
 
     def tell(stage: str, *_: Any, **__: Any) -> None:
