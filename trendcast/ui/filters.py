@@ -313,22 +313,26 @@ def _to_widgets(filters: Filters, run: Any) -> None:
             st.session_state[_KEY(name)] = value
 
 
-def write_url(filters: Filters, extra: Mapping[str, str] | None = None) -> None:
-    """Put the filters into the URL, where a copy of it restores this view."""
-    wanted = to_params(filters)
-    written = st.session_state.setdefault(_WRITTEN, [])
-    kept = {name: tuple(values) for name, values in wanted.items()}
+def write_params(names: Sequence[str], params: Mapping[str, Sequence[str]], written_key: str) -> None:
+    """Make these names of the URL say ``params``, and remember under ``written_key`` that it was us who wrote it."""
+    written = st.session_state.setdefault(written_key, [])
+    kept = {name: tuple(values) for name, values in params.items()}
     if kept not in written:
         written.append(kept)
         del written[:-50]
-    for name in NAMES:
-        values = wanted.get(name, [])
+    for name in names:
+        values = list(params.get(name, ()))
         if st.query_params.get_all(name) == values:
             continue
         if values:
             st.query_params[name] = values if len(values) > 1 else values[0]
         elif name in st.query_params:
             del st.query_params[name]
+
+
+def write_url(filters: Filters, extra: Mapping[str, str] | None = None) -> None:
+    """Put the filters into the URL, where a copy of it restores this view."""
+    write_params(NAMES, to_params(filters), _WRITTEN)
 
 
 def as_of_asked() -> dt.date | None:

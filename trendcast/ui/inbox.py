@@ -16,7 +16,7 @@ import streamlit as st
 from trendcast import wording
 from trendcast.errors import TrendCastError
 from trendcast.services.review_parts import Link
-from trendcast.ui import alert_reads, alert_rules, charts_inbox, reads, states, text, triage
+from trendcast.ui import alert_reads, alert_rules, charts_inbox, filters, reads, states, text, triage
 from trendcast.ui.shell import View, link
 from trendcast.ui.states import calm
 
@@ -121,23 +121,6 @@ def put(wanted: Asked) -> None:
     st.session_state[_KEY("since")] = wanted.since
 
 
-def _write_url(wanted: Asked) -> None:
-    params = to_params(wanted)
-    kept = {name: tuple(values) for name, values in params.items()}
-    written = st.session_state.setdefault(_WRITTEN, [])
-    if kept not in written:
-        written.append(kept)
-        del written[:-50]
-    for name in NAMES:
-        values = params.get(name, [])
-        if st.query_params.get_all(name) == values:
-            continue
-        if values:
-            st.query_params[name] = values if len(values) > 1 else values[0]
-        elif name in st.query_params:
-            del st.query_params[name]
-
-
 def draw_filters() -> Asked:
     """The filter row; returns what is asked now."""
     before = asked()
@@ -163,7 +146,7 @@ def draw_filters() -> Asked:
         )
         st.date_input("Since", value=before.since, key=_KEY("since"), format="YYYY-MM-DD", persist_state="session")
     found = asked()
-    _write_url(found)
+    filters.write_params(NAMES, to_params(found), _WRITTEN)
     return found
 
 
