@@ -30,30 +30,22 @@ STAGES = {
 }
 
 
-def watched(part: Callable[..., None]) -> Callable[..., None]:
-    """A part that draws itself again and again outlives a database that goes away: it says so and looks again."""
-
-    @functools.wraps(part)
-    def draw(*arguments: Any) -> None:
-        try:
-            part(*arguments)
-        except TrendCastError as error:
-            st.caption(text.sentence(error) + " Looking again in a moment.")
-
-    return draw
-
-
-def calm(section: Callable[..., None]) -> Callable[..., None]:
-    """A lower section that has nothing to show says why, and the rest of the page goes on."""
+def calm(section: Callable[..., None], *, and_then: str = "") -> Callable[..., None]:
+    """A lower section that has nothing to show says why, and the rest of the page goes on. ``and_then``: said after
+    it."""
 
     @functools.wraps(section)
     def draw(*arguments: Any) -> None:
         try:
             section(*arguments)
         except TrendCastError as error:
-            st.caption(text.sentence(error))
+            st.caption(text.sentence(error) + and_then)
 
     return draw
+
+
+# A part that draws itself again and again outlives a database that goes away: it says so and looks again.
+watched = functools.partial(calm, and_then=" Looking again in a moment.")
 
 
 def stage(words: Any) -> str:
