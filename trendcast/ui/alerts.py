@@ -25,13 +25,24 @@ STATES = {
     "kept": "Kept here",
     "held": "Held back",
 }
+# Status of a message in the outbox -> its state here; what cannot be sent is kept (sql/mail_log.sql).
+STATE_OF = {
+    "PENDING": "waiting",
+    "SENDING": "waiting",
+    "SENT": "sent",
+    "UNKNOWN": "unknown",
+    "DEAD": "dead",
+    "CANCELLED": "held",
+}
 REASONS = {
     "first": "Alert",
     "worse": "Got worse",
     "wider": "Spread",
     "reminder": "Reminder",
+    "awake": "Snooze ended",
     "resolved": "Over",
     "storm": "One mail about many",
+    "summary": "News of many",
     "digest": "Digest",
     "notice": "About TrendCast",
 }
@@ -289,11 +300,11 @@ def _messages(planner: bool) -> None:
         _message(frame.iloc[int(picked[0])].to_dict(), planner)
 
 
-def said_of(row: Mapping[str, Any]) -> str:
-    """What the other side answered, or why a message stays."""
+def said_of(row: Mapping[str, Any], words: str = "why") -> str:
+    """What the other side answered, or why a message stays. ``words``: the column that has it."""
     code = "" if pd.isna(row["last_code"]) else f"{int(row['last_code'])}"
-    why = text.plain(row["why"] or "")
-    return why if not code or why.startswith(code) else f"{code} {why}".strip()
+    said = text.plain(row[words]) if isinstance(row[words], str) else ""
+    return said if not code or said.startswith(code) else f"{code} {said}".strip()
 
 
 def _message(row: Mapping[str, Any], planner: bool) -> None:

@@ -33,6 +33,7 @@ MOVES = {
     "undo": "Put back",
     "told": "Told",
     "lapsed": "New again",
+    "woken": "Snooze ended",
     "found": "Opened by the check",
     "corrected": "Closed by the check: the data have changed",
     "recovered": "Closed by the check: as usual again",
@@ -310,16 +311,6 @@ def _log(found: dict[str, Any]) -> None:
     st.dataframe(shown, hide_index=True, height="content", key="incident_log", alt=f"{len(shown)} moves, who and when.")
 
 
-DELIVERY = {
-    "PENDING": "Waiting",
-    "SENDING": "Being sent",
-    "SENT": "Sent",
-    "UNKNOWN": "Not known whether it arrived; sent again",
-    "DEAD": "Could not be sent",
-    "CANCELLED": "Held back",
-}
-
-
 def _mails(found: dict[str, Any]) -> None:
     """Who was told, what became of it, and the message itself."""
     st.subheader("Who was told", anchor=False)
@@ -342,11 +333,13 @@ def _mails(found: dict[str, Any]) -> None:
             "To": [text.plain(row["recipient"]) for row in rows],
             "Why": [alerts.REASONS.get(str(row["reason"]), text.plain(row["reason"])) for row in rows],
             "Delivery": [
-                "Kept here" if why else DELIVERY.get(str(row["status"]), text.plain(row["status"]))
+                alerts.STATES["kept" if why else alerts.STATE_OF[row["status"]]]
                 for row, why in zip(rows, kept, strict=True)
             ],
             "Attempts": frame["attempts"],
-            "Answer": [why or _answer(row) for row, why in zip(rows, kept, strict=True)],
+            "Answer": [
+                text.plain(why) or alerts.said_of(row, "last_error") for row, why in zip(rows, kept, strict=True)
+            ],
         }
     )
     st.dataframe(
@@ -360,13 +353,6 @@ def _mails(found: dict[str, Any]) -> None:
     with st.expander("The message", key="incident_message"):
         st.text(str(frame["subject"].iloc[0]))
         st.text(str(frame["body_text"].iloc[0]))
-
-
-def _answer(row: dict[str, Any]) -> str:
-    """The server's code and words."""
-    code = "" if pd.isna(row["last_code"]) else f"{int(row['last_code'])}"
-    said = inbox.said(row["last_error"])
-    return said if not code or said.startswith(code) else f"{code} {said}".strip()
 
 
 # --- the customer's plain rule beside ours ---------------------------------------------------------------------------
