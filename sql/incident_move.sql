@@ -5,7 +5,7 @@ WITH moved AS (
         version = version + 1, acked_by = :acked_by, acked_at = :acked_at, resolved_by = :resolved_by,
         resolved_at = :resolved_at
     WHERE id = :id
-    RETURNING id, version
+    RETURNING id, version, impact
 ), members AS (
     UPDATE anomaly_log
     SET status = :status, snoozed_until = :snoozed_until, disposition = :disposition, note = :note,
@@ -14,6 +14,8 @@ WITH moved AS (
     WHERE incident_id = :id
 ), logged AS (
     INSERT INTO anomaly_event (incident_id, action, from_status, to_status, details, who, at, note)
-    VALUES (:id, :action, :from_status, :status, CAST(:details AS jsonb), :who, :at, :event_note)
+    SELECT id, :action, :from_status, :status, CAST(:details AS jsonb) || jsonb_build_object('impact', impact), :who, :at,
+           :event_note
+    FROM moved
 )
 SELECT version FROM moved

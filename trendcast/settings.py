@@ -51,6 +51,12 @@ def _addresses(text: str) -> tuple[str, ...]:
     return found
 
 
+def _at_least_one(text: str) -> int:
+    if int(text) < 1:
+        raise ValueError("must be at least 1")
+    return int(text)
+
+
 def _url(text: str) -> str:
     if not text.startswith(("http://", "https://")):
         raise ValueError("must begin with http:// or https://")
@@ -154,7 +160,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("TRENDCAST_SYNC_LOOKBACK_DAYS", "35", "Days before the newest that every `sync` looks at again.", int),
     Setting("ALERT_FROM_EMAIL", "", "Sender of alerts: TrendCast <alerts@example.com>."),
     Setting("ALERT_RECIPIENTS", "", "Who gets every alert, separated by commas.", _addresses),
-    Setting("ALERT_BUDGET", "15", "Incidents mailed at once in a day, at most; the rest goes to the digest.", int),
+    Setting(
+        "ALERT_BUDGET", "15", "Incidents mailed at once in a day, at most; the rest goes to the digest.", _at_least_one
+    ),
     Setting("SMTP_SERVER", "", "Mail server; empty: alerts are kept in the dashboard and not sent."),
     Setting("SMTP_PORT", "587", "Its port.", int),
     Setting(

@@ -397,3 +397,126 @@ def test_a_self_test_that_was_accepted_shows_that_mail_works_again(post_office, 
     (mail,) = [one for one in outbox.state(db, there) if one["channel"] == "email"]
     assert (mail["failures"], mail["failing_since"], mail["last_error"]) == (0, None, None)
     assert mail["last_ok"] is not None
+
+
+def test_a_storm_is_one_mail_when_it_opens_none_after_four_hours_and_one_when_it_is_over(db):
+    numbers = [incident(db, number) for number in range(1, 31)]
+    assert tell(db, ALERT_BUDGET="5") == {"storm": 30}
+    assert alerts.remind(db, chosen(ALERT_BUDGET="5"), NOW + dt.timedelta(hours=5)) == {}
+    for number in numbers:
+        set_incident(db, number, status="RESOLVED")
+    assert tell(db, NOW + dt.timedelta(hours=6), ALERT_BUDGET="5") == {"summary": 30}
+    assert sorted(row["reason"] for row in messages(db)) == ["storm", "storm", "summary", "summary"]
+    assert messages(db)[0]["subject"] == "News of 30 incidents: 30 over"
+    assert tell(db, NOW + dt.timedelta(hours=7), ALERT_BUDGET="5") == {}
+
+
+def test_a_storm_counts_towards_the_days_budget_and_one_incident_is_none(db):
+    for number in range(1, 4):
+        incident(db, number)
+    assert tell(db, ALERT_BUDGET="2") == {"storm": 3}
+    incident(db, 4)
+    assert tell(db, ALERT_BUDGET="2") == {"first": 1}
+    incident(db, 5)
+    incident(db, 6)
+    assert tell(db, ALERT_BUDGET="2") == {"digest": 2}
+    with pytest.raises(NotConfigured, match="ALERT_BUDGET=0 must be at least 1"):
+        chosen(ALERT_BUDGET="0")
+
+
+def test_what_was_left_to_the_digest_has_no_mail_of_its_own_later(db):
+    first, left = incident(db, 1), incident(db, 2)
+    set_incident(db, left, impact="MEDIUM")
+    assert tell(db, ALERT_BUDGET="1") == {"first": 1}
+    set_incident(db, left, impact="HIGH")
+    assert tell(db, ALERT_BUDGET="1") == {"digest": 1}
+    assert alerts.remind(db, chosen(ALERT_BUDGET="1"), NOW + dt.timedelta(hours=5)) == {"reminder": 1}
+    set_incident(db, left, status="RESOLVED")
+    assert tell(db, NOW + dt.timedelta(hours=6)) == {}
+    assert {row["incident_id"] for row in messages(db)} == {first}
+
+
+def test_of_an_end_hears_who_heard_of_the_beginning_and_nobody_else(db):
+    number = incident(db)
+    tell(db, ALERT_RECIPIENTS="ann@shop.example, bob@shop.example")
+    with db.transaction() as connection:
+        connection.exec_driver_sql("UPDATE outbox SET status = 'DEAD' WHERE recipient = 'bob@shop.example'")
+    set_incident(db, number, status="RESOLVED")
+    tell(db, ALERT_RECIPIENTS="ann@shop.example, bob@shop.example, new@shop.example")
+    assert [row["recipient"] for row in messages(db, reason="resolved")] == ["ann@shop.example"]
+    alone = incident(db, 2)
+    tell(db, ALERT_RECIPIENTS="")
+    set_incident(db, alone, status="RESOLVED")
+    assert tell(db) == {}  # nobody was set when it began
+
+
+def test_of_the_end_of_a_storms_incident_hears_who_had_the_storms_mail_in_its_thread(db):
+    numbers = [incident(db, number, category="Toys" if number < 3 else "Books") for number in range(1, 5)]
+    scopes(db, ("toys@shop.example", "Toys", ""))
+    tell(db, ALERT_RECIPIENTS="ann@shop.example", ALERT_BUDGET="3")
+    storm = {row["recipient"]: row["message_id"] for row in messages(db, reason="storm")}
+    set_incident(db, numbers[3], status="RESOLVED")
+    assert tell(db, ALERT_RECIPIENTS="ann@shop.example, new@shop.example") == {"resolved": 1}
+    heard = {row["recipient"]: row["in_reply_to"] for row in messages(db, reason="resolved")}
+    assert heard == {"ann@shop.example": storm["ann@shop.example"]}
+    shown = db.rows("outbox_list", incident_id=numbers[3], limit=50)  # the incident's page: who was told
+    assert sorted((row["reason"], row["recipient"]) for row in shown) == [
+        ("resolved", "ann@shop.example"),
+        ("storm", "ann@shop.example"),
+    ]
+
+
+def test_what_a_suppression_holds_is_no_part_of_a_storm_and_uses_no_budget(db):
+    for number in range(1, 9):
+        incident(db, number, category="Toys" if number < 8 else "Books")
+    with db.transaction() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO suppression (matcher, until, reason, who) "
+            "VALUES ('{\"product_category\": \"Toys\"}', now() + interval '1 day', 'rebuilding', 'ann')"
+        )
+    assert tell(db, ALERT_BUDGET="5") == {"first": 8}
+    assert messages(db, reason="storm") == []
+    there = chosen(SMTP_SERVER="127.0.0.1", SMTP_PORT="9", SMTP_SECURITY="none")
+    outbox.deliver(db, there, lambda: NOW)
+    states = {row["incident_id"]: row["status"] for row in messages(db)}
+    assert sorted(states.values()) == ["CANCELLED"] * 7 + ["PENDING"]
+
+
+def test_a_snooze_ends_when_it_gets_worse_and_the_log_says_so(db):
+    number = incident(db, impact="MEDIUM")
+    incidents.move(db, lambda: NOW, number, "snooze", who="ann", until=NOW.date() + dt.timedelta(days=7))
+    assert tell(db) == {}
+    set_incident(db, number, impact="HIGH")
+    assert tell(db) == {"worse": 1}
+    (log,) = [row for row in db.rows("incident_events", id=number) if row["action"] == "woken"]
+    assert "snooze ended" in log["note"]
+    assert incidents.inbox(db, snoozed=False)["incident_id"].tolist() == [number]
+    assert tell(db, NOW + dt.timedelta(hours=1)) == {}
+
+
+def test_a_snooze_that_ends_with_the_incident_open_is_told(db):
+    number = incident(db)
+    tell(db)
+    incidents.move(db, lambda: NOW, number, "snooze", who="ann", until=NOW.date() + dt.timedelta(days=2))
+    assert tell(db, NOW + dt.timedelta(days=1)) == {}
+    assert tell(db, NOW + dt.timedelta(days=2)) == {"awake": 1}
+    assert "snooze ended: " in messages(db, reason="awake")[0]["subject"]
+    assert tell(db, NOW + dt.timedelta(days=2, hours=1)) == {}
+
+
+def test_what_is_not_high_is_not_mailed_when_it_grows(db):
+    number = incident(db, impact="MEDIUM")
+    with db.transaction() as connection:
+        alerts.hush(db, connection, NOW)
+    set_incident(db, number, members=9)
+    assert tell(db) == {}
+
+
+def test_only_what_is_to_be_told_is_locked(db):
+    quiet, loud = incident(db, 1), incident(db, 2)
+    tell(db)
+    set_incident(db, loud, members=5)
+    with db.transaction() as connection, db.transaction() as other:
+        assert alerts.announce(db, connection, chosen(), NOW) == {"wider": 1}
+        free = other.exec_driver_sql("SELECT id FROM incident FOR UPDATE SKIP LOCKED").scalars().all()
+    assert free == [quiet]

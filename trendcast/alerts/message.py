@@ -22,6 +22,7 @@ WORDS = {
     "worse": "Worse: ",
     "wider": "Spreading: ",
     "reminder": "Still open: ",
+    "awake": "Snooze ended: ",
     "resolved": "Resolved: ",
 }
 
@@ -55,6 +56,7 @@ class Incident:
     money: float | None
     items: Sequence[Item] = field(default_factory=tuple)
     note: str = ""
+    over: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,8 @@ class Message:
 
 
 def alert(incident: Incident, reason: str, base: str) -> Message:
-    """The mail of one incident. ``reason``: first, worse, wider, reminder or resolved; ``base``: where the dashboard
-    is."""
+    """The mail of one incident. ``reason``: first, worse, wider, reminder, awake (a snooze ended) or resolved;
+    ``base``: where the dashboard is."""
     over = reason == "resolved"
     mark = "CRITICAL: " if incident.impact == "HIGH" and not over else ""
     again = WORDS[reason].lower() if mark else WORDS[reason]
@@ -122,6 +124,23 @@ def storm(incidents: Sequence[Incident], minutes: int, base: str) -> Message:
     ).message()  # fmt: skip
 
 
+def summary(incidents: Sequence[Incident], base: str) -> Message:
+    """One mail in place of many: there is news of more incidents, their end among it, than a person can read mail
+    about."""
+    noun = "1 incident" if len(incidents) == 1 else f"{wording.fixed(len(incidents))} incidents"
+    open_ones = sum(not incident.over for incident in incidents)
+    ended = len(incidents) - open_ones
+    parts = [f"{wording.fixed(open_ones)} open"] if open_ones else []
+    parts += [f"{wording.fixed(ended)} over"] if ended else []
+    return _Page(
+        subject=f"News of {noun}: {', '.join(parts)}", badge="News", colour=GREY if open_ones else GREEN,
+        lead=f"News of {noun}: {', '.join(parts)}.",
+        lines=("This is one mail instead of one for each: the day's budget of alerts is used.",),
+        button=(f"{base}/anomaly-inbox", "Open the inbox"), listed=_listed(incidents, base),
+        left=len(incidents) - min(len(incidents), SHOWN),
+    ).message()  # fmt: skip
+
+
 def notice(subject: str, sentences: Sequence[str], base: str) -> Message:
     """A mail about TrendCast itself: the detector has not run, mail cannot be sent, a test."""
     return _Page(
@@ -158,7 +177,10 @@ class _Listed:
 
 
 def _listed(incidents: Sequence[Incident], base: str) -> tuple[_Listed, ...]:
-    return tuple(_Listed(one.impact, stake(one), one.headline, link(base, one.id)) for one in incidents[:SHOWN])
+    return tuple(
+        _Listed("RESOLVED" if one.over else one.impact, stake(one), one.headline, link(base, one.id))
+        for one in incidents[:SHOWN]
+    )
 
 
 @dataclass(frozen=True)

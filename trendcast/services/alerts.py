@@ -36,6 +36,7 @@ STORM_MINUTES = 15
 NOBODY = "nobody"  # in the outbox, where no recipient is set: what would have been mailed can still be read
 
 Address = tuple[str, str]  # channel and address
+Threads = Mapping[tuple[int, str, str], str]  # incident, channel and address -> the first message of it
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,14 @@ class Case:
         """The categories, regions or stores it touches; '' among them means all."""
         return {one[dimension] for one in self.items}
 
+    def facts(self) -> dict[str, Any]:
+        """What suppressions match, and what a webhook is told beside the words."""
+        lead = self.items[0] if self.items else {}
+        return {
+            "kind": self.row["kind"],
+            **{name: lead[name] for name in ("level", "product_category", "region", "store") if name in lead},
+        }
+
     def incident(self) -> Incident:
         """What a mail says of it."""
         row, lead = self.row, self.items[0] if self.items else None
@@ -105,6 +114,7 @@ class Case:
                 for one in self.items
             ),
             note=row["note"] or "",
+            over=row["status"] == "RESOLVED",
         )
 
 
@@ -131,13 +141,21 @@ def _cases(db: Database, connection: Any, rows: Sequence[Mapping[str, Any]]) -> 
     return [Case(row, items.get(row["id"], [])) for row in rows]
 
 
-def _shares(people: Sequence[Recipient], cases: Sequence[Case]) -> dict[Address, list[Case]]:
+def _shares(
+    people: Sequence[Recipient], cases: Sequence[Case], threads: Threads | None = None
+) -> dict[Address, list[Case]]:
     """Address -> the cases that are theirs, in their order. An address may be there for several parts of the
-    retailer; it has one mail all the same."""
+    retailer; it has one mail all the same. Of an end (``threads``: who heard of what) hears who heard of the
+    beginning."""
     shares: dict[Address, list[Case]] = {}
     for address in dict.fromkeys((one.channel, one.address) for one in people):
         theirs = [one for one in people if (one.channel, one.address) == address]
-        shares[address] = [case for case in cases if any(one.wants(case) for one in theirs)]
+        shares[address] = [
+            case
+            for case in cases
+            if any(one.wants(case) for one in theirs)
+            and (threads is None or case.row["reason"] != "resolved" or (case.id, *address) in threads)
+        ]
     return shares
 
 
@@ -149,45 +167,81 @@ def _everything(people: Sequence[Recipient]) -> list[Address]:
 
 def announce(db: Database, connection: Any, settings: Settings, now: datetime) -> dict[str, int]:
     """Write the mails that are due, in the caller's transaction: an alert and the anomaly it tells of exist together or
-    not at all. Returns how many incidents were told, by reason, and how many were left to the digest (``digest``).
+    not at all. Returns how many incidents were told, by reason, and how many were part of one mail about many
+    (``storm``, ``summary``) or left to the digest (``digest``).
 
-    Above the day's budget an incident goes to the digest; when more than the budget open within fifteen minutes, one
-    mail stands for all of them.
+    Above the day's budget a new incident goes to the digest; when more than the budget open within fifteen minutes, one
+    mail stands for all of them, and so it does for later news of more than the budget. What a suppression holds is
+    written by itself and counts nowhere: it will not be sent.
     """
-    due = db.rows("alert_due", connection=connection, now=now, today=incidents.today(now), remind=REMIND_HOURS)
+    due = db.rows(
+        "alert_due", connection=connection, now=now, today=incidents.today(now), remind=REMIND_HOURS,
+        zone=str(wording.zone()),
+    )  # fmt: skip
     if not due:
         return {}
     cases = _cases(db, connection, due)
+    asleep = [case.id for case in cases if case.row["asleep"]]
+    if asleep:
+        db.execute("alert_wake", connection=connection, incidents=asleep, now=now)
     people = recipients(db, settings, connection)
+    threads = _threads(db, connection, cases)
+    how = _ways(db, connection, settings, now, cases)
+    storm = [case for case in cases if how[case.id] == "storm"]
+    news = [case for case in cases if how[case.id] == "summary"]
+    if storm:
+        _write_many(db, connection, settings, people, storm, "storm", {})
+    if news:
+        _write_many(db, connection, settings, people, news, "summary", threads)
+    counts: dict[str, int] = {}
+    told: list[dict[str, Any]] = []
+    for case in cases:
+        reason, way = case.row["reason"], how[case.id]
+        note: str | None = NOTES.get(way)
+        if way == "mail":
+            names = _write(db, connection, settings, people, case, threads)
+            note = f"Mailed ({reason}) to {', '.join(names)}." if names else f"Nobody is set to be told ({reason})."
+            if reason == "resolved" and not names:
+                way, note = "", None
+        name = reason if way == "mail" else way
+        if name:
+            counts[name] = counts.get(name, 0) + 1
+        kept = way if way in ("storm", "digest") else reason
+        told.append({"id": case.id, "told": _told(case.row, kept, now), "note": note})
+    db.execute("alert_told", connection=connection, told=json.dumps(told), now=now)
+    return counts
+
+
+NOTES = {
+    "storm": "Part of one mail about many.",
+    "summary": "Part of one mail about many.",
+    "digest": "Left to the digest: the day's budget of alerts is used.",
+}
+
+
+def _ways(db: Database, connection: Any, settings: Settings, now: datetime, cases: Sequence[Case]) -> dict[int, str]:
+    """How each incident is told: by a mail of its own (``mail``), as part of one about many that are new (``storm``) or
+    of which there is news (``summary``), or by the next digest (``digest``)."""
     budget = int(settings.alert_budget)  # type: ignore[call-overload]
-    fresh = [case for case in cases if case.row["reason"] == "first"]
+    held = [row["matcher"] for row in db.rows("alert_held", connection=connection)]
+    how = {case.id: "mail" for case in cases}
+    loud = [case for case in cases if not any(matcher.items() <= case.facts().items() for matcher in held)]
+    fresh = [case for case in loud if case.row["reason"] == "first"]
+    news = [case for case in loud if case.row["reason"] != "first"]
     spent = db.rows(
         "alert_spent", connection=connection, day=now - timedelta(days=1), lately=now - timedelta(minutes=STORM_MINUTES)
     )[0]
-    storm = bool(fresh) and len(fresh) + spent["lately"] > budget
-    if storm:
-        _write_storm(db, connection, settings, people, fresh)
-    threads = _threads(db, connection, cases)
-    counts: dict[str, int] = {}
-    told: list[dict[str, Any]] = []
     left = max(0, budget - spent["day"])
-    for case in cases:
-        reason = case.row["reason"]
-        at_once = reason != "first" or (not storm and left > 0)
-        if reason == "first" and at_once:
-            left -= 1
-        if at_once:
-            names = _write(db, connection, settings, people, case, threads)
-            note = f"Mailed ({reason}) to {', '.join(names)}." if names else f"Nobody is set to be told ({reason})."
-        else:
-            note = (
-                "Part of one mail about many." if storm else "Left to the digest: the day's budget of alerts is used."
-            )
-        name = reason if at_once else "storm" if storm else "digest"
-        counts[name] = counts.get(name, 0) + 1
-        told.append({"id": case.id, "told": _told(case.row, reason, now), "note": note})
-    db.execute("alert_told", connection=connection, told=json.dumps(told), now=now)
-    return counts
+    # The day's first storm is told whatever the budget is: it is news that nobody may wait for.
+    storm = len(fresh) > 1 and len(fresh) + spent["lately"] > budget and (left > 0 or not spent["storms"])
+    for place, case in enumerate(fresh):
+        if storm:
+            how[case.id] = "storm"
+        elif place >= left:
+            how[case.id] = "digest"
+    if len(news) > 1 and len(news) > budget - spent["news"]:
+        how.update({case.id: "summary" for case in news})
+    return how
 
 
 def _told(row: Mapping[str, Any], reason: str, now: datetime) -> dict[str, Any]:
@@ -202,9 +256,6 @@ def _told(row: Mapping[str, Any], reason: str, now: datetime) -> dict[str, Any]:
     }
 
 
-Threads = Mapping[tuple[int, str, str], str]
-
-
 def _threads(db: Database, connection: Any, cases: Sequence[Case]) -> Threads:
     """(incident, channel, address) -> Message-ID of the first mail they had of it, which later ones answer."""
     rows = db.rows("outbox_threads", connection=connection, incidents=[case.id for case in cases])
@@ -214,21 +265,19 @@ def _threads(db: Database, connection: Any, cases: Sequence[Case]) -> Threads:
 def _write(
     db: Database, connection: Any, settings: Settings, people: Sequence[Recipient], case: Case, threads: Threads
 ) -> list[str]:
-    """The mail of one incident to everybody whose it is; returns their addresses."""
+    """The mail of one incident to everybody whose it is; returns their addresses. Of an end nobody hears who did not
+    hear of the beginning."""
     row = case.row
     letter = message.alert(case.incident(), row["reason"], str(settings.public_url))
     number = int((row["told"] or {}).get("n", 0)) + 1
-    lead = case.items[0] if case.items else {}
-    facts = {
-        "kind": row["kind"],
-        **{name: lead[name] for name in ("level", "product_category", "region", "store") if name in lead},
-    }
-    wanted = [address for address, theirs in _shares(people, [case]).items() if theirs]
+    wanted = [address for address, theirs in _shares(people, [case], threads).items() if theirs]
+    if row["reason"] == "resolved" and not wanted:
+        return []
     came = [one["data_available_at"] for one in case.items if one["data_available_at"]]
     _put(
         db, connection, settings, letter, wanted, f"{case.id}|{row['reason']}|{number}",
         nobody=_nobody(people), threads=threads,
-        impact=case.impact, reason=row["reason"], incident_id=case.id, facts=facts,
+        impact=case.impact, reason=row["reason"], incident_id=case.id, facts=case.facts(),
         data_available_at=max(came, default=None),
     )  # fmt: skip
     return [address for _, address in wanted]
@@ -267,18 +316,30 @@ def _sender(settings: Settings) -> str:
     return str(settings.alert_from_email) or "trendcast@localhost"
 
 
-def _write_storm(
-    db: Database, connection: Any, settings: Settings, people: Sequence[Recipient], fresh: list[Case]
+def _write_many(
+    db: Database,
+    connection: Any,
+    settings: Settings,
+    people: Sequence[Recipient],
+    cases: list[Case],
+    reason: str,
+    threads: Threads,
 ) -> None:
-    """One mail of all that is theirs to each; without anybody, one that can be read."""
-    numbers = sorted(case.id for case in fresh)
-    shares = {address: theirs for address, theirs in _shares(people, fresh).items() if theirs}
-    for wanted, cases in [([address], theirs) for address, theirs in shares.items()] or [([], fresh)]:
-        letter = message.storm([case.incident() for case in cases], STORM_MINUTES, str(settings.public_url))
+    """One mail of all that is theirs to each; of a ``storm`` that is nobody's one that can be read. It keeps which
+    incidents it is about: who had it hears of their end."""
+    base = str(settings.public_url)
+    shares = {address: theirs for address, theirs in _shares(people, cases, threads).items() if theirs}
+    nobody: list[tuple[list[Address], list[Case]]] = [([], cases)] if reason == "storm" else []
+    for wanted, mine in [([address], theirs) for address, theirs in shares.items()] or nobody:
+        listed = [case.incident() for case in mine]
+        letter = message.storm(listed, STORM_MINUTES, base) if reason == "storm" else message.summary(listed, base)
+        numbers = sorted(case.id for case in mine)
+        turn = sum(int((case.row["told"] or {}).get("n", 0)) + 1 for case in cases)
+        key = f"{reason}|{min(case.id for case in cases)}|{max(case.id for case in cases)}|{len(cases)}|{turn}"
+        urgent = any(case.impact == "HIGH" and case.row["reason"] != "resolved" for case in mine)
         _put(
-            db, connection, settings, letter, wanted, f"storm|{numbers[0]}|{numbers[-1]}",
-            nobody=_nobody(people), impact="HIGH",
-            reason="storm",
+            db, connection, settings, letter, wanted, key, nobody=_nobody(people),
+            impact="HIGH" if urgent else "MEDIUM", reason=reason, facts={"incidents": numbers},
         )  # fmt: skip
 
 
