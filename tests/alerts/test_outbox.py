@@ -6,6 +6,7 @@ import datetime as dt
 import email
 import email.policy
 import functools
+import json
 import threading
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from tests.alerts.office import environment, pass_time
 from tests.waiting import free_port
 from trendcast import settings as settings_module
+from trendcast.__main__ import main
 from trendcast.alerts import mail
 from trendcast.alerts.message import Message
 from trendcast.services import outbox
@@ -55,6 +57,17 @@ def test_a_message_is_sent_once_and_says_when(db, post_office):
     assert (row["status"], row["attempts"], row["last_code"]) == ("SENT", 1, 250)
     assert row["sent_at"] >= row["created"]
     assert len(box.mails) == 1
+
+
+def test_a_worker_for_cron_sends_what_waits(db, post_office, monkeypatch, tmp_path, capsys):
+    box, route = post_office()
+    put(db, "a@shop.example", "b@shop.example")
+    for name, value in {**environment(route), "DATABASE_URL": db.url, "TRENDCAST_HOME": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+    assert main(["worker", "--once", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["messages"] == 2
+    assert [row["status"] for row in rows(db)] == ["SENT", "SENT"]
+    assert len(box.mails) == 2
 
 
 def test_what_was_written_before_is_not_written_again(db):

@@ -63,7 +63,7 @@ def test_an_older_schema_is_told_and_upgraded(new_database: Callable[..., str], 
 def test_a_worker_for_cron_does_what_is_due_and_ends(db: Database, run: Callable[..., Told]) -> None:
     job_service.enqueue(db, "refresh")
     # The refresh that was asked for, and a look for the customer's tables in that database.
-    assert json.loads(run(db.url, "worker", "--once", "--json").out) == {"jobs": 2}
+    assert json.loads(run(db.url, "worker", "--once", "--json").out) == {"jobs": 2, "messages": 0}
     told = json.loads(run(db.url, "status", "--json").out)
     (job,) = [job for job in told["jobs"] if job["name"] == "refresh"]
     assert job["state"] == "dead"
