@@ -25,3 +25,9 @@ UNION
 SELECT day::date, region, event
 FROM learnt_event CROSS JOIN LATERAL generate_series(first_day, last_day, interval '1 day') AS day
 WHERE removed_at IS NULL;
+
+-- What is known from before alerts were kept is no news: nobody is mailed of it, only of what comes of it.
+UPDATE incident
+SET told = jsonb_build_object('impact', impact, 'members', members, 'status', status, 'reason', 'hushed', 'n', 0,
+                              'at', now())
+WHERE told IS NULL;
