@@ -14,9 +14,7 @@ from tests.services import shops
 from trendcast import settings as settings_module
 from trendcast import wording
 from trendcast.errors import NotConfigured
-from trendcast.services import alerts, incidents, outbox
-from trendcast.store import migrate
-from trendcast.store.engine import Database
+from trendcast.services import alerts, incidents, outbox, watch
 
 NOW = dt.datetime(2026, 9, 28, 6, 0, tzinfo=dt.UTC)
 DAY = dt.date(2026, 9, 27)
@@ -286,7 +284,7 @@ def test_of_mail_that_does_not_go_out_the_other_way_and_the_log_tell_once(db, ca
     tell(db, **there)
     later = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=11)
     for minutes in (0, 5):
-        assert any("Urgent email" in one for one in alerts.watch(db, chosen(**there), later + minutes * MINUTE))
+        assert any("Urgent email" in one for one in watch.watch(db, chosen(**there), later + minutes * MINUTE))
     assert sum("Urgent email has waited" in one.getMessage() for one in caplog.records) == 1
     told = [row["recipient"] for row in messages(db, reason="notice") if "Urgent email" in row["body_text"]]
     assert told == [heard]
@@ -354,11 +352,11 @@ def test_the_watch_says_once_what_did_not_happen(db):
             "VALUES ('x', 'sales_daily', 'merged', 10, %s, %s)",
             (DAY, NOW),
         )
-    assert alerts.watch(db, chosen(), NOW + dt.timedelta(minutes=59)) == []
-    said = alerts.watch(db, chosen(), NOW + dt.timedelta(minutes=61))
+    assert watch.watch(db, chosen(), NOW + dt.timedelta(minutes=59)) == []
+    said = watch.watch(db, chosen(), NOW + dt.timedelta(minutes=61))
     assert len(said) == 1
     assert "have not been checked" in said[0]
-    alerts.watch(db, chosen(), NOW + dt.timedelta(minutes=90))
+    watch.watch(db, chosen(), NOW + dt.timedelta(minutes=90))
     assert len(messages(db, subject="The detector has not run")) == 2  # two people, once each
 
 
@@ -369,7 +367,7 @@ def test_of_data_that_ended_long_ago_nothing_is_late(db):
             "VALUES ('x', 'sales_daily', 'merged', 10, '2016-06-19', %s)",
             (NOW,),
         )
-    assert alerts.watch(db, chosen(), NOW + dt.timedelta(days=3)) == []
+    assert watch.watch(db, chosen(), NOW + dt.timedelta(days=3)) == []
 
 
 def test_a_self_test_says_what_the_server_answered(post_office, db):
@@ -522,15 +520,3 @@ def test_only_what_is_to_be_told_is_locked(db):
         assert alerts.announce(db, connection, chosen(), NOW) == {"wider": 1}
         free = other.exec_driver_sql("SELECT id FROM incident FOR UPDATE SKIP LOCKED").scalars().all()
     assert free == [quiet]
-
-
-def test_the_first_tick_after_an_upgrade_mails_nobody_of_what_was_open_before(new_database):
-    old = Database(new_database())
-    migrate.upgrade(old, to="0016")
-    for number in range(1, 21):
-        incident(old, number)
-    migrate.upgrade(old)
-    assert alerts.remind(old, chosen(), NOW) == {}
-    assert alerts.remind(old, chosen(), NOW + dt.timedelta(days=2)) == {}
-    assert messages(old) == []
-    old.close()

@@ -114,7 +114,6 @@ def time_is(db: Database, monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime
     """``time_is(moment)``: what the database says when the ticker asks for the time, and no mail of the hour."""
     known = db.rows
     monkeypatch.setattr(worker.alerts, "remind", lambda *_: None)
-    monkeypatch.setattr(worker.alerts, "watch", lambda *_: None)
     monkeypatch.setattr(worker.watch, "watch", lambda *_: None)
 
     def say(moment: datetime) -> None:

@@ -8,8 +8,8 @@ from sqlalchemy import text
 
 from trendcast import settings
 from trendcast.jobs import worker
-from trendcast.services import alerts, watch
 from trendcast.services import jobs as job_service
+from trendcast.services import watch
 from trendcast.services.health import judge
 from trendcast.store import jobs
 from trendcast.store.engine import Database
@@ -52,16 +52,16 @@ def test_a_refresh_that_does_not_come_is_told_within_the_hour_after_its_own(
     chosen = settings.load({"TRENDCAST_TIME_ZONE": zone, "ALERT_RECIPIENTS": "ann@shop.test"})
     load(db, "2026-03-26", EVENING)
     checked(db)
-    assert alerts.watch(db, chosen, due + timedelta(minutes=59)) == []
-    (said,) = alerts.watch(db, chosen, due + timedelta(minutes=61))
+    assert watch.watch(db, chosen, due + timedelta(minutes=59)) == []
+    (said,) = watch.watch(db, chosen, due + timedelta(minutes=61))
     assert "older than the data" in said
-    alerts.watch(db, chosen, due + timedelta(minutes=90))
+    watch.watch(db, chosen, due + timedelta(minutes=90))
     assert subjects(db) == ["The forecasts are not renewed"]
 
 
 def test_of_data_that_ended_years_ago_no_refresh_is_missed(db: Database) -> None:
     load(db, "2016-06-19", EVENING)
-    assert alerts.watch(db, BERLIN, EVENING + timedelta(days=9)) == []
+    assert watch.watch(db, BERLIN, EVENING + timedelta(days=9)) == []
 
 
 def test_a_worker_that_stands_still_is_told_by_health_within_the_hour(db: Database) -> None:
@@ -125,25 +125,3 @@ def test_the_hour_of_the_refresh_is_the_retailers_on_the_day_the_clocks_change()
     before = datetime(2026, 3, 28, 23, 30, tzinfo=UTC)  # 00:30 in Berlin, the clocks change at 02:00
     assert refresh_due(before, BERLIN).astimezone(ZoneInfo("Europe/Berlin")).hour == 5
     assert refresh_due(before, BERLIN) == datetime(2026, 3, 29, 3, tzinfo=UTC)
-
-
-def test_a_load_that_is_held_again_with_every_try_is_told_once_a_day(db: Database) -> None:
-    for _ in range(3):
-        load(db, "2026-03-26", EVENING, "held")
-        watch.watch(db, BERLIN, datetime.now(UTC))
-    assert subjects(db) == ["A load is held"]
-
-
-def test_a_slot_that_is_used_again_and_fails_again_is_told_again(db: Database) -> None:
-    slot = job_service.enqueue(db, "sync", {}, datetime.now(UTC) - timedelta(seconds=5))
-    for error in ("The source is away.", "The password is wrong."):
-        claim = jobs.claim(db, slot_id=slot)
-        assert claim is not None
-        jobs.fail(db, slot, claim.token, error, again=False)
-        (said,) = watch.watch(db, BERLIN, datetime.now(UTC))
-        assert error in said
-        with db.transaction() as connection:
-            connection.execute(
-                text("UPDATE job_slot SET state = 'queued', next_attempt_at = now() WHERE id = :id"), {"id": slot}
-            )
-    assert subjects(db) == ["A job failed for good"] * 2

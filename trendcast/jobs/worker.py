@@ -239,7 +239,6 @@ def tick(database: Database, settings: Settings) -> None:
         if mail["wanted"]:
             job_service.enqueue(database, "digest", {"slot": check.isoformat()}, check)
         alerts.remind(database, settings, now)
-        alerts.watch(database, settings, now)
         watch.watch(database, settings, now)
     unseen = database.rows("detect_need")[0]["newest_sales"]
     if unseen is not None:

@@ -20,7 +20,7 @@ from trendcast.alerts import mail, message
 from trendcast.alerts.message import Incident, Item, Message
 from trendcast.anomalies import explain
 from trendcast.errors import Conflict, NoRight, NotConfigured
-from trendcast.services import incidents, outbox, schedule
+from trendcast.services import incidents, outbox
 from trendcast.services.outbox import IMPACT
 from trendcast.settings import Settings
 
@@ -31,7 +31,6 @@ log = logging.getLogger("trendcast.alerts")
 
 REMIND_HOURS = 4
 LAPSE_HOURS = 24  # an acknowledgement nothing came of is none any more
-LATE_MINUTES, URGENT_MINUTES = 60, 10
 STORM_MINUTES = 15
 NOBODY = "nobody"  # in the outbox, where no recipient is set: what would have been mailed can still be read
 
@@ -421,37 +420,6 @@ def check_and_digest(
         return {"messages": 0}
     written = digest(db, chosen, when, incidents.finding(db))
     return {"messages": written, "incidents": found["incidents"]}
-
-
-def watch(db: Database, settings: Settings, now: datetime) -> list[str]:
-    """Is the watchman awake? Writes a notice, once for each case, when a load was not checked, a refresh did not come,
-    or urgent mail cannot be sent; returns the sentences. Called by the ticker, which is no part of what it watches."""
-    said = []
-    row = db.rows("alert_watch", now=now, late=LATE_MINUTES)[0]
-    if row["unchecked_since"] is not None:
-        said.append(
-            f"Sales that were loaded at {wording.at(row['unchecked_since'])} have not been checked for anomalies "
-            "yet. Look at the jobs on the Data page: is a worker running?"
-        )
-        notice(db, settings, f"watch|detector|{row['unchecked_batch']}", "The detector has not run", said[-1:])
-    since = row["unrefreshed_since"]
-    if since is not None and now > schedule.refresh_due(since, settings) + timedelta(minutes=LATE_MINUTES):
-        said.append(
-            f"The forecasts are older than the data loaded at {wording.at(row['unrefreshed_since'])}: the refresh "
-            "that was due has not succeeded. The Data page shows why."
-        )
-        notice(db, settings, f"watch|refresh|{row['unrefreshed_batch']}", "The forecasts are not renewed", said[-1:])
-    for channel in outbox.state(db, settings):
-        since = channel["urgent_since"]
-        if since is not None and not channel["missing"] and (now - since).total_seconds() > URGENT_MINUTES * 60:
-            why = channel["last_error"] or "no answer yet"
-            said.append(f"Urgent {channel['channel']} has waited since {wording.at(since)}: {why}")
-            # By the other way, and into the log: this one does not work.
-            name = channel["channel"]
-            key = f"watch|{name}|{since:%Y-%m-%dT%H:%M}"
-            if notice(db, settings, key, "Alerts cannot be sent", said[-1:], without=name):
-                log.error("%s", said[-1])
-    return said
 
 
 def self_test(db: Database, settings: Settings, now: datetime, address: str, *, who: str) -> dict[str, Any]:
