@@ -98,6 +98,7 @@ def middleware() -> list[Middleware]:
         Middleware(guard.SecurityHeaders, policy=content_policy()),
         Middleware(guard.Guard, settings=lambda: runtime.process.settings, find_key=key_owner, **ways),
         *([Middleware(_sign_in().SignIn)] if with_oidc else []),
+        *([Middleware(_sign_in().Aging)] if chosen.auth == "proxy" else []),
     ]
 
 
@@ -108,7 +109,7 @@ def secrets() -> dict[str, Any]:
 
 
 def _sign_in() -> ModuleType:
-    # Only who signs people in pays for it.
+    # Only an installation of several people pays for it.
     from trendcast import sign_in
 
     return sign_in

@@ -22,6 +22,7 @@ import base64
 import html
 import json
 import logging
+import time
 import unicodedata
 from collections.abc import Mapping, MutableMapping
 from functools import cache
@@ -276,6 +277,17 @@ class SignIn:
         await send({"type": "http.response.body", "body": body})
 
 
+class Aging:
+    """With TRENDCAST_AUTH=proxy: a websocket is as good as a session for eight hours, then its page has to be loaded
+    anew through the proxy."""
+
+    def __init__(self, app: guard.App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: guard.Scope, receive: guard.Receive, send: guard.Send) -> None:
+        await self._app(scope, _whole_when_over(scope, receive) if scope["type"] == "websocket" else receive, send)
+
+
 def _claims(headers: list[tuple[bytes, bytes]]) -> tuple[dict[str, Any] | None, list[tuple[bytes, bytes]]]:
     """(what Streamlit was about to keep about the person, the headers without it)."""
     values: dict[str, str] = {}
@@ -318,11 +330,15 @@ def _begin(scope: guard.Scope, claims: dict[str, Any], settings: Settings) -> st
 def _whole_when_over(scope: guard.Scope, receive: guard.Receive) -> guard.Receive:
     """What a page sends asks for a part of it to be drawn anew (a fragment); once the session is over it asks for the
     whole page, which then says that it is over."""
-    mine = next((value.decode() for name, value in scope["headers"] if name == guard.SESSION_HEADER), "")
+    told = dict(scope["headers"])
+    mine, since = told.get(guard.SESSION_HEADER, b"").decode(), int(told.get(guard.SINCE_HEADER, b"0"))
+
+    async def over() -> bool:
+        return await _over(mine) if mine else time.time() - since > sessions.LONGEST.total_seconds()
 
     async def heard() -> MutableMapping[str, Any]:
         message = await receive()
-        if mine and message["type"] == "websocket.receive" and message.get("bytes") and await _over(mine):
+        if message["type"] == "websocket.receive" and message.get("bytes") and await over():
             asked = BackMsg()
             try:
                 asked.ParseFromString(message["bytes"])

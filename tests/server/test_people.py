@@ -16,7 +16,7 @@ from websockets.exceptions import InvalidStatus
 from tests.installation import Live, start
 from tests.server.provider import CLIENT, SECRET, Provider
 from trendcast import settings
-from trendcast.api import policy
+from trendcast.api import guard, policy
 from trendcast.api.app import api
 from trendcast.errors import DatabaseAway, NotConfigured
 from trendcast.services import keys, people, sessions
@@ -655,3 +655,33 @@ def test_nobody_without_a_number_or_a_name_comes_in() -> None:
     from trendcast import sign_in
 
     assert sign_in.person_of({"groups": ["admin"]}, settings.load(GOOD)) == ("", None)
+
+
+@pytest.mark.parametrize(("hours", "drawn"), [(7.9, "of-the-page"), (8.1, "")])
+def test_behind_a_proxy_a_websocket_of_eight_hours_has_its_page_drawn_anew_as_a_whole(hours: float, drawn: str) -> None:
+    """A fragment drawn alone would never ask again who is there."""
+    from streamlit.proto.BackMsg_pb2 import BackMsg
+
+    from trendcast import server, sign_in
+
+    chosen = {"TRENDCAST_AUTH": "proxy", "TRENDCAST_PROXY_SECRET": "s" * 40}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in chosen.items():
+            patch.setenv(name, value)
+        assert any(one.cls is sign_in.Aging for one in server.middleware())
+    wish = BackMsg()
+    wish.rerun_script.fragment_id = "of-the-page"
+    seen: list[BackMsg] = []
+
+    async def page(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(BackMsg.FromString((await receive())["bytes"]))
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.receive", "bytes": wish.SerializeToString()}
+
+    async def send(message: Any) -> None: ...
+
+    since = str(int(datetime.now(UTC).timestamp() - hours * 3600)).encode()
+    scope = {"type": "websocket", "path": "/_stcore/stream", "headers": [(guard.SINCE_HEADER, since)]}
+    asyncio.run(sign_in.Aging(page)(scope, receive, send))
+    assert [one.rerun_script.fragment_id for one in seen] == [drawn]
