@@ -170,8 +170,8 @@ def test_whoever_asks_is_not_told_what_a_job_or_a_server_said(db: Database, serv
             " VALUES ('f', 'sales_daily', 'merged', 1, '2016-05-22', now() - interval '3 hours')",
             "INSERT INTO job_slot (name, state, scheduled_for, finished_at, error)"
             " VALUES ('refresh', 'dead', now(), now(), 'refused by db.internal')",
-            "UPDATE channel_state SET failures = 3, failing_since = now() - interval '1 hour', last_error = '535 of ann'"
-            " WHERE channel = 'email'",
+            "UPDATE channel_state SET failures = 3, failing_since = now() - interval '1 hour',"
+            " last_error = '535 of ann' WHERE channel = 'email'",
             "INSERT INTO outbox (dedup_key, channel, recipient, message_id, subject, body_text, body_html, reason,"
             " impact, attempts) VALUES ('k', 'email', 'a@b.c', 'm', 's', 't', 'h', 'digest', 2, 1)",
         ):
