@@ -15,6 +15,8 @@ from trendcast import settings as settings_module
 from trendcast import wording
 from trendcast.errors import NotConfigured
 from trendcast.services import alerts, incidents, outbox, watch
+from trendcast.store import migrate
+from trendcast.store.engine import Database
 
 NOW = dt.datetime(2026, 9, 28, 6, 0, tzinfo=dt.UTC)
 DAY = dt.date(2026, 9, 27)
@@ -520,3 +522,15 @@ def test_only_what_is_to_be_told_is_locked(db):
         assert alerts.announce(db, connection, chosen(), NOW) == {"wider": 1}
         free = other.exec_driver_sql("SELECT id FROM incident FOR UPDATE SKIP LOCKED").scalars().all()
     assert free == [quiet]
+
+
+def test_the_first_tick_after_an_upgrade_mails_nobody_of_what_was_open_before(new_database):
+    old = Database(new_database())
+    migrate.upgrade(old, to="0016")
+    for number in range(1, 21):
+        incident(old, number)
+    migrate.upgrade(old)
+    assert alerts.remind(old, chosen(), NOW) == {}
+    assert alerts.remind(old, chosen(), NOW + dt.timedelta(days=2)) == {}
+    assert messages(old) == []
+    old.close()

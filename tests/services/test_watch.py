@@ -125,3 +125,25 @@ def test_the_hour_of_the_refresh_is_the_retailers_on_the_day_the_clocks_change()
     before = datetime(2026, 3, 28, 23, 30, tzinfo=UTC)  # 00:30 in Berlin, the clocks change at 02:00
     assert refresh_due(before, BERLIN).astimezone(ZoneInfo("Europe/Berlin")).hour == 5
     assert refresh_due(before, BERLIN) == datetime(2026, 3, 29, 3, tzinfo=UTC)
+
+
+def test_a_load_that_is_held_again_with_every_try_is_told_once_a_day(db: Database) -> None:
+    for _ in range(3):
+        load(db, "2026-03-26", EVENING, "held")
+        watch.watch(db, BERLIN, datetime.now(UTC))
+    assert subjects(db) == ["A load is held"]
+
+
+def test_a_slot_that_is_used_again_and_fails_again_is_told_again(db: Database) -> None:
+    slot = job_service.enqueue(db, "sync", {}, datetime.now(UTC) - timedelta(seconds=5))
+    for error in ("The source is away.", "The password is wrong."):
+        claim = jobs.claim(db, slot_id=slot)
+        assert claim is not None
+        jobs.fail(db, slot, claim.token, error, again=False)
+        (said,) = watch.watch(db, BERLIN, datetime.now(UTC))
+        assert error in said
+        with db.transaction() as connection:
+            connection.execute(
+                text("UPDATE job_slot SET state = 'queued', next_attempt_at = now() WHERE id = :id"), {"id": slot}
+            )
+    assert subjects(db) == ["A job failed for good"] * 2

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trendcast import wording
 from trendcast.services import alerts, outbox, schedule
@@ -74,6 +76,15 @@ def _failed(db: Database, settings: Settings, now: datetime) -> list[str]:
         else:
             subject, next_step = "A load is held", "Look at it on the Data page; 'load FOLDER --accept' takes it."
             sentence = f"Rows for {row['name']} look wrong as a whole and were not taken: {reason}"
-        if alerts.notice(db, settings, f"watch|{row['what']}|{row['id']}", subject, [sentence, next_step]):
+        if alerts.notice(db, settings, _key(row), subject, [sentence, next_step]):
             said.append(sentence)
     return said
+
+
+def _key(row: Mapping[str, Any]) -> str:
+    """What makes a failure one: a slot may be used again, so its time counts; a held load comes again with every
+    try, and is told once a day."""
+    if row["what"] == "job":
+        return f"watch|job|{row['id']}|{row['at'].isoformat()}"
+    why = hashlib.sha256(f"{row['source']}|{row['reason']}".encode()).hexdigest()[:16]
+    return f"watch|load|{row['name']}|{why}|{row['at'].astimezone(wording.zone()).date()}"
