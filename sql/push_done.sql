@@ -1,2 +1,6 @@
--- Takes away pushed rows that were loaded, and those nobody came for within a week.
-DELETE FROM pushed WHERE id = :id OR created_at < now() - interval '7 days'
+-- Takes away pushed rows that were loaded, and those of more than a week ago that no job will load any more.
+DELETE FROM pushed
+WHERE id = :id
+   OR (created_at < now() - interval '7 days' AND NOT EXISTS (
+       SELECT FROM job_slot WHERE name = 'push' AND state IN ('queued', 'running')
+         AND (arguments->>'waiting')::bigint = pushed.id))

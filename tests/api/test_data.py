@@ -227,6 +227,22 @@ def test_who_would_rather_not_wait_gets_an_address(rest: Any, shop: Shop) -> Non
     assert (told.status_code, told.json()["status"]) == (409, "held"), "the gate is the same"
 
 
+def test_rows_that_wait_are_kept_while_their_job_may_load_them(rest: Any, shop: Shop) -> None:
+    asynchronous = {"Prefer": "respond-async"}
+    address = rest.post("/data/sales_daily", json={"rows": whole_day()}, headers=asynchronous).headers["location"]
+    with shop.db.transaction() as connection:
+        connection.exec_driver_sql("UPDATE pushed SET created_at = now() - interval '8 days'")
+    shop.db.execute("push_done", id=0)  # another push was loaded
+    work(shop)
+    assert rest.get(address).json()["merged"] == 40
+    rest.post("/data/sales_daily", json={"rows": whole_day()}, headers=asynchronous)
+    with shop.db.transaction() as connection:
+        connection.exec_driver_sql("UPDATE pushed SET created_at = now() - interval '8 days'")
+        connection.exec_driver_sql("UPDATE job_slot SET state = 'dead' WHERE name = 'push' AND state = 'queued'")
+    shop.db.execute("push_done", id=0)
+    assert shop.rows("pushed") == []
+
+
 def test_a_wrong_body_is_refused_before_it_is_left_to_a_worker(web: Any, shop: Shop) -> None:
     assert web.post("/data/sales_daily", json={"rows": [sold(price=1)]}).status_code == 422
     assert shop.rows("pushed") == []
