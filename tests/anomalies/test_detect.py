@@ -411,3 +411,22 @@ def test_a_shift_that_goes_on_after_its_incident_was_closed_is_told_from_there_o
     assert len({one.fingerprint for one in after}) == len(after)
     again = incidents.gather([one for one in found if one.day >= 154], after, FIRST)
     assert len(again) == len(after)
+
+
+@pytest.mark.parametrize("factor", [0.55, 0.4])
+@pytest.mark.parametrize("region", [0, 3])
+def test_a_region_that_often_goes_its_own_way_has_one_outage_all_the_same(factor: float, region: int) -> None:
+    """Some days of holidays and weather in each region, and weeks of promotions: that makes an outage no less rare. The
+    last region is too small to matter to the whole."""
+    rng = np.random.default_rng(8)
+    units = noisy(160, DAYS, level=2000.0)
+    own = np.where(rng.random((8, DAYS)) < 0.05, rng.normal(0, 0.2, (8, DAYS)), rng.normal(0, 0.004, (8, DAYS)))
+    own[:, -1] = 0
+    units *= np.exp(np.tile(own, (20, 1)))
+    units[3::8] /= 40
+    promotion = np.tile((np.arange(DAYS) // 7 % 2).astype(float), (160, 1))
+    units[promotion == 1] *= 1.3
+    units[region::8, -1] *= factor
+    given = scene(np.round(units), regions=8, promotion=promotion)
+    (entry,) = leads(detect(given, np.array([DAYS - 1])))
+    assert (entry.level, entry.region, entry.cls, entry.impact) == ("region", f"R{region}", "DROP", "HIGH")

@@ -15,11 +15,11 @@ import numpy as np
 
 from trendcast.anomalies import impact as sizes
 from trendcast.anomalies import promotions, pvalues, quality, trend
-from trendcast.anomalies.arrays import median
+from trendcast.anomalies.arrays import median, quantile
 from trendcast.anomalies.expectation import LEARNING, SHORTEST, Expectation, expect
 from trendcast.anomalies.impact import Q_LOW, Size, impact
 from trendcast.anomalies.limits import Key, Limits
-from trendcast.anomalies.residuals import Nodes, Residuals, residuals
+from trendcast.anomalies.residuals import FAR, FAR_NORMAL, Nodes, Residuals, residuals
 from trendcast.anomalies.scene import DIMENSIONS, Scene
 
 VERSION = "2"
@@ -526,17 +526,17 @@ class _Judge:
         found: list[Entry] = []
         covered: list[tuple[Entry, float]] = []
         rest = self.rest.raw[:, day].copy()
-        p_all, all_nodes = [], []
-        for number, nodes in enumerate(self.rest.nodes):
-            ordinary = np.where(self.quiet[None, window], nodes.z[:, window], np.nan)
-            nothing = np.zeros(ordinary.shape, int)
-            reference = pvalues.Reference(ordinary, nothing)
-            known = nodes.children >= 3
-            p = reference.p(np.where(known, nodes.z[:, day], np.nan), np.zeros(len(nodes.z), int))
-            p_all.append(p)
-            all_nodes.append((number, nodes))
+        all_nodes = [(number, self._usual(nodes, window)) for number, nodes in enumerate(self.rest.nodes)]
         if not all_nodes:
             return found, covered
+        # Each in its own usual movements, nodes of all levels are as rare as one another.
+        past = np.concatenate([nodes.z[:, window][nodes.children >= 3] for _, nodes in all_nodes])
+        past = np.where(past == 0, np.nan, past)
+        reference = pvalues.Reference(past, np.zeros(past.shape, int))
+        p_all = [
+            reference.p(np.where(nodes.children >= 3, nodes.z[:, day], np.nan), np.zeros(len(nodes.z), int))
+            for _, nodes in all_nodes
+        ]
         flat = np.concatenate(p_all)
         q_flat = pvalues.benjamini_hochberg(flat)
         self.tests += int(np.isfinite(flat).sum())
@@ -545,7 +545,7 @@ class _Judge:
             q = q_flat[at : at + len(p)]
             at += len(p)
             alarm, start = self.node_alarm[number]
-            strong = (np.abs(nodes.z[:, day]) >= NODE_CUT) & (np.nan_to_num(q, nan=1.0) <= sizes.Q_HIGH)
+            strong = (np.abs(nodes.z[:, day]) >= NODE_CUT) & np.isfinite(p)
             for node in np.flatnonzero(strong | (alarm[:, day] != 0)):
                 entry = self._node(
                     nodes,
@@ -563,6 +563,15 @@ class _Judge:
                     covered.append((entry, float(nodes.factor[node, day])))
             rest = rest - nodes.taken[:, day]
         return found, covered
+
+    @staticmethod
+    def _usual(nodes: Nodes, window: slice) -> Nodes:
+        """Nodes with their deviations never in less than a node's own further movements: where little is agreed on for
+        most of the time, the middle of all days says nothing of a holiday that one region has."""
+        far = quantile(np.abs(nodes.factor[:, window]), FAR, SHORTEST) / FAR_NORMAL
+        with np.errstate(divide="ignore", invalid="ignore"):
+            most = np.nan_to_num(np.abs(nodes.factor) / far[:, None], nan=np.inf, posinf=np.inf)
+        return replace(nodes, z=np.sign(nodes.z) * np.minimum(np.abs(nodes.z), most))
 
     def _node(
         self,
@@ -632,7 +641,7 @@ class _Judge:
         category = str(name["product_category"])
         size = Size(
             p=p if strong else 0.0 if shift else 1.0,  # what has added up so far in so many is certain
-            q=q if strong else sizes.Q_MEDIUM,
+            q=min(q, sizes.Q_HIGH) if strong else sizes.Q_MEDIUM,  # that so many go together is as much
             rel=rel,
             loss=loss,
             total=whole_day,
@@ -649,7 +658,9 @@ class _Judge:
             since = median(trend.before_it(self.rest.raw[rows], self.expected.followed[rows]).T, 3)
             spread = 1.25 / np.sqrt(len(rows)) * median(self.rest.sigma[rows, window].T, 1)
             cls = trend.lasting(since[window], spread)
-        level = self._level(size, key, cls, now.expected)
+        # A small region is a small part of everything; what would be HIGH of a single series is of a whole region too.
+        levels = {self._level(one, key, cls, now.expected) for one in (size, replace(size, node=False))}
+        level = next((one for one in sizes.LEVELS if one in levels), "")
         if not level or rel < self._of("least_change", key, 0.0) or now.loss_units < self._of("least_units", key, 0.0):
             return None
         contributions = (
