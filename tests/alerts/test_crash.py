@@ -14,7 +14,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +23,7 @@ import pytest
 
 from tests.alerts.office import Postbox, environment, pass_time
 from tests.services import shops
+from tests.waiting import until
 from trendcast import settings
 from trendcast.alerts.mail import Route
 from trendcast.alerts.message import Message
@@ -49,11 +49,7 @@ HOW = [pytest.param(ALONE, id="mail"), pytest.param(WHOLE, id="worker", marks=py
 
 
 def wait_for(condition: Callable[[], Any]) -> Any:
-    begun = time.monotonic()
-    while not (found := condition()):
-        assert time.monotonic() - begun < PATIENCE, "It did not happen in time."
-        time.sleep(0.02)
-    return found
+    return until(condition, PATIENCE, every=0.02)
 
 
 class Scene:

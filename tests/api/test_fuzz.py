@@ -4,7 +4,6 @@ undocumented."""
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.waiting import free_port
 from trendcast.store.engine import Database
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,9 +35,7 @@ def own(clone_demo: Callable[[str], Database]) -> Database:
 @pytest.fixture(scope="module")
 def address(own: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """``uvicorn trendcast.api.app:app`` on the demo retailer."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     home = tmp_path_factory.mktemp("home")
     process = subprocess.Popen(
         [sys.executable, "-m", "uvicorn", "trendcast.api.app:app", "--port", str(port)],

@@ -6,13 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.waiting import until
 from trendcast.__main__ import main
 from trendcast.services import jobs as job_service
 from trendcast.services.health import worker_alive
@@ -95,10 +95,7 @@ def test_a_worker_ends_when_told_to(db: Database, tmp_path: Path) -> None:
         env={**os.environ, "DATABASE_URL": db.url, "TRENDCAST_HOME": str(tmp_path)},
         cwd=ROOT, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while not worker_alive(db):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: worker_alive(db), every=0.1, what="The start of the worker")
     worker.send_signal(signal.SIGTERM)
     output, _ = worker.communicate(timeout=60)
     assert worker.returncode == 0

@@ -19,13 +19,14 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+
+from tests.waiting import free_port, until
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="make and signals as on Linux and macOS")
@@ -62,9 +63,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_port()
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -132,13 +131,6 @@ def silent_index() -> Iterator[str]:
             for connection in kept:
                 connection.close()
             server.shutdown(socket.SHUT_RDWR)
-
-
-def until(met, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not met():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.02)
 
 
 # --- the system ---

@@ -3,13 +3,13 @@
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.jobs.conftest import WORK
+from tests.waiting import until
 from trendcast import errors, settings
 from trendcast.services import jobs as job_service
 from trendcast.settings import Settings
@@ -20,13 +20,6 @@ from trendcast.store.engine import Database
 def state(db: Database) -> tuple[str, str | None]:
     newest = job_service.slots(db).iloc[0]
     return newest["state"], None if newest["error"] != newest["error"] else newest["error"]
-
-
-def wait_for(condition: object, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def alive(pid: int) -> bool:
@@ -94,7 +87,7 @@ db = Database({db.url!r}, role="worker")
 """
     parent = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
     try:
-        wait_for(lambda: marks.exists() and marks.read_text())
+        until(lambda: marks.exists() and marks.read_text())
     except AssertionError:
         parent.kill()
         parent.wait()
@@ -115,7 +108,7 @@ def test_kill_9_of_the_worker_leaves_no_orphan_and_the_next_one_takes_over(db: D
     assert held["at_work"]
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    wait_for(lambda: not alive(child) and not alive(helper), 20)
+    until(lambda: not alive(child) and not alive(helper), 20)
     assert jobs.claim(db) is None  # still leased
     with db.transaction() as connection:
         connection.exec_driver_sql("UPDATE job_slot SET lease_until = now() - interval '1 s'")

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.databases import listens
+from tests.waiting import until
 from trendcast.jobs.worker import Worker
 from trendcast.services import jobs as job_service
 from trendcast.settings import Settings
@@ -27,11 +29,8 @@ def working(db: Database, limits: Settings) -> Iterator[threading.Event]:
 
 
 def wait_until_done(db: Database, slot: int, seconds: float = 60) -> dict[str, object]:
-    deadline = time.monotonic() + seconds
-    while (found := jobs.slot(db, slot))["state"] != "done":
-        assert time.monotonic() < deadline, found
-        time.sleep(0.05)
-    return found
+    until(lambda: jobs.slot(db, slot)["state"] == "done", seconds, what=f"Job {slot}")
+    return jobs.slot(db, slot)
 
 
 def test_a_listener_hears_a_commit_at_once_and_nothing_rolled_back(db: Database) -> None:
@@ -50,12 +49,9 @@ def test_a_listener_hears_a_commit_at_once_and_nothing_rolled_back(db: Database)
 
 
 def test_a_worker_is_woken_works_and_survives_cut_connections(db: Database, working: threading.Event) -> None:
-    time.sleep(0.5)
-    begun = time.monotonic()
+    until(lambda: listens(db))
     slot = job_service.enqueue(db, "count")
-    while jobs.slot(db, slot)["state"] == "queued":
-        assert time.monotonic() - begun < 25, "polled instead of woken"
-        time.sleep(0.05)
+    until(lambda: jobs.slot(db, slot)["state"] != "queued", 25, what="To be woken instead of polling")
     first = wait_until_done(db, slot)
     assert first["progress"]["result"]["sum"] == 6  # type: ignore[index]
     with db.transaction() as connection:
@@ -69,14 +65,9 @@ def test_a_worker_is_woken_works_and_survives_cut_connections(db: Database, work
 
 def test_a_worker_asked_to_stop_gives_its_job_back(db: Database, working: threading.Event, tmp_path: object) -> None:
     slot = job_service.enqueue(db, "dwell", {"marks": f"{tmp_path}/marks"})
-    deadline = time.monotonic() + 60
-    while jobs.slot(db, slot)["state"] != "running":
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: jobs.slot(db, slot)["state"] == "running")
     working.set()
-    while jobs.slot(db, slot)["state"] == "running":
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: jobs.slot(db, slot)["state"] != "running")
     assert jobs.slot(db, slot)["state"] == "queued"
     assert "asked to stop" in jobs.slot(db, slot)["error"]
 

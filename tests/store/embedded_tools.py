@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psycopg2
@@ -25,13 +23,6 @@ def ask(server: embedded.Server, query: str, database: str = embedded.DATABASE) 
             return cursor.fetchone()[0] if cursor.description else None
     finally:
         connection.close()
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def client(home: Path, then: str) -> subprocess.Popen[str]:

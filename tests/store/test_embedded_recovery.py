@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.store.embedded_tools import FAST, ask, wait_for
+from tests.store.embedded_tools import FAST, ask
+from tests.waiting import until
 from trendcast import errors
 from trendcast.store import embedded
 from trendcast.store.engine import Database
@@ -38,7 +39,7 @@ def kill(server: embedded.Server) -> psutil.Process:
     process = embedded.postmaster(server.data)
     assert process is not None
     process.send_signal(signal.SIGKILL)
-    wait_for(lambda: embedded.postmaster(server.data) is None)
+    until(lambda: embedded.postmaster(server.data) is None)
     return process
 
 
@@ -53,7 +54,7 @@ def test_a_database_in_use_heals_itself_after_kill_9(server: embedded.Server) ->
     database = Database(server.url, server=server)
     assert database.ping() < 5
     kill(server)
-    wait_for(lambda: heals(database))
+    until(lambda: heals(database))
     with database.read() as connection:
         assert connection.exec_driver_sql("SELECT answer FROM public.kept").scalar() == 42
     database.close()
@@ -69,7 +70,7 @@ def heals(database: Database) -> bool:
 def test_a_zombie_is_not_alive(server: embedded.Server) -> None:
     server._stop()
     zombie = subprocess.Popen(["true"])  # nobody reaps it: a container without init
-    wait_for(lambda: psutil.Process(zombie.pid).status() == psutil.STATUS_ZOMBIE)
+    until(lambda: psutil.Process(zombie.pid).status() == psutil.STATUS_ZOMBIE)
     leave_behind(server, zombie.pid)
     server.ensure_running()
     assert ask(server, "SELECT answer FROM kept") == 42
