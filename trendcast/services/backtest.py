@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trendcast.errors import InvalidInput
+from trendcast.panel import DIMENSIONS
 
 if TYPE_CHECKING:
     from trendcast.forecasting.backtest import Window
     from trendcast.forecasting.forecaster import Forecaster
     from trendcast.panel import Panel
     from trendcast.store.engine import Database
-
-DIMENSIONS = ("product_category", "region", "store")
 
 
 def backtest(

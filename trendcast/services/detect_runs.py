@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from trendcast import wording
 from trendcast.errors import Conflict, NotFound
+from trendcast.panel import DIMENSIONS
 from trendcast.services import detect, jobs
 from trendcast.services.names import nearest
 
@@ -33,8 +34,7 @@ def within(result: Mapping[str, Any], scope: Sequence[str]) -> dict[str, Any]:
     """The result with only the anomalies of these categories, regions or stores; no scope: all."""
     if not scope:
         return dict(result)
-    names = ("product_category", "region", "store")
-    kept = [one for one in result["anomalies"] if {one[name] for name in names} & set(scope)]
+    kept = [one for one in result["anomalies"] if {one[name] for name in DIMENSIONS} & set(scope)]
     return {**result, "anomalies": kept, "n_flagged": len(kept)}
 
 

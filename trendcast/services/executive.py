@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from trendcast import wording
+from trendcast.anomalies.impact import LEVELS
 from trendcast.services import findings, forecast, pictures, report
 from trendcast.services.forecast import RunInfo, Selection
 from trendcast.services.report import Stored
@@ -30,7 +31,6 @@ HISTORY_WEEKS = 52
 TOGETHER = 100  # series read at once
 # Advice that asks for something to be done, and the tag it is read under.
 ACTIONS = {"order_now": "ORDER NOW", "order_soon": "ORDER SOON", "excess": "EXCESS STOCK"}
-IMPACTS = ("HIGH", "MEDIUM", "LOW")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class Category:
     @property
     def by_impact(self) -> dict[str, int]:
         counts = self.anomalies["impact_level"].value_counts()
-        return {impact: int(counts.get(impact, 0)) for impact in IMPACTS}
+        return {impact: int(counts.get(impact, 0)) for impact in LEVELS}
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,7 +262,7 @@ def chart(one: Category, run: RunInfo) -> tuple[bytes, str]:
     history = _past_weeks(one.stored.units, run.first_day)
     marks = one.anomalies
     monday = marks["detected_date"] - pd.to_timedelta(marks["detected_date"].dt.day_of_week, "D")
-    worst = marks.assign(date=monday, rank=marks["impact_level"].map({name: n for n, name in enumerate(IMPACTS)}))
+    worst = marks.assign(date=monday, rank=marks["impact_level"].map({name: n for n, name in enumerate(LEVELS)}))
     worst = worst.sort_values("rank").drop_duplicates("date")[["date", "impact_level"]]
     shown = history[["date", "actual"]].merge(worst.rename(columns={"impact_level": "impact"}), on="date")
     figure, alt = charts_png.forecast_chart(

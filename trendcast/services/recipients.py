@@ -9,13 +9,13 @@ from email.headerregistry import Address
 from typing import TYPE_CHECKING, Any
 
 from trendcast.alerts.delivery import one_line
+from trendcast.anomalies.impact import LEVELS
 from trendcast.errors import Conflict, InvalidInput, NotFound
 from trendcast.services.names import nearest
 
 if TYPE_CHECKING:
     from trendcast.store.engine import Database
 
-IMPACTS = ("HIGH", "MEDIUM", "LOW")  # a recipient hears of its level and of those above
 LONGEST_ADDRESS = 254  # RFC 5321, 4.5.3.1.3
 _MAY_CHANGE = ("product_category", "region", "impact_level", "digest")
 
@@ -161,8 +161,8 @@ def mail_address(address: str, channel: str = "email") -> str:
 
 def _impact(level: str) -> str:
     level = str(level).upper()
-    if level not in IMPACTS:
-        raise InvalidInput(f"'{level[:50]}' is no level: it is one of {', '.join(IMPACTS)}.")
+    if level not in LEVELS:  # a recipient hears of its level and of those above
+        raise InvalidInput(f"'{level[:50]}' is no level: it is one of {', '.join(LEVELS)}.")
     return level
 
 

@@ -16,7 +16,6 @@ from trendcast.ui.shell import View
 from trendcast.ui.states import calm
 
 IMPACTS = {"HIGH": "High only", "MEDIUM": "Medium and high", "LOW": "All"}
-KIND_WORDS = {"DEMAND": "Demand", "SUPPLY": "Supply", "DATA_QUALITY": "Data quality"}
 NEW = 0  # in the choice of an entry: none of those there are
 _SAID, _TURN, _PREVIEW = "alerts_said", "alerts_turn", "alerts_preview"
 _DIMENSIONS = ("product_category", "region", "store")
@@ -458,7 +457,7 @@ def silence(planner: bool) -> None:
 def silent_words(row: Mapping[str, Any]) -> str:
     """One suppression in a sentence, as markdown: what, until when, why, who, and what it held back."""
     matcher = row["matcher"]
-    named = [KIND_WORDS.get(matcher["kind"], matcher["kind"])] if matcher.get("kind") else []
+    named = [text.KINDS.get(matcher["kind"], matcher["kind"])] if matcher.get("kind") else []
     named += [str(matcher[name]) for name in _DIMENSIONS if matcher.get(name)]
     what = ", ".join(text.markdown(one) for one in named) or "Everything"
     held = f"; {text.count(int(row['mails']), 'message')} held back so far" if row["mails"] else ""
@@ -475,7 +474,7 @@ def _silence_form() -> None:
     with box, st.form(key, border=False):
         with st.grid(4, min_column_width=180, key=f"{key}_fields"):
             st.selectbox(
-                "Kind", ["", *KINDS], format_func=lambda one: KIND_WORDS.get(one, "Every kind"), key=f"{key}_kind"
+                "Kind", ["", *KINDS], format_func=lambda one: text.KINDS.get(one, "Every kind"), key=f"{key}_kind"
             )
             for name, offered in (("product_category", names["category"]), ("region", names["region"])):
                 st.selectbox(

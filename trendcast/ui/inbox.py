@@ -31,7 +31,6 @@ STATES: dict[str, tuple[str, tuple[str, ...], bool | None]] = {
 }
 STATUSES = {"NEW": "New", "ACKNOWLEDGED": "Acknowledged", "RESOLVED": "Resolved"}
 IMPACTS = {"HIGH": "◆ High", "MEDIUM": "◈ Medium", "LOW": "◇ Low"}
-KINDS = {"DEMAND": "Demand", "SUPPLY": "Supply", "DATA_QUALITY": "Data quality"}
 CLASSES = {
     "stock_out": "Stock-out",
     "zero_run": "No sales",
@@ -81,7 +80,7 @@ def parse(params: Mapping[str, Sequence[str]]) -> Asked:
     return Asked(
         state if state in STATES else "open",
         tuple(v for v in IMPACTS if v in {x.upper() for x in params.get("impact", ())}),
-        tuple(v for v in KINDS if v in {x.upper() for x in params.get("kind", ())}),
+        tuple(v for v in text.KINDS if v in {x.upper() for x in params.get("kind", ())}),
         day,
     )
 
@@ -138,8 +137,8 @@ def draw_filters() -> Asked:
         )
         st.multiselect(
             "Kind",
-            list(KINDS),
-            format_func=KINDS.__getitem__,
+            list(text.KINDS),
+            format_func=text.KINDS.__getitem__,
             key=_KEY("kind"),
             placeholder="All",
             persist_state="session",
@@ -214,7 +213,7 @@ def state_words(row: Any) -> str:
 
 def kind_words(row: Any) -> str:
     """What kind of incident it is: 'Demand, spike'."""
-    kind, found = KINDS.get(row["kind"], text.plain(row["kind"])), str(row.get("class") or "").lower()
+    kind, found = text.KINDS.get(row["kind"], text.plain(row["kind"])), str(row.get("class") or "").lower()
     named = CLASSES.get(found, found.replace("_", " ")).lower()
     return f"{kind}, {named}" if named and named != kind.lower() else kind
 

@@ -27,6 +27,7 @@ LEVELS = {
     "category_region": "Category × region",
     "category_store": "Category × store",
 }
+KINDS = {"DEMAND": "Demand", "SUPPLY": "Supply", "DATA_QUALITY": "Data quality"}
 MEMBERS = {
     "combination": "TrendCast",
     "structural": "Structural model",

@@ -40,7 +40,6 @@ Chosen = tuple[tuple[int, int | None], ...]  # incidents and the version of each
 KEYBOARD = "Keys: J next, K previous, A acknowledge, D done (resolve), S snooze, V verdict, U undo, Esc inbox."
 HELD_DAYS = 5  # of a level, after which it may be the new one (science: anomalies, 3.5)
 STILL = dt.timedelta(days=14)  # since its last unusual day: by then the expectation has followed a level that stays
-LONGEST_EVENT = 60  # days
 _SAID, _TURN, _OPEN = "inbox_said", "inbox_turn", "inbox_open_move"
 
 
@@ -84,12 +83,16 @@ def act(incidents: Chosen, action: str, *, note: str = "", until: Any = None, ev
     moved: list[tuple[int, int | None]] = []
     faster: list[int] = []
     trouble: list[str] = []
+    same = 0
     for number, version in incidents:
         how: dict[str, Any] = {"who": person(), "version": version, "note": note.strip()}
         how |= {name: value for name, value in (("until", until), ("event", event)) if value is not None}
         try:
             result = reads.move(number, action, **how)
-            moved.append((number, (result or {}).get("version")))
+            if result.get("changed", True):  # what was so already is nobody's to take back
+                moved.append((number, result.get("version")))
+            else:
+                same += 1
         except Conflict as error:
             faster.append(number)
             trouble.append(text.sentence(error))
@@ -99,6 +102,8 @@ def act(incidents: Chosen, action: str, *, note: str = "", until: Any = None, ev
     if moved:
         what = "The incident was" if len(incidents) == 1 else f"{text.count(len(moved), 'incident')} were"
         done = f"{what} {DONE[action]}."
+    if same:
+        done = f"{done} {text.count(same, 'incident')} {'was' if same == 1 else 'were'} so already.".strip()
     if faster:
         trouble = list(dict.fromkeys(t for t in trouble))
         trouble.append("Its newest state is shown; look, then decide again.")
@@ -230,7 +235,7 @@ def _calendar(key: str, about: dict[str, Any]) -> None:
         st.date_input("First day", value=first, key=f"{key}_event_first", format="YYYY-MM-DD")
         st.date_input(
             "Last day",
-            value=min(last, first + dt.timedelta(days=LONGEST_EVENT - 1)),
+            value=min(last, first + dt.timedelta(days=incidents.LONGEST_EVENT.days - 1)),
             key=f"{key}_event_last",
             format="YYYY-MM-DD",
         )
