@@ -534,3 +534,44 @@ def test_the_first_tick_after_an_upgrade_mails_nobody_of_what_was_open_before(ne
     assert alerts.remind(old, chosen(), NOW + dt.timedelta(days=2)) == {}
     assert messages(old) == []
     old.close()
+
+
+def test_a_digest_tells_each_of_their_part_and_how_new_the_data_are(db):
+    incident(db, 1, category="Toys")
+    scopes(db, ("toys@shop.example", "Toys", ""), ("south@shop.example", "", "South"))
+    assert alerts.freshness(db) == "Nothing has been checked yet."
+    with db.transaction() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO detection_run (trigger, as_of, data_version, detector_version, status, finished, n_series, "
+            "n_flagged, summary) VALUES ('ingest', %s, 1, '1', 'done', %s, 60, 1, %s)",
+            (DAY, NOW, json.dumps({"result": {"days": 1}})),
+        )
+    fresh = alerts.freshness(db)
+    assert fresh == "Data to Sun 27 Sep 2026, 60 series checked at 28 Sep 2026, 06:00 UTC."
+    alerts.digest(db, chosen(), NOW, fresh)
+    told = {row["recipient"]: row["body_text"] for row in messages(db, reason="digest")}
+    assert told["south@shop.example"].startswith("Nothing of yours is open.\n\n" + fresh)
+    assert "Toys" not in told["south@shop.example"]
+    assert told["toys@shop.example"].startswith("1 open incident of yours (1 of HIGH impact)")
+    assert "First: Ask the North." in told["toys@shop.example"]
+    assert told["ann@shop.example"].startswith("1 open incident (1 of HIGH impact)")
+
+
+def test_without_prices_the_mail_has_the_units_of_the_inbox(db):
+    incident(db, loss=None)
+    with db.transaction() as connection:
+        connection.exec_driver_sql("UPDATE anomaly_log SET loss_units = -1900")
+    tell(db)
+    assert "1 anomaly, 1,900 units: " in messages(db)[0]["subject"]
+    assert "1,900\u202funits at stake" in messages(db)[0]["body_text"]
+
+
+def test_of_data_that_did_not_come_a_mail_has_no_figures(db):
+    number = incident(db, loss=None)
+    set_incident(db, number, kind="DATA_QUALITY")
+    with db.transaction() as connection:
+        connection.exec_driver_sql("UPDATE anomaly_log SET actual_value = 0, expected_value = 0, kind = 'DATA_QUALITY'")
+    tell(db)
+    row = messages(db)[0]
+    assert row["subject"].startswith("CRITICAL: 1 anomaly: Toys in North")
+    assert not any(word in row["body_text"] for word in ("at stake", "Actual", "Expected", "0 units"))

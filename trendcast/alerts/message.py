@@ -42,7 +42,8 @@ class Item:
 
 @dataclass(frozen=True)
 class Incident:
-    """What a mail tells of one incident. ``money``: at stake, None without prices; ``members``: anomalies in it."""
+    """What a mail tells of one incident. ``money``: at stake, None without prices; ``units``: None where nothing was
+    expected that can be missing; ``members``: anomalies in it."""
 
     id: int
     impact: str
@@ -52,7 +53,7 @@ class Incident:
     next_step: str
     first_day: dt.date
     members: int
-    units: float
+    units: float | None
     money: float | None
     items: Sequence[Item] = field(default_factory=tuple)
     note: str = ""
@@ -76,12 +77,14 @@ def alert(incident: Incident, reason: str, base: str) -> Message:
     again = WORDS[reason].lower() if mark else WORDS[reason]
     count = "1 anomaly" if incident.members == 1 else f"{wording.fixed(incident.members)} anomalies"
     ended = f"This is over. {incident.note}".rstrip()
+    worth = stake(incident)
+    said = [part for part in (count, worth) if part]
     return _Page(
-        subject=f"{mark}{again}{count}, {stake(incident)}: {incident.name}, {wording.day(incident.first_day)}",
+        subject=f"{mark}{again}{', '.join(said)}: {incident.name}, {wording.day(incident.first_day)}",
         badge="Resolved" if over else f"{WORDS[reason]}{incident.impact}",
         colour=GREEN if over else COLOURS.get(incident.impact, GREY),
         lead=incident.headline,
-        figure=(stake(incident), "was at stake" if over else "at stake"),
+        figure=(worth, "was at stake" if over else "at stake") if worth else None,
         step=ended if over else incident.next_step,
         button=(link(base, incident.id), "Open the incident"),
         facts=(
@@ -94,17 +97,23 @@ def alert(incident: Incident, reason: str, base: str) -> Message:
     ).message()
 
 
-def digest(incidents: Sequence[Incident], when: str, freshness: str, base: str) -> Message:
-    """The list of what is open but not urgent; without any it says that all is clear, and how fresh the data is."""
+def digest(incidents: Sequence[Incident], when: str, freshness: str, base: str, *, part: bool = False) -> Message:
+    """The list of what is open but not urgent; without any it says that all is clear, and how fresh the data is.
+    ``part``: it is for somebody who looks after a part of the retailer."""
     button = (f"{base}/anomaly-inbox", "Open the inbox")
     if not incidents:
+        lead = "Nothing of yours is open." if part else "Nothing unusual is open."
         return _Page(
-            subject=f"All clear, {when}", badge="All clear", colour=GREEN, lead="Nothing unusual is open.",
+            subject=f"All clear, {when}", badge="All clear", colour=GREEN, lead=lead,
             lines=(freshness,), button=button,
         ).message()  # fmt: skip
     noun = "1 open incident" if len(incidents) == 1 else f"{wording.fixed(len(incidents))} open incidents"
+    high = sum(one.impact == "HIGH" for one in incidents)
+    named = f" ({wording.fixed(high)} of HIGH impact)" if high else ""
     return _Page(
-        subject=f"Digest, {when}: {noun}", badge="Digest", colour=GREY, lead=f"{noun}, the most money first.",
+        subject=f"Digest, {when}: {noun}", badge="Digest", colour=GREY,
+        lead=f"{noun}{' of yours' if part else ''}{named}, the most urgent and costly first.",
+        step=f"First: {incidents[0].next_step}" if incidents[0].next_step else "",
         lines=(freshness,), button=button, listed=_listed(incidents, base),
         left=len(incidents) - min(len(incidents), SHOWN),
     ).message()  # fmt: skip
@@ -155,8 +164,10 @@ def link(base: str, incident_id: int) -> str:
 
 
 def stake(incident: Incident) -> str:
-    """What is at stake, in money, or in units where no price is known."""
-    return wording.units(incident.units) if incident.money is None else wording.money(incident.money)
+    """What is at stake, in money, or in units where no price is known; '' where nobody can say."""
+    if incident.money is not None:
+        return wording.money(incident.money)
+    return "" if incident.units is None else wording.units(incident.units)
 
 
 HEAD = ("Product", "Region", "Date", "Actual", "Expected", "Score")
@@ -219,7 +230,10 @@ class _Page:
             self.lines,
             [f"{words}: {address}"],
             [f"{name}: {value}" for name, value in self.facts],
-            *([f"[{one.impact}] {one.figure}: {one.headline}", f"  {one.address}"] for one in self.listed),
+            *(
+                [f"[{one.impact}] {one.figure + ': ' if one.figure else ''}{one.headline}", f"  {one.address}"]
+                for one in self.listed
+            ),
             *([f"{name}: {value}" for name, value in zip(HEAD, row, strict=True)] for row in rows),
             [self._more()],
         ]
@@ -244,7 +258,7 @@ class _Page:
             blocks.append(_table([], self.facts, faint_first=True))
         blocks += [
             f'<p style="margin:0;padding:10px 0;{LINE}"><strong style="color:{COLOURS.get(one.impact, GREY)}">'
-            f"{escape(one.impact)} · {escape(one.figure)}</strong><br>"
+            f"{escape(' · '.join(part for part in (one.impact, one.figure) if part))}</strong><br>"
             f'<a href="{escape(one.address)}" style="color:{INK}">{escape(one.headline)}</a></p>'
             for one in self.listed
         ]

@@ -89,6 +89,8 @@ class Case:
     def incident(self) -> Incident:
         """What a mail says of it."""
         row, lead = self.row, self.items[0] if self.items else None
+        # Of data that did not come nothing may be known that was expected: then there are no figures.
+        blind = row["kind"] == "DATA_QUALITY" and not (lead and lead["expected_value"])
         return Incident(
             id=self.id,
             impact=self.impact,
@@ -98,7 +100,7 @@ class Case:
             next_step=(lead["explanation"] or {}).get("next_step", "") if lead else "",
             first_day=row["episode_start"],
             members=max(1, row["members"]),
-            units=abs(lead["actual_value"] - lead["expected_value"]) if lead else 0.0,
+            units=None if blind else _units(lead),
             money=None if row["loss"] is None else abs(row["loss"]),
             items=tuple(
                 Item(
@@ -110,7 +112,7 @@ class Case:
                     one["expected_value"],
                     one["anomaly_score"],
                 )
-                for one in self.items
+                for one in ([] if blind else self.items)
             ),
             note=row["note"] or "",
             over=row["status"] == "RESOLVED",
@@ -119,6 +121,14 @@ class Case:
 
 def _key(item: Mapping[str, Any]) -> explain.Key:
     return item["level"], item["product_category"], item["region"], item["store"]
+
+
+def _units(lead: Mapping[str, Any] | None) -> float:
+    """Units at stake, as the inbox has them: of all days of the episode."""
+    if lead is None:
+        return 0.0
+    units = lead["loss_units"]
+    return float(abs(lead["actual_value"] - lead["expected_value"] if units is None else units))
 
 
 def _fits(scope: str, names: set[str]) -> bool:
@@ -160,7 +170,12 @@ def _shares(
 
 def _everything(people: Sequence[Recipient]) -> list[Address]:
     """Whom TrendCast's own troubles concern: those who look after all of the retailer, or else everybody."""
-    whole = [one for one in people if not one.product_category and not one.region] or people
+    return _whole(people) or list(dict.fromkeys((one.channel, one.address) for one in people))
+
+
+def _whole(people: Sequence[Recipient]) -> list[Address]:
+    """Those who look after all of the retailer."""
+    whole = [one for one in people if not one.product_category and not one.region]
     return list(dict.fromkeys((one.channel, one.address) for one in whole))
 
 
@@ -354,8 +369,12 @@ def digest(db: Database, settings: Settings, slot: datetime, freshness: str) -> 
         rows = db.rows("alert_open", connection=connection, today=incidents.today(slot))
         cases = _cases(db, connection, rows)
         people = [one for one in recipients(db, settings, connection) if one.digest and one.channel == "email"]
+        everything = set(_whole(people))
         for (channel, address), theirs in _shares(people, cases).items():
-            letter = message.digest([case.incident() for case in theirs], when, freshness, str(settings.public_url))
+            letter = message.digest(
+                [case.incident() for case in theirs], when, freshness, str(settings.public_url),
+                part=(channel, address) not in everything,
+            )  # fmt: skip
             number = outbox.write(
                 db, connection, letter, key=f"digest|{slot.isoformat()}", channel=channel, recipient=address,
                 sender=_sender(settings), reason="digest",
@@ -363,6 +382,17 @@ def digest(db: Database, settings: Settings, slot: datetime, freshness: str) -> 
             written += number is not None
         db.rows("outbox_notify", connection=connection)
     return written
+
+
+def freshness(db: Database) -> str:
+    """How new the data are, and when how much of them was checked: it holds for every part of the retailer."""
+    now = incidents.counts(db)
+    if now["last_checked"] is None:
+        return "Nothing has been checked yet."
+    return (
+        f"Data to {wording.day(now['as_of'])}, {wording.fixed(now['series_checked'])} series checked at "
+        f"{wording.at(now['last_checked'])}."
+    )
 
 
 def notice(
@@ -418,7 +448,7 @@ def check_and_digest(
         found = detect.detect(db, clock, progress, token, trigger="0800" if hour < 12 else "1400")
     except Conflict:  # nothing is loaded: nothing to tell
         return {"messages": 0}
-    written = digest(db, chosen, when, incidents.finding(db))
+    written = digest(db, chosen, when, freshness(db))
     return {"messages": written, "incidents": found["incidents"]}
 
 
