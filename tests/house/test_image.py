@@ -126,6 +126,15 @@ def test_our_containers_have_an_init_no_rights_and_write_to_their_volume_only():
     assert database["volumes"] == ["database:/var/lib/postgresql"], "where the image of 18 keeps its data"
 
 
+def test_the_files_with_secrets_that_compose_tells_people_to_make_stay_out_of_the_repository():
+    asked = re.findall(
+        r"^#   .*?(\.env|deploy/users)\b", (ROOT / "compose.yaml").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert set(asked) == {".env", "deploy/users"}
+    for name in (".gitignore", ".dockerignore"):
+        assert set(asked) <= set((ROOT / name).read_text(encoding="utf-8").splitlines()), name
+
+
 def test_every_secret_the_composition_asks_for_is_named_in_the_example():
     asked = set(re.findall(r"\$\{(\w+)", (ROOT / "compose.yaml").read_text(encoding="utf-8"))) - {"TRENDCAST_PORT"}
     example = (ROOT / "deploy" / "example.env").read_text(encoding="utf-8")
