@@ -7,7 +7,7 @@ LAUNCH = @test -n "$(PYTHON)" || { \
 	echo "TrendCast needs Python 3.11 or newer, and none is on the PATH: install it (Debian 12, Ubuntu 24.04: apt-get install python3 python3-venv), then run make again." >&2; exit 1; }; \
 	exec "$(PYTHON)" tools/launch.py
 
-.PHONY: help run dev install install-dev test check format nightly prove-image bench sbom audit lock
+.PHONY: help run dev install install-dev test check format nightly prove-image soak bench sbom audit lock
 
 help:
 	@echo "make run      install what is needed into .venv and start the dashboard at http://localhost:8501"
@@ -67,7 +67,7 @@ DATA ?= $(or $(TRENDCAST_REAL_DATA),../shared/data)
 bench: install-dev
 	@for script in $(filter-out benchmarks/soak.py,$(wildcard benchmarks/[a-z]*.py)); do \
 		data=""; grep -q '"--data"' "$$script" && data="--data $(DATA)"; \
-		echo "== $$script $$data"; $(VENV_PYTHON) "$$script" $$data || exit 1; \
+		echo "== $$script $$data"; TRENDCAST_REAL_DATA="$(DATA)" $(VENV_PYTHON) "$$script" $$data || exit 1; \
 	done
 
 SBOM ?= outputs/sbom.json

@@ -63,3 +63,15 @@ def test_ci_fails_when_any_of_its_commands_fails(tmp_path: Path) -> None:
         assert done.returncode == code, (fails, done.stdout, done.stderr)
         assert "ran test" in done.stdout
         assert "ran check" in done.stdout
+
+
+def test_every_command_of_the_makefile_is_phony_and_the_benchmarks_hear_where_the_data_is() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    phony = next(line for line in text.splitlines() if line.startswith(".PHONY:")).split()[1:]
+    commands = [line.split(":")[0] for line in text.splitlines() if line[:1].islower() and ":" in line.split("=")[0]]
+    assert len(commands) > 10
+    assert sorted(phony) == sorted(commands)
+    said = subprocess.run(
+        ["make", "--dry-run", "bench", "DATA=/somewhere/else"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert 'TRENDCAST_REAL_DATA="/somewhere/else"' in said.stdout
