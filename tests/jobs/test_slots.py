@@ -189,6 +189,14 @@ def test_a_light_job_is_asked_for_once_by_those_who_say_so(db: Database) -> None
     assert job_service.enqueue(db, "count", {"to": 1}) != first
 
 
+def test_the_newest_slot_of_one_job_is_found_behind_newer_ones_of_others(db: Database) -> None:
+    wanted = job_service.enqueue(db, "refresh")
+    for number in range(3):
+        job_service.enqueue(db, "count", {"to": number})
+    assert job_service.slots(db, 1, "refresh")["id"].tolist() == [wanted]
+    assert job_service.slots(db, 1)["name"].tolist() == ["count"]
+
+
 def test_how_a_slot_stands_is_said_in_one_way(db: Database) -> None:
     slot = job_service.enqueue(db, "count")
     assert job_service.outcome(job_service.settled(db, slot, 0.0)) == {"state": "queued", "error": None, "result": None}

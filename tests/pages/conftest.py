@@ -871,9 +871,10 @@ class FakeRetailer(Inbox, Stock, Weekly, Scored, Loaded):
         )
         return len(self.asked)
 
-    def slots(self, limit: int) -> pd.DataFrame:
+    def slots(self, limit: int, name: str = "") -> pd.DataFrame:
         self._ask()
-        return pd.DataFrame(self.slot_rows, columns=["id", "name", "state", "progress", "error", "started_at"])
+        rows = [row for row in self.slot_rows if name in ("", row["name"])][:limit]
+        return pd.DataFrame(rows, columns=["id", "name", "state", "progress", "error", "started_at"])
 
     def slot(self, slot_id: int) -> dict[str, Any]:
         return next(row for row in self.slot_rows if row["id"] == slot_id)

@@ -71,6 +71,14 @@ def test_a_failed_first_refresh_says_why_and_offers_to_try_again(retailer, open_
     assert retailer.asked == [("refresh", {})]
 
 
+def test_a_failed_first_refresh_is_seen_behind_any_number_of_newer_jobs(retailer, open_page):
+    retailer.empty = True
+    later = [{"id": 90 - n, "name": "look", "state": "done", "error": None, "progress": {}} for n in range(60)]
+    failed = {"id": 1, "name": "refresh", "state": "dead", "error": "The disk is full.", "progress": {}}
+    retailer.slot_rows = [*later, failed]
+    assert "disk is full" in text_of(open_page()).replace("\\", "")
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_database_away_before_anything_was_seen(retailer, open_page, page):
     retailer.away = True
@@ -146,7 +154,7 @@ def test_progress_outlives_a_database_that_goes_away(retailer, open_page, monkey
     retailer.slot_rows = [{"id": 1, "name": "refresh", "state": "running", "progress": {}, "error": None}]
     answers = iter([retailer.slots(20)])
 
-    def slots(limit):
+    def slots(limit, name):
         try:
             return next(answers)
         except StopIteration:

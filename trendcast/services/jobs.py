@@ -100,11 +100,12 @@ def enqueue_again(db: Database, name: str, pause: float) -> bool:
     return bool(again)
 
 
-def slots(db: Database, limit: int = 50) -> pd.DataFrame:
-    """The newest slots: id, name, scheduled_for, state, attempts, progress, error, times, at_work, seconds."""
+def slots(db: Database, limit: int = 50, name: str = "") -> pd.DataFrame:
+    """The newest slots, of one job or ('') of all: id, name, scheduled_for, state, attempts, progress, error, times,
+    at_work, seconds."""
     from trendcast.store import jobs
 
-    return jobs.slots(db, limit)
+    return jobs.slots(db, limit, name)
 
 
 def slot(db: Database, slot_id: int) -> dict[str, Any]:

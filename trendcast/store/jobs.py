@@ -115,8 +115,8 @@ def bury(db: Database) -> list[Mapping[str, Any]]:
         return db.rows("job_bury", connection=connection)
 
 
-def slots(db: Database, limit: int = 50) -> pd.DataFrame:
-    return db.frame("job_slots", limit=limit)
+def slots(db: Database, limit: int = 50, name: str = "") -> pd.DataFrame:
+    return db.frame("job_slots", limit=limit, name=name)
 
 
 def slot(db: Database, slot_id: int) -> dict[str, Any]:

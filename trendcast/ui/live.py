@@ -109,10 +109,10 @@ class LiveProvider:
 
         return jobs.enqueue(self.db, name, arguments)
 
-    def slots(self, limit: int) -> pd.DataFrame:
+    def slots(self, limit: int, name: str = "") -> pd.DataFrame:
         from trendcast.services import jobs
 
-        return jobs.slots(self.db, limit)
+        return jobs.slots(self.db, limit, name)
 
     def slot(self, slot_id: int) -> dict[str, Any]:
         from trendcast.services import jobs

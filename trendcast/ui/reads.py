@@ -178,6 +178,7 @@ def has(level: str, column: str) -> bool:
 
 @st.cache_resource(ttl=DAY, max_entries=16, show_spinner=False)
 def catalogue(run_id: int) -> Catalogue:
+    """The series of a run and what can be chosen among them."""
     return Catalogue(provider.series_index(run_id))
 
 
@@ -235,16 +236,20 @@ def last_week(last_day: dt.date) -> dt.date:
 
 @st.cache_data(ttl=DAY, max_entries=256, show_spinner=False)
 def finding(run_id: int, choice: Choice, unit: str) -> str:
+    """services.findings.finding: the selection's number in a sentence."""
     return provider.finding(_holder().run(run_id), choice, unit)
 
 
 @st.cache_data(ttl=DAY, max_entries=256, show_spinner=False)
 def kpis(run_id: int, choice: Choice, unit: str) -> measures.Kpis:
+    """The figures above the chart, from the selection's weeks."""
     return measures.kpis(table(run_id, choice, unit, "week"))
 
 
 @st.cache_data(ttl=DAY, max_entries=256, show_spinner=False)
 def series_accuracy(run_id: int, choice: Choice) -> dict[str, Any]:
+    """services.forecast.series_accuracy of the selection; what was measured under its level's other name is taken from
+    there."""
     found = provider.series_accuracy(run_id, _ids(run_id, choice))
     if found.get("coverage80") is None:  # measured under the level's other name
         overall = accuracy(run_id, choice.level)
@@ -377,6 +382,7 @@ def price_of_days(run_id: int, choice: Choice) -> pd.Series:
 def parts_figure(
     run_id: int, choice: Choice, unit: str, grain: str, first: dt.date, last: dt.date, dark: bool
 ) -> tuple[go.Figure, str] | None:
+    """The chart of ``parts`` and its text; None where there are too many series."""
     found = parts(run_id, choice, unit)
     if found is None:
         return None
@@ -396,12 +402,14 @@ def parts_figure(
 
 @st.cache_data(ttl=1.5, max_entries=64, show_spinner=False)
 def slot(slot_id: int) -> dict[str, Any]:
+    """services.jobs.slot."""
     return provider.slot(slot_id)
 
 
 @st.cache_data(ttl=1.5, max_entries=4, show_spinner=False)
-def slots(limit: int = 50) -> pd.DataFrame:
-    return provider.slots(limit)
+def slots(limit: int = 50, name: str = "") -> pd.DataFrame:
+    """services.jobs.slots: the newest first."""
+    return provider.slots(limit, name)
 
 
 @st.cache_data(ttl=20, max_entries=1, show_spinner=False)
@@ -425,6 +433,7 @@ def truth(run_id: int, choice: Choice) -> pd.DataFrame:
 
 @st.cache_data(ttl=5, max_entries=1, show_spinner=False)
 def worker_alive() -> bool:
+    """services.health.worker_alive."""
     return provider.worker_alive()
 
 
@@ -468,31 +477,37 @@ def look(run_id: int, series_id: int, kind: str) -> dict[str, Any] | None:
 
 @st.cache_data(ttl=5, max_entries=4, show_spinner=False)
 def loaded_tables() -> pd.DataFrame:
+    """services.overview.tables."""
     return provider.tables()
 
 
 @st.cache_data(ttl=5, max_entries=4, show_spinner=False)
 def batches(limit: int = 200) -> pd.DataFrame:
+    """services.overview.batches."""
     return provider.batches(limit)
 
 
 @st.cache_data(ttl=5, max_entries=16, show_spinner=False)
 def quarantine(batch_id: int | None, limit: int = 500) -> pd.DataFrame:
+    """services.overview.quarantine."""
     return provider.quarantine(batch_id, limit)
 
 
 @st.cache_data(ttl=5, max_entries=1, show_spinner=False)
 def timetable() -> pd.DataFrame:
+    """services.timetable.timetable."""
     return provider.timetable()
 
 
 @st.cache_data(ttl=5, max_entries=1, show_spinner=False)
 def failed_jobs() -> pd.DataFrame:
+    """services.timetable.failed."""
     return provider.failed_jobs()
 
 
 @st.cache_data(ttl=5, max_entries=4, show_spinner=False)
 def runs(limit: int = 50) -> pd.DataFrame:
+    """services.overview.runs."""
     return provider.runs(limit)
 
 
@@ -566,10 +581,12 @@ def inbox(
 
 
 def inbox_counts() -> dict[str, Any]:
+    """services.incidents.counts."""
     return _recent().get(("inbox", "counts"), lambda: provider.inbox_counts())
 
 
 def inbox_finding() -> str:
+    """services.incidents.finding."""
     return _recent().get(("inbox", "finding"), lambda: provider.inbox_finding())
 
 
@@ -632,16 +649,19 @@ def advice(run_id: int, categories: tuple[str, ...] = ()) -> pd.DataFrame:
 
 @st.cache_resource(ttl=DAY, max_entries=32, show_spinner=False)
 def stock_summary(run_id: int) -> dict[str, Any]:
+    """services.recommend.summary."""
     return provider.stock_summary(run_id)
 
 
 @st.cache_data(ttl=DAY, max_entries=32, show_spinner=False)
 def stock_finding(run_id: int) -> str:
+    """services.recommend.finding."""
     return provider.stock_finding(run_id)
 
 
 @st.cache_data(ttl=DAY, max_entries=256, show_spinner=False)
 def stock_finding_of(run_id: int, category: str) -> str:
+    """services.recommend.finding_category."""
     return provider.stock_finding_of(run_id, category)
 
 

@@ -188,11 +188,8 @@ def latest_refresh() -> dict[str, Any] | None:
 
 
 def latest(name: str) -> dict[str, Any] | None:
-    """The newest slot of a job among the last twenty."""
-    frame = reads.slots(20)
-    if frame.empty:
-        return None
-    rows = frame[frame["name"] == name]
+    """The newest slot of a job."""
+    rows = reads.slots(1, name)
     return dict(rows.iloc[0]) if len(rows) else None
 
 
