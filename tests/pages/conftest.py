@@ -177,6 +177,8 @@ class Inbox:
         if action == "expected" and not how.get("note"):
             raise InvalidInput("Write which event it was.")
         before = row["status"]
+        if action == "acknowledge" and before == "ACKNOWLEDGED":
+            return row | {"changed": False}
         if action == "undo":
             row["status"], row["snoozed_until"] = row.get("was", before), None
         elif action == "snooze":

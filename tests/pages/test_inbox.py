@@ -129,6 +129,17 @@ def test_several_are_resolved_with_one_note(retailer, open_page):
     assert len(app.dataframe[0].value) == 3
 
 
+def test_what_was_so_before_is_not_taken_back_with_the_rest(retailer, open_page):
+    app = open_page("anomaly-inbox")
+    states = [retailer._incident(number)["status"] for number in (1, 2)]
+    assert states == ["NEW", "ACKNOWLEDGED"]
+    app = tick(app, 0, 1)
+    app.get_by_key("bulk_acknowledge").click().run()
+    assert "1\u202fincident was so already." in words(app)
+    app.get_by_key("inbox_undo").click().run()
+    assert [(number, action) for number, action, _ in retailer.moved][2:] == [(1, "undo")]
+
+
 def test_several_are_a_false_alarm_with_one_click(retailer, open_page):
     app = tick(open_page("anomaly-inbox"), 0, 2)
     app.get_by_key("bulk_false_alarm").click().run()

@@ -100,6 +100,15 @@ def test_a_move_moves_all_members_and_is_logged(shop: Shop) -> None:
     assert first(shop) != number
 
 
+def test_a_move_that_changes_nothing_says_so_and_leaves_no_trace(shop: Shop) -> None:
+    number = first(shop)
+    assert move(shop, number, "acknowledge")["changed"]
+    logged = len(incidents.incident(shop.db, number)["events"])
+    again = move(shop, number, "acknowledge")
+    assert not again["changed"]
+    assert len(incidents.incident(shop.db, number)["events"]) == logged
+
+
 def test_who_saw_an_older_version_is_told(shop: Shop) -> None:
     number = first(shop)
     move(shop, number, "acknowledge", version=1)

@@ -32,7 +32,7 @@ from trendcast.api.shared import (
     work,
 )
 from trendcast.errors import NoRight
-from trendcast.services import detect, detect_runs, incidents, jobs, runtime
+from trendcast.services import detect_runs, incidents, jobs, plain_rule, runtime
 
 if TYPE_CHECKING:
     from trendcast.store.engine import Database
@@ -79,7 +79,7 @@ async def detect_anomalies(
         db = runtime.database()
         detect_runs.check_scope(db, wanted.scope)
         if wanted.rule == "plain":
-            return answer(_found(detect.plain_check(db), wanted.scope, dry_run=wanted.dry_run, rule="plain"))
+            return answer(_found(plain_rule.plain_check(db), wanted.scope, dry_run=wanted.dry_run, rule="plain"))
         how: dict[str, Any] = {"dry_run": wanted.dry_run, "as_of": wanted.as_of}
         if not prefers_async(request):
             try:
@@ -309,6 +309,7 @@ class Moved(BaseModel):
     snoozed_until: date | None
     owner: str | None
     note: str | None
+    changed: bool = Field(description="false: it was so already, and nothing was logged")
 
 
 class MailsQuery(models.Request):

@@ -13,7 +13,8 @@ import pandas as pd
 from trendcast import wording
 from trendcast.anomalies import explain
 from trendcast.errors import Conflict, InvalidInput, NotFound, Stale
-from trendcast.services.detect import CORRECTIONS, FIRST_READ, last_detection
+from trendcast.services.detect import last_detection
+from trendcast.services.detect_window import CORRECTIONS, FIRST_READ
 
 if TYPE_CHECKING:
     from trendcast.services.forecast import RunInfo
@@ -368,7 +369,7 @@ def move(
                 )
                 events = [row["id"] for row in made]
         if after == state and set(events) == set(standing):
-            return {**_answer(was["version"], state), "incident_id": incident_id}
+            return {**_answer(was["version"], state), "incident_id": incident_id, "changed": False}
         if set(events) != set(standing):
             db.execute("learnt_event_set", connection=connection, incident_id=incident_id, ids=events, who=who, at=now)
         new = db.rows(
@@ -383,7 +384,7 @@ def move(
             event_note=note or None,
             **after,
         )
-        return {**_answer(new[0]["version"], after), "incident_id": incident_id}
+        return {**_answer(new[0]["version"], after), "incident_id": incident_id, "changed": True}
 
     return db.run_tx(change)
 
