@@ -36,7 +36,14 @@ _OWN_HANDLERS = ("uvicorn", "streamlit", "websockets", "alembic", "cmdstanpy", "
 # What speaks too much: a line per request (with its query, which may name people) or per plugin.
 _QUIET = ("uvicorn.access", "alembic", "cmdstanpy", "prophet", "httpx", "httpx2", "httpcore", "httpcore2")
 # The password in a URL; the value after a word that announces a secret.
-_URL_PASSWORD = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@]+(?=@)", re.IGNORECASE)
+_URL_PASSWORD = re.compile(
+    # With an @ or a space in it, too; a port and the words after it are none.
+    r"(?P<before>[a-z][a-z0-9+.-]*://[^\s:/@]*:)(?:\S+|(?!\d{1,5}\b)[^\n\"'/]{1,100})(?=@)",
+    re.IGNORECASE,
+)
+_SIGNED_QUERY = re.compile(
+    r"(?P<before>[?&][\w.-]*(?:sig|signature|token|key|secret|code|auth)=)[^\s&#'\"]+", re.IGNORECASE
+)
 _NAMED_SECRET = re.compile(
     r"(?P<before>(?:\b|_|-)(?:password|passwd|pwd|secret|token|api[_-]?key|authorization|cookie)\b['\"]?\s*[=:]\s*b?['\"]?"
     r"(?:(?:bearer|basic|digest)\s+)?)"
@@ -54,7 +61,7 @@ def redact(text: str, secrets: tuple[str, ...] = ()) -> str:
     """``text`` without passwords in URLs, without values named as secrets, and without the given secrets."""
     if secrets:
         text = _any_of(secrets).sub(HIDDEN, text)
-    for pattern in (_URL_PASSWORD, _NAMED_SECRET, _SMTP_LOGIN, _BEARER):
+    for pattern in (_URL_PASSWORD, _SIGNED_QUERY, _NAMED_SECRET, _SMTP_LOGIN, _BEARER):
         text = pattern.sub(rf"\g<before>{HIDDEN}", text)
     for pattern in (_KEY, _SIGNED):
         text = pattern.sub(HIDDEN, text)

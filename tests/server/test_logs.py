@@ -126,10 +126,24 @@ def test_what_looks_like_a_secret_is_hidden_whoever_it_belongs_to(said: str, sec
     assert "***" in hidden
 
 
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("to postgresql://ann:half@way@db/shop", "to postgresql://ann:***@db/shop"),
+        ("to postgresql://ann:two words@db/shop", "to postgresql://ann:***@db/shop"),
+        ("POST https://hook.example/run?v=1&sig=aB3_x-9 failed", "POST https://hook.example/run?v=1&sig=*** failed"),
+        ("GET https://x.example/f?accessToken=abcdef#top", "GET https://x.example/f?accessToken=***#top"),
+    ],
+)
+def test_no_half_of_a_secret_in_an_address_is_shown(said: str, left: str) -> None:
+    assert logs.redact(said) == left
+
+
 def test_plain_words_stay() -> None:
     for said in (
         "postgresql is the database", "The token of the lease was lost", "Run 7 was published", "tc_web has no right",
         "2026-11-22 08:00 UTC: 3 mails, secretary informed",
+        "http://shop.example:8080 does not answer, write to ann@shop.example",
     ):  # fmt: skip
         assert logs.redact(said, ("postgres",)) == said
 
