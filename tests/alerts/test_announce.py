@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.alerts.office import environment
+from tests.databases import loaded
 from tests.services import shops
 from trendcast import settings as settings_module
 from trendcast import wording
@@ -348,12 +349,7 @@ def test_what_people_left_in_a_past_that_was_read_at_once_stays_as_they_left_it(
 
 
 def test_the_watch_says_once_what_did_not_happen(db):
-    with db.transaction() as connection:
-        connection.exec_driver_sql(
-            "INSERT INTO load_batch (source, table_name, status, rows_new, last_day, committed_at) "
-            "VALUES ('x', 'sales_daily', 'merged', 10, %s, %s)",
-            (DAY, NOW),
-        )
+    loaded(db, DAY, at=NOW)
     assert watch.watch(db, chosen(), NOW + dt.timedelta(minutes=59)) == []
     said = watch.watch(db, chosen(), NOW + dt.timedelta(minutes=61))
     assert len(said) == 1
@@ -363,12 +359,7 @@ def test_the_watch_says_once_what_did_not_happen(db):
 
 
 def test_of_data_that_ended_long_ago_nothing_is_late(db):
-    with db.transaction() as connection:
-        connection.exec_driver_sql(
-            "INSERT INTO load_batch (source, table_name, status, rows_new, last_day, committed_at) "
-            "VALUES ('x', 'sales_daily', 'merged', 10, '2016-06-19', %s)",
-            (NOW,),
-        )
+    loaded(db, dt.date(2016, 6, 19), at=NOW)
     assert watch.watch(db, chosen(), NOW + dt.timedelta(days=3)) == []
 
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import text
 
+from tests.databases import loaded, today
 from trendcast import errors
 from trendcast.services import jobs as job_service
 from trendcast.services.health import health, judge, worker_alive
@@ -88,16 +89,9 @@ def test_an_empty_installation_is_well(db: Database) -> None:
 
 
 def test_old_data_is_history_and_recent_data_late(db: Database) -> None:
-    def load(last_day: str) -> None:
-        with db.transaction() as connection:
-            connection.execute(text(
-                "INSERT INTO load_batch (source, table_name, status, rows_new, last_day, committed_at)"
-                f" VALUES ('f', 'sales_daily', 'merged', 1, {last_day}, now())"
-            ))  # fmt: skip
-
-    load("'2016-05-22'")
+    loaded(db, date(2016, 5, 22))
     assert health(db, clock)["reasons"] == []
-    load("current_date - 5")
+    loaded(db, today(db) - timedelta(days=5))
     assert "data is late" in health(db, clock)["reasons"][0]
 
 
@@ -115,11 +109,7 @@ def test_a_worker_is_alive_while_it_holds_the_tickers_lease(db: Database) -> Non
 
 
 def test_a_worker_that_left_is_remembered_and_missed(db: Database) -> None:
-    with db.transaction() as connection:
-        connection.execute(text(
-            "INSERT INTO load_batch (source, table_name, status, rows_new, last_day, committed_at) VALUES"
-            " ('f', 'sales_daily', 'merged', 1, current_date - 1, now() - interval '20 min')"
-        ))  # fmt: skip
+    loaded(db, today(db) - timedelta(days=1), ago=timedelta(minutes=20))
     token = jobs.take_lease(db, "ticker", "a")
     assert token is not None
     jobs.release_lease(db, "ticker", token)
@@ -132,17 +122,10 @@ def test_a_worker_that_left_is_remembered_and_missed(db: Database) -> None:
 
 
 def test_sales_nobody_checked_are_told_and_history_is_not(db: Database) -> None:
-    def load(last_day: str) -> None:
-        with db.transaction() as connection:
-            connection.execute(text(
-                "INSERT INTO load_batch (source, table_name, status, rows_new, last_day, committed_at) VALUES"
-                f" ('f', 'sales_daily', 'merged', 1, {last_day}, now() - interval '40 min')"
-            ))  # fmt: skip
-
     jobs.take_lease(db, "ticker", "a")
-    load("'2016-05-22'")
+    loaded(db, date(2016, 5, 22), ago=timedelta(minutes=40))
     assert not any("not been checked" in one for one in health(db, clock)["reasons"])
-    load("current_date - 1")
+    loaded(db, today(db) - timedelta(days=1), ago=timedelta(minutes=40))
     assert any("not been checked" in one for one in health(db, clock)["reasons"])
 
 

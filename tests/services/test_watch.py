@@ -1,11 +1,12 @@
 """Honest about itself: what failed, is held or did not come is told within the hour, once, and not of history."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import text
 
+from tests.databases import loaded
 from trendcast import settings
 from trendcast.jobs import worker
 from trendcast.services import jobs as job_service
@@ -26,11 +27,7 @@ def subjects(db: Database) -> list[str]:
 
 
 def load(db: Database, last_day: str, committed: datetime, status: str = "merged") -> None:
-    with db.transaction() as connection:
-        connection.execute(text(
-            "INSERT INTO load_batch (source, table_name, status, rows_new, last_day, committed_at, reason)"
-            " VALUES ('f', 'sales_daily', :status, 1, :day, :at, 'Half the rows are missing.')"
-        ), {"status": status, "day": last_day, "at": committed})  # fmt: skip
+    loaded(db, date.fromisoformat(last_day), at=committed, status=status, reason="Half the rows are missing.")
 
 
 def checked(db: Database) -> None:
