@@ -566,3 +566,21 @@ def test_of_data_that_did_not_come_a_mail_has_no_figures(db):
     row = messages(db)[0]
     assert row["subject"].startswith("CRITICAL: 1 anomaly: Toys in North")
     assert not any(word in row["body_text"] for word in ("at stake", "Actual", "Expected", "0 units"))
+
+
+def test_a_mail_says_how_sure_it_is(db):
+    incident(db)
+    told = {"days": [{"day": DAY.isoformat(), "z": -6.5, "q": 0.01}], "facts": {"tests": 60}, "next_step": "Ask."}
+    with db.transaction() as connection:
+        connection.exec_driver_sql("UPDATE anomaly_log SET explanation = %s", (json.dumps(told),))
+    tell(db)
+    row = messages(db)[0]
+    for body in (row["body_text"], row["body_html"]):
+        assert "It was 6.5 usual deviations off; 2.5 is notable, 4 is high. Among 60 series tested that day" in body
+
+
+def test_a_self_test_says_that_the_links_lead_nowhere_else(post_office, db):
+    _, route = post_office()
+    there = chosen(**environment(route))
+    answer = alerts.self_test(db, there, NOW, "ann@shop.example", who="bob")["answer"]
+    assert "set TRENDCAST_PUBLIC_URL" in answer

@@ -276,3 +276,12 @@ def test_both_moves_are_on_record(db: Database) -> None:
         ("ann", "suppression added", f"suppression:{number}"),
         ("ben", "suppression ended", f"suppression:{number}"),
     ]
+
+
+def test_mail_whose_links_open_on_this_machine_only_is_told(db: Database) -> None:
+    email, webhook = alert_log.channels(db, chosen())
+    assert "http://localhost:8501" in email["note"]
+    assert "TRENDCAST_PUBLIC_URL" in email["note"]
+    assert webhook["note"] == ""
+    assert alert_log.channels(db, chosen(TRENDCAST_PUBLIC_URL="https://trend.example.com"))[0]["note"] == ""
+    assert alert_log.channels(db, chosen(SMTP_SERVER=""))[0]["note"] == ""

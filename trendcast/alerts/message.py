@@ -1,7 +1,8 @@
 """What an alert says: subject, text and HTML, from plain values. Names of a retailer may hold anything, so HTML is
 escaped and headers are one line.
 
-Text and HTML say the same in the same order: what happened, what it is worth, what to do and where; the facts follow.
+Text and HTML say the same in the same order: what happened, how sure it is, what it is worth, what to do and where; the
+facts follow.
 The HTML is what mail programs draw alike: tables and inline styles, no picture, no script, nothing from elsewhere.
 """
 
@@ -58,6 +59,7 @@ class Incident:
     items: Sequence[Item] = field(default_factory=tuple)
     note: str = ""
     over: bool = False
+    certainty: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ def alert(incident: Incident, reason: str, base: str) -> Message:
         colour=GREEN if over else COLOURS.get(incident.impact, GREY),
         lead=incident.headline,
         figure=(worth, "was at stake" if over else "at stake") if worth else None,
+        sure="" if over else incident.certainty,
         step=ended if over else incident.next_step,
         button=(link(base, incident.id), "Open the incident"),
         facts=(
@@ -196,8 +199,8 @@ def _listed(incidents: Sequence[Incident], base: str) -> tuple[_Listed, ...]:
 
 @dataclass(frozen=True)
 class _Page:
-    """The parts of a mail in their order. ``figure``: what is at stake, and the words behind it; ``step``: what to do;
-    ``left``: how many items or incidents the mail does not list."""
+    """The parts of a mail in their order. ``sure``: how sure it is; ``figure``: what is at stake, and the words
+    behind it; ``step``: what to do; ``left``: how many items or incidents the mail does not list."""
 
     subject: str
     badge: str
@@ -205,6 +208,7 @@ class _Page:
     lead: str
     button: tuple[str, str]
     figure: tuple[str, str] | None = None
+    sure: str = ""
     step: str = ""
     lines: tuple[str, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
@@ -224,7 +228,7 @@ class _Page:
         address, words = self.button
         rows = [_row(item) for item in self.items]
         parts = [
-            [self.lead],
+            [self.lead, self.sure],
             [" ".join(self.figure)] if self.figure else [],
             [self.step],
             self.lines,
@@ -246,6 +250,8 @@ class _Page:
             _paragraph(self.badge, f"font-size:13px;font-weight:600;color:{self.colour}"),
             _paragraph(self.lead, "font-size:18px;line-height:1.4;font-weight:600"),
         ]
+        if self.sure:
+            blocks.append(_paragraph(self.sure))
         if self.figure:
             number, behind = self.figure
             blocks.append(

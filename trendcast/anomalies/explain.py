@@ -191,25 +191,7 @@ def rule(
         sentences.append(
             "Expected is the middle of the same weekday in eight weeks, with drift, events and promotions."
         )
-    z = worst["z"]
-    if z is not None:
-        kinds = "deviations of its own kind" if facts.get("children") else "deviations"
-        off = f"{wording.fixed(abs(z), 1)} usual {kinds} off"
-        if cls in ADDED_UP:
-            sentences.append(f"On its worst day it was {off}.")
-        else:
-            sentences.append(f"It was {off}; 2.5 is notable, 4 is high.")
-    if cls in ADDED_UP:
-        since = f" since {wording.day(start)}" if start else ""
-        sentences.append(
-            f"It is not one day that decides: deviations to one side{since} were added up, and their sum passed its "
-            "limit."
-        )
-    elif worst["q"] is not None:
-        sentences.append(
-            f"Among {wording.fixed(facts.get('tests', 1))} series tested that day, at most "
-            f"{_rate(worst['q'])} of findings as clear as this are chance."
-        )
+    sentences += _certainty(worst, cls, facts, start)
     if facts.get("common"):
         sentences.append(f"{_percent(float(facts['common']))} was common to all, or to its region or category.")
     limit = facts.get("limit")
@@ -233,6 +215,39 @@ def rule(
         sentences.append(
             "All days of the promotion together sold at least half of the usual uplift less; it was learnt from three "
             "promotions or more."
+        )
+    return sentences
+
+
+def certainty(
+    worst: Mapping[str, Any], cls: str, kind: str, facts: Mapping[str, Any], start: dt.date | None = None
+) -> str:
+    """How sure it is, in a sentence or two: those of the rule that say so."""
+    if kind == "DATA_QUALITY":
+        return " ".join(one for one in rule(worst, cls, kind, "", facts, money=False) if one)
+    return " ".join(_certainty(worst, cls, facts, start))
+
+
+def _certainty(worst: Mapping[str, Any], cls: str, facts: Mapping[str, Any], start: dt.date | None) -> list[str]:
+    sentences = []
+    z = worst["z"]
+    if z is not None:
+        kinds = "deviations of its own kind" if facts.get("children") else "deviations"
+        off = f"{wording.fixed(abs(z), 1)} usual {kinds} off"
+        if cls in ADDED_UP:
+            sentences.append(f"On its worst day it was {off}.")
+        else:
+            sentences.append(f"It was {off}; 2.5 is notable, 4 is high.")
+    if cls in ADDED_UP:
+        since = f" since {wording.day(start)}" if start else ""
+        sentences.append(
+            f"It is not one day that decides: deviations to one side{since} were added up, and their sum passed its "
+            "limit."
+        )
+    elif worst["q"] is not None:
+        sentences.append(
+            f"Among {wording.fixed(facts.get('tests', 1))} series tested that day, at most "
+            f"{_rate(worst['q'])} of findings as clear as this are chance."
         )
     return sentences
 

@@ -26,9 +26,17 @@ BUDGET_HOURS = 24  # the budget is that of any 24 hours, as services.alerts coun
 
 
 def channels(db: Database, settings: Settings) -> list[dict[str, Any]]:
-    """How each way out does: services.outbox.state, and ``route``: where it leads, '' when it is not set up."""
+    """How each way out does: services.outbox.state, ``route``: where it leads, '' when it is not set up, and
+    ``note``: what is not well with the mails all the same."""
     routes = {"email": _mail_route(settings), "webhook": str(settings.alert_webhook_url)}
-    return [{**row, "route": "" if row["missing"] else routes[row["channel"]]} for row in outbox.state(db, settings)]
+    return [
+        {
+            **row,
+            "route": "" if row["missing"] else routes[row["channel"]],
+            "note": outbox.local_links(settings) if row["channel"] == "email" and not row["missing"] else "",
+        }
+        for row in outbox.state(db, settings)
+    ]
 
 
 def _mail_route(settings: Settings) -> str:

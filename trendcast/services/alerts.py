@@ -12,7 +12,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from trendcast import wording
@@ -116,11 +116,22 @@ class Case:
             ),
             note=row["note"] or "",
             over=row["status"] == "RESOLVED",
+            certainty=_certainty(lead, row["kind"]) if lead else "",
         )
 
 
 def _key(item: Mapping[str, Any]) -> explain.Key:
     return item["level"], item["product_category"], item["region"], item["store"]
+
+
+def _certainty(lead: Mapping[str, Any], kind: str) -> str:
+    """How sure it is, in the words of the incident's page; '' of an entry without days."""
+    said = lead["explanation"] or {}
+    days = said.get("days") or []
+    if not days:
+        return ""
+    worst = next((day for day in days if day["day"] == lead["detected_date"].isoformat()), days[-1])
+    return explain.certainty(worst, lead["class"], kind, said.get("facts") or {}, date.fromisoformat(days[0]["day"]))
 
 
 def _units(lead: Mapping[str, Any] | None) -> float:
@@ -481,4 +492,5 @@ def self_test(db: Database, settings: Settings, now: datetime, address: str, *, 
         # Channels are the workers': where this process may not write them, the next mail shows that it works.
         with contextlib.suppress(NoRight), db.transaction() as connection:
             outbox.note(db, connection, channel.name, receipt)
-    return {**found, "answer": receipt.answer}
+    answer = " ".join(part for part in (receipt.answer, outbox.local_links(settings)) if part)
+    return {**found, "answer": answer}

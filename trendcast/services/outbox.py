@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from trendcast.alerts import mail, webhook
 from trendcast.alerts.delivery import Outcome, Receipt
@@ -98,6 +99,14 @@ def _email(settings: Settings) -> Channel:
         return mail.send(route, letter)
 
     return Channel("email", send, addresses=tuple(settings.alert_recipients))  # type: ignore[arg-type]
+
+
+def local_links(settings: Settings) -> str:
+    """A sentence where the links of mails open on this machine only, else ''."""
+    host = urlsplit(str(settings.public_url)).hostname or ""
+    if host not in LOCAL and not host.startswith("127."):
+        return ""
+    return f"Links in mails lead to {settings.public_url}, which opens on this machine only: set TRENDCAST_PUBLIC_URL."
 
 
 def _webhook(settings: Settings) -> Channel:

@@ -133,6 +133,9 @@ def _channels(admin: bool) -> None:
         },
         alt=" ".join(f"{CHANNELS.get(row['channel'], row['channel'])}: {standing(row)}" for row in rows),
     )
+    for row in rows:
+        if row.get("note"):
+            st.warning(text.sentence(row["note"]), icon=":material/link_off:")
     _self_test(rows, admin)
 
 
