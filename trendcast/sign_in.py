@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
+from google.protobuf.message import DecodeError
 from streamlit import config
 from streamlit.auth_util import get_cookie_with_chunks
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -67,6 +68,7 @@ SAID = {
 
 
 def redirect_uri(settings: Settings) -> str:
+    """Where the provider sends people back to."""
     return str(settings.oidc_redirect_uri) or f"{settings.public_url}{CALLBACK}"
 
 
@@ -342,7 +344,7 @@ def _whole_when_over(scope: guard.Scope, receive: guard.Receive) -> guard.Receiv
             asked = BackMsg()
             try:
                 asked.ParseFromString(message["bytes"])
-            except Exception:  # noqa: BLE001  Streamlit says what is wrong with it
+            except DecodeError:  # Streamlit says what is wrong with it
                 return message
             if asked.WhichOneof("type") == "rerun_script":
                 asked.rerun_script.ClearField("fragment_id")

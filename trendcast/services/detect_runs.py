@@ -84,6 +84,7 @@ def result(db: Database, run_id: int) -> dict[str, Any]:
 
 
 def told(slot: Mapping[str, Any]) -> dict[str, Any]:
+    """What became of a detection that was asked for, and whether nothing was to be written. Raises NotFound."""
     if slot["name"] != "detect":
         raise NotFound(f"There is no detection {slot['id']}.")
     return {**jobs.outcome(slot), "dry_run": bool(slot["arguments"].get("dry_run"))}

@@ -227,14 +227,17 @@ def _one(words: str) -> str:
 
 
 def text_of(value: Any) -> str:
+    """A cell as text, '' for none."""
     return "" if value is None or value != value else str(value)
 
 
 def number_of(value: Any) -> float | None:
+    """A cell as a number, None for none."""
     return None if value is None or pd.isna(value) else float(value)
 
 
 def date_of(value: Any) -> date | None:
+    """A cell as a day, None for none."""
     if value is None or pd.isna(value):
         return None
     return value.date() if isinstance(value, datetime) else value

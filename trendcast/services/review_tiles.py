@@ -22,6 +22,7 @@ LEVEL_WORDS = {
 
 
 def of_forecasts(found: Figures, unit: str) -> list[Kpi]:
+    """The tiles of volume and error."""
     level = LEVEL_WORDS[found.level]
     volume = found.money if unit == "money" else found.units
     kpis = [
@@ -104,14 +105,17 @@ def _period(error: LagError) -> str:
 
 
 def weeks(count: int) -> str:
+    """A number of weeks in words."""
     return f"{count} week" if count == 1 else f"{count} weeks"
 
 
 def signed(share: float) -> str:
+    """A share with its sign, in percent."""
     return wording.percent(share, 1, sign=True)
 
 
 def reference_words(volume: Volume) -> str:
+    """What a volume is compared with."""
     return "the same weeks last year" if volume.last_year else "the last 12 weeks"
 
 
@@ -169,6 +173,7 @@ def of_stock(stock: pd.DataFrame, advised: pd.DataFrame, scope: Scope) -> list[K
 
 
 def of_alerts(found: pd.DataFrame, last_day: date) -> Kpi:
+    """The tile of open incidents; its line is how many of them began in each week."""
     high = found[found["impact"] == "HIGH"]
     lost = found["loss"].abs().sum(min_count=1)
     ago = (pd.Timestamp(last_day) - pd.to_datetime(found["first_day"])).dt.days // 7

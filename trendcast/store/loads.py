@@ -74,6 +74,7 @@ def begin(connection: Connection, patience: int = 600) -> None:
     After ``patience`` seconds of waiting for another merge it is DatabaseAway."""
     silence.patient(connection.connection.driver_connection, 1800)
     with _cursor(connection) as cursor:
+        # store.silence reads the time out of the words set_config('statement_timeout', 'N', true): keep them so.
         cursor.execute(
             "SELECT set_config('statement_timeout', '1800000', true), set_config('lock_timeout', %s, true),"
             " set_config('work_mem', '128MB', true), set_config('idle_in_transaction_session_timeout', '600000', true)",
@@ -127,6 +128,7 @@ def copy_quarantine(connection: Connection, batch: int, refused: Sequence[tuple[
 
 
 def analyze_stage(connection: Connection) -> None:
+    """Let the planner know what the stage holds."""
     with _cursor(connection) as cursor:
         cursor.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(STAGE)))
 
@@ -167,6 +169,8 @@ def settle_duplicates(connection: Connection, shape: Shape) -> tuple[int, list[i
 
 @dataclass(frozen=True)
 class Merged:
+    """How many rows a merge added, replaced and left as they were."""
+
     new: int
     changed: int
     unchanged: int
@@ -232,6 +236,7 @@ def analyze(connection: Connection, table: str) -> None:
 
 
 def has_rows(connection: Connection, table: str) -> bool:
+    """Whether a table has any row."""
     with _cursor(connection) as cursor:
         cursor.execute(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(table)))
         return bool(cursor.fetchone()[0])

@@ -30,6 +30,10 @@ class _Waits:
     """Who waits on which connection until when; one thread for all of the process, which ends the overdue."""
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Nobody waits and no thread looks after them."""
         self._lock = threading.Condition()
         self._until: dict[int, tuple[float, Any]] = {}
         self._next = 0
@@ -69,10 +73,11 @@ class _Waits:
 _waits = _Waits()
 # A forked child has the dictionary, but not the thread.
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_waits.__init__)  # type: ignore[misc]
+    os.register_at_fork(after_in_child=_waits.reset)
 
 
 def _hang_up(connection: Any) -> None:
+    # A connection that is closed by now has no descriptor and needs no end; nothing may stop the thread that looks.
     with contextlib.suppress(Exception), socket.socket(fileno=os.dup(connection.fileno())) as ours:
         ours.shutdown(socket.SHUT_RDWR)
 
