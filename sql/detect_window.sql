@@ -1,5 +1,5 @@
 -- The sales of a window and its planned promotions, one row per bottom series, and the stock, one row per category, days
--- packed by binary send functions: read as one statement and without a row per day. detect.py knows the layout.
+-- packed by binary send functions: read as one statement and without a row per day. detect_window.py knows the layout.
 SELECT 'sales' AS what, product_category, region, store,
        string_agg(
            int4send((date_id - :first::date) * 16

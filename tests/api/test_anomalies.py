@@ -54,9 +54,9 @@ def test_a_second_call_gets_the_first_ones_answer(rest: Any, shop: Shop) -> None
 def test_all_that_was_found_is_counted_also_when_the_list_is_cut(
     rest: Any, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from trendcast.services import detect
+    from trendcast.services import detect_write
 
-    monkeypatch.setattr(detect, "MOST_TOLD", 5)
+    monkeypatch.setattr(detect_write, "MOST_TOLD", 5)
     body = rest.post("/anomalies/detect").json()
     assert (body["anomalies_detected"], len(body["anomalies"])) == (12, 5)
 

@@ -12,10 +12,11 @@ from sqlalchemy import event
 
 from tests.services.shops import CATEGORIES, Shop
 from trendcast import settings
+from trendcast.anomalies.detect import detect as judge
 from trendcast.errors import Conflict
 from trendcast.jobs import worker
 from trendcast.services import detect as service
-from trendcast.services import incidents
+from trendcast.services import detect_window, incidents, plain_rule
 from trendcast.services import jobs as job_service
 from trendcast.services.load import load_frames
 from trendcast.store.engine import Database
@@ -97,7 +98,7 @@ def test_the_first_look_settles_what_is_long_past(shop: Shop) -> None:
     shop.detect()
     log = {row["detected_date"]: row for row in shop.rows("anomaly_log")}
     assert set(log) == {shop.day(130), shop.day(158)}
-    assert (log[shop.day(130)]["status"], log[shop.day(130)]["note"]) == ("RESOLVED", service.FIRST_READ)
+    assert (log[shop.day(130)]["status"], log[shop.day(130)]["note"]) == ("RESOLVED", detect_window.FIRST_READ)
     assert (log[shop.day(158)]["status"], log[shop.day(158)]["note"]) == ("NEW", None)
     assert incidents.counts(shop.db)["open"] == 1
 
@@ -137,8 +138,8 @@ def test_corrected_data_resolve_what_they_no_longer_show(shop: Shop) -> None:
     shop.detect()
     (entry,) = shop.rows("anomaly_log")
     (incident,) = shop.rows("incident")
-    assert (entry["status"], entry["note"]) == ("RESOLVED", service.CORRECTED)
-    assert (incident["status"], incident["note"]) == ("RESOLVED", service.CORRECTED)
+    assert (entry["status"], entry["note"]) == ("RESOLVED", detect_window.CORRECTED)
+    assert (incident["status"], incident["note"]) == ("RESOLVED", detect_window.CORRECTED)
     assert [row["action"] for row in shop.rows("anomaly_event")] == ["found", "corrected"]
 
 
@@ -159,7 +160,7 @@ def test_what_ended_long_ago_is_not_begun_anew_by_a_first_look(shop: Shop) -> No
     for table in ("incident", "anomaly_log"):
         (row,) = shop.rows(table)
         told = (row["status"], row["note"], row["resolved_by"])
-        assert told == ("RESOLVED", service.CORRECTED, "TrendCast"), table
+        assert told == ("RESOLVED", detect_window.CORRECTED, "TrendCast"), table
         assert row["resolved_at"] is not None
     assert [row["action"] for row in shop.rows("anomaly_event")] == ["found", "corrected"]
 
@@ -179,7 +180,7 @@ def test_a_missing_feed_is_one_matter_of_data_until_it_arrives(shop: Shop) -> No
     shop.load(160, first=159)
     shop.detect()
     (entry,) = shop.rows("anomaly_log")
-    assert (entry["status"], entry["note"]) == ("RESOLVED", service.ARRIVED)
+    assert (entry["status"], entry["note"]) == ("RESOLVED", detect_window.ARRIVED)
     assert len(shop.rows("incident")) == 1
 
 
@@ -320,7 +321,7 @@ def test_the_plain_rule_is_there_to_compare(demo_db: Database) -> None:
 
     run = forecast.current_run(demo_db)
     series = int(forecast.series_index(demo_db, run.id)["series_id"].iloc[-1])
-    frame = service.plain_rule(demo_db, run, [series], days=90)
+    frame = plain_rule.plain_rule(demo_db, run, [series], days=90)
     assert list(frame.columns) == ["date_id", "actual", "expected", "score", "impact"]
     assert len(frame) == 90
     assert frame["score"].max() <= 3.4743
@@ -345,7 +346,7 @@ def test_a_feed_that_fails_again_days_after_it_was_mended_is_a_new_incident(shop
         shop.load(until)
         shop.detect()
     found = {row["episode_start"]: (row["status"], row["note"]) for row in shop.rows("incident")}
-    assert found == {shop.day(155): ("RESOLVED", service.ARRIVED), shop.day(158): ("NEW", None)}
+    assert found == {shop.day(155): ("RESOLVED", detect_window.ARRIVED), shop.day(158): ("NEW", None)}
 
 
 def test_what_follows_a_false_alarm_is_not_swallowed_by_it(shop: Shop) -> None:
@@ -390,24 +391,20 @@ def stock(shop: Shop, flags: list[bool] | None, levels: list[int], until: int = 
     load_frames(shop.db, {"inventory_daily": frame}, source="test", accept=True, clock=shop.clock)
 
 
-def test_no_stock_is_known_by_its_level_when_there_is_no_flag(shop: Shop) -> None:
+def test_no_stock_is_known_by_its_level_when_there_is_no_flag(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.units[8:12, 130] = 0
     shop.units[8:12, 159] = 0
     shop.load(160)
     stock(shop, None, [5000] * 59 + [0])
-    window = service._Window
     found: list[Any] = []
 
-    class Kept(window):  # type: ignore[misc, valid-type]
+    class Kept(detect_window.Window):
         def __init__(self, *given: Any) -> None:
             super().__init__(*given)
             found.append(self.scene.stock)
 
-    service._Window = Kept  # type: ignore[misc, assignment]
-    try:
-        shop.detect()
-    finally:
-        service._Window = window  # type: ignore[misc]
+    monkeypatch.setattr(service, "Window", Kept)
+    shop.detect()
     assert found[0].out[0].tolist() == [False] * 159 + [True]
 
 
@@ -428,9 +425,9 @@ def test_where_some_costs_are_known_the_others_weigh_by_a_usual_margin() -> None
     units, price = np.full((3, 60), 5.0), np.full((3, 60), 10.0)
     assumed: set[str] = set()
     costs = {"costs": [["A", 6.0], ["C", 12.0]]}
-    assert service._value(costs, series, units, price, assumed).tolist() == pytest.approx([4.0, 3.5, 0.5])
+    assert detect_window._value(costs, series, units, price, assumed).tolist() == pytest.approx([4.0, 3.5, 0.5])
     assert assumed == {"B"}
-    assert service._value({"costs": []}, series, units, price, set()).tolist() == pytest.approx([10.0] * 3)
+    assert detect_window._value({"costs": []}, series, units, price, set()).tolist() == pytest.approx([10.0] * 3)
 
 
 def test_a_node_that_was_read_again_unchanged_is_not_called_corrected(shop: Shop) -> None:
@@ -446,15 +443,13 @@ def test_a_node_that_was_read_again_unchanged_is_not_called_corrected(shop: Shop
     (entry,) = [row for row in shop.rows("anomaly_log") if row["lead"] and row["level"] == "region"]
     shop.units[2:40:4, 158] = shop.units[2:40:4, 158] + 0.0
     (episode,) = [
-        service._episode(one)
-        for one in shop.db.rows("detect_state", as_of=None, back=90, verdicts=400)[0]["entries"]
-        if one["level"] == "region"
+        detect_window._episode(one) for one in detect_window.read_state(shop.db)["entries"] if one["level"] == "region"
     ]
     clock = shop.clock()
     with shop.db.read() as connection:
-        state = dict(shop.db.rows("detect_state", connection=connection, as_of=None, back=90, verdicts=400)[0])
-        window = service._Window(shop.db, connection, state, clock)
-    found = service.judge(window.scene, window.judged, window.limits)
+        state = detect_window.read_state(shop.db, connection)
+        window = detect_window.Window(shop.db, connection, state, clock)
+    found = judge(window.scene, window.judged, window.limits)
     known = window.actuals([episode], found)
     assert known[episode.key, str(shop.day(158))] == entry["actual_value"]
 
@@ -467,9 +462,9 @@ def test_a_day_that_was_corrected_is_learnt_from_again(shop: Shop) -> None:
     shop.units[1::4, 150] = right
     shop.load(156, first=150)
     shop.detect()
-    state = dict(shop.db.rows("detect_state", as_of=None, back=90, verdicts=400)[0])
+    state = detect_window.read_state(shop.db)
     with shop.db.read() as connection:
-        window = service._Window(shop.db, connection, state, shop.clock())
+        window = detect_window.Window(shop.db, connection, state, shop.clock())
     assert [episode.over for episode in window.episodes] == [True]
     assert not window.scene.masked.any()
 
@@ -557,7 +552,7 @@ class TestToday:
         shop.units = whole
         shop.load(151, first=150)
         self.at(shop, hours=5)()
-        assert [row["note"] for row in shop.rows("incident")] == [service.ARRIVED]
+        assert [row["note"] for row in shop.rows("incident")] == [detect_window.ARRIVED]
 
     def test_what_comes_in_time_was_never_missing(self, shop: Shop) -> None:
         whole = shop.units.copy()
@@ -589,4 +584,4 @@ class TestToday:
         shop.load(154)
         self.at(shop, days=3)()
         (one,) = shop.rows("incident")
-        assert (one["status"], one["note"]) == ("RESOLVED", service.ARRIVED)
+        assert (one["status"], one["note"]) == ("RESOLVED", detect_window.ARRIVED)

@@ -10,8 +10,7 @@ import pytest
 
 from tests.services import shops
 from tests.services.shops import Shop
-from trendcast.services import detect as service
-from trendcast.services import incidents
+from trendcast.services import detect_window, incidents
 from trendcast.store.engine import Database
 
 
@@ -47,7 +46,7 @@ def test_an_outage_that_is_over_ends_after_two_usual_days_with_one_mail(shop: Sh
     assert (one["status"], mails(shop)) == ("NEW", ["first"])
     days(shop, 154)
     (one,) = shop.rows("incident")
-    assert (one["status"], one["note"], one["resolved_by"]) == ("RESOLVED", service.RECOVERED, "TrendCast")
+    assert (one["status"], one["note"], one["resolved_by"]) == ("RESOLVED", detect_window.RECOVERED, "TrendCast")
     assert {row["status"] for row in shop.rows("anomaly_log")} == {"RESOLVED"}
     assert mails(shop) == ["first", "resolved"]
     days(shop, 157)
@@ -91,7 +90,7 @@ def test_a_shift_that_ends_is_over_and_no_new_one(shop: Shop) -> None:
     shop.units[row, 150:157] = np.round(shop.units[row, 150:157] * 0.7)
     days(shop, 160)
     (one,) = shop.rows("incident")
-    assert (one["status"], one["note"]) == ("RESOLVED", service.RECOVERED)
+    assert (one["status"], one["note"]) == ("RESOLVED", detect_window.RECOVERED)
 
 
 def test_a_level_that_has_stayed_five_days_is_offered_as_the_new_normal(shop: Shop) -> None:
@@ -120,7 +119,7 @@ def test_a_day_that_is_wrong_again_is_told_again(shop: Shop) -> None:
     days(shop, 151)
     corrected(shop, 150, right)
     (one,) = shop.rows("incident")
-    assert (one["status"], one["note"], mails(shop)) == ("RESOLVED", service.CORRECTED, ["first", "resolved"])
+    assert (one["status"], one["note"], mails(shop)) == ("RESOLVED", detect_window.CORRECTED, ["first", "resolved"])
     corrected(shop, 150, wrong)
     (one,) = shop.rows("incident")
     assert (one["status"], one["note"], one["resolved_at"]) == ("NEW", None, None)
@@ -152,5 +151,5 @@ def test_demand_that_a_missing_feed_hid_is_told_when_it_arrives(shop: Shop) -> N
     assert [(row["kind"], row["status"]) for row in shop.rows("incident")] == [("DATA_QUALITY", "NEW")]
     corrected(shop, 150, truth)
     found = {row["kind"]: (row["status"], row["note"]) for row in shop.rows("incident")}
-    assert found == {"DATA_QUALITY": ("RESOLVED", service.ARRIVED), "DEMAND": ("NEW", None)}
+    assert found == {"DATA_QUALITY": ("RESOLVED", detect_window.ARRIVED), "DEMAND": ("NEW", None)}
     assert mails(shop).count("first") == 2

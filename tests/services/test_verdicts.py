@@ -85,17 +85,17 @@ class TestExpected:
 
     def test_what_it_did_is_remembered_for_longer_than_the_window(self, shop: Shop, db: Database) -> None:
         """A year later its days are no longer read, but what was said of them is."""
-        from trendcast.services import detect
+        from trendcast.services.detect_window import Window, read_state
 
         (one,) = shop.rows("incident")
         event = {"name": self.EVENT, "region": "North", "first_day": shop.day(140), "last_day": shop.day(140),
                  "again": shop.day(158)}  # fmt: skip
         move(shop, one["id"], "expected", note="The street party.", event=event)
         shop.load(159)
-        state = dict(db.rows("detect_state", as_of=None, back=90, verdicts=400)[0])
+        state = read_state(db)
         state["first_sale"] = shop.day(142)
         with db.read() as connection:
-            window = detect._Window(db, connection, state, shop.clock())
+            window = Window(db, connection, state, shop.clock())
         (taught,) = window.scene.taught
         assert window.scene.events[taught.event] == (self.EVENT, 0)
         north = np.flatnonzero((window.scene.series["region"] == "North").to_numpy())
@@ -125,7 +125,7 @@ class TestExpected:
 
 def test_false_alarms_make_the_detector_ask_for_more_until_they_are_taken_back(db: Database) -> None:
     """What that does to the next finding is told in tests/anomalies/test_feedback.py."""
-    from trendcast.services import detect
+    from trendcast.services.detect_window import Window, read_state
 
     shop = Shop(db)
     for category in ("C01", "C02", "C03"):
@@ -136,9 +136,9 @@ def test_false_alarms_make_the_detector_ask_for_more_until_they_are_taken_back(d
     shop.detect()
 
     def factor() -> float:
-        state = dict(db.rows("detect_state", as_of=None, back=90, verdicts=400)[0])
+        state = read_state(db)
         with db.read() as connection:
-            window = detect._Window(db, connection, state, shop.clock())
+            window = Window(db, connection, state, shop.clock())
         return window.limits.trust.factor("category_region", "DROP", 400.0)
 
     assert factor() == 1

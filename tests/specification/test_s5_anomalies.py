@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from trendcast.anomalies import expectation, plain
-from trendcast.services import detect, forecast
+from trendcast.services import detect, forecast, plain_rule
 from trendcast.services.load import load_frames
 from trendcast.store.engine import Database
 
@@ -105,7 +105,7 @@ def test_s5_the_plain_rule_stays_selectable_and_is_not_stored(checked_db: Databa
     run = forecast.current_run(checked_db)
     index = forecast.series_index(checked_db, run.id)
     number = int(index.loc[index["level"] == "category", "series_id"].iloc[0])
-    rule = detect.plain_rule(checked_db, run, [number], days=120)
+    rule = plain_rule.plain_rule(checked_db, run, [number], days=120)
     assert list(rule.columns) == ["date_id", "actual", "expected", "score", "impact"]
     assert len(rule) == 120
     before = len(checked_db.frame("analyst_anomalies"))

@@ -14,7 +14,7 @@ from trendcast.anomalies.feedback import FALSE, TRUE
 from trendcast.errors import Conflict, InvalidInput, NotConfigured, NotFound
 from trendcast.services import incidents, outbox, runtime
 from trendcast.services.alerts import NOBODY
-from trendcast.services.detect import FIRST_READ
+from trendcast.services.detect_window import FIRST_READ
 
 if TYPE_CHECKING:
     from trendcast.settings import Settings

@@ -56,7 +56,7 @@ def answer(db: Database, clock: Clock, monday: date, *, busy: bool = False) -> i
     verdict. On a ``busy`` Monday they get to what matters most, and snooze the last of the others. Returns the number
     of moves."""
     from trendcast.services import incidents
-    from trendcast.services.detect import RECOVERED
+    from trendcast.services.detect_window import RECOVERED
 
     moves, waiting = 0, 0
     for row in incidents.inbox(db, limit=1000).to_dict("records"):

@@ -142,25 +142,21 @@ def judged(
 
 
 def _read(db: Database, days: int, until: date | None) -> tuple[World, Panel]:
-    from trendcast.services import detect
+    from trendcast.services.detect_window import Window, read_state
     from trendcast.store.panel import read_panel
 
     with db.read() as connection:
-        state = dict(db.rows("detect_state", connection=connection, scope="", as_of=until, back=0, verdicts=0)[0])
-        if state["last_sale"] is None:
-            raise Conflict("There are no sales to replay: load data first.")
+        state = read_state(db, connection, as_of=until, back=0, verdicts=0)
         state |= {"checked_until": None, "checked_version": None, "entries": []}
         known = (state["last_sale"] - state["first_sale"]).days + 1
         days = min(days, known - 2 * FROZEN)
         if days < 28:
             raise Conflict("The history is too short: a replay needs nine months of sales.")
-        window = detect._Window(db, connection, state, datetime.now(UTC), back=days)
+        window = Window(db, connection, state, datetime.now(UTC), back=days)
         panel = read_panel(db, connection, last_day=window.scene.dates[-1].astype("datetime64[D]").astype(date))
     scene = replace(
         window.scene, masked=np.zeros(window.scene.units.shape, bool), found=np.zeros(window.scene.units.shape, bool)
     )
-    events = pd.DataFrame(state["events"], columns=["date_id", "region", "event"])
-    events["date_id"] = pd.to_datetime(events["date_id"])
     keys = {key[1:]: row for row, key in enumerate(scene.keys)}
     names = [tuple(key) for key in panel.series[["product_category", "region", "store"]].to_numpy(str).tolist()]
     order = [keys[key] for key in names if key in keys]
@@ -168,7 +164,7 @@ def _read(db: Database, days: int, until: date | None) -> tuple[World, Panel]:
     panel = panel.rows(np.array(rows))
     first = max(scene.days - days, min(WINDOW, scene.days // 2))
     begin = panel.history - scene.days
-    return World(scene, events, Weekly(panel, np.array(order), begin, first), first, window.limits), panel
+    return World(scene, window.events, Weekly(panel, np.array(order), begin, first), first, window.limits), panel
 
 
 class Weekly:

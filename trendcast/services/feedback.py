@@ -8,7 +8,7 @@ import pandas as pd
 
 from trendcast import wording
 from trendcast.anomalies import feedback as room
-from trendcast.services.detect import VERDICTS
+from trendcast.services.detect_window import VERDICTS
 
 if TYPE_CHECKING:
     from trendcast.store.engine import Database

@@ -242,7 +242,7 @@ def _sentence(days: int, before: _Side, after: _Side, lost: int) -> str:
 def _examples(before: _Side, after: _Side) -> list[dict[str, Any]]:
     """The incidents that would have been others."""
     from trendcast.anomalies import explain
-    from trendcast.services.detect import headline
+    from trendcast.services.detect_write import headline
 
     found: list[tuple[tuple[int, float], dict[str, Any]]] = []
     for key in {*before.leads, *after.leads}:

@@ -12,7 +12,7 @@ import streamlit as st
 from trendcast import wording
 from trendcast.errors import NotFound
 from trendcast.services import chart_findings
-from trendcast.services.detect import PLAIN_HIGHEST
+from trendcast.services.plain_rule import PLAIN_HIGHEST
 from trendcast.services.review_parts import Link
 from trendcast.ui import alert_reads, alerts, charts_inbox, inbox, reads, text, triage
 from trendcast.ui.plots import CONFIG

@@ -228,9 +228,9 @@ class LiveProvider:
         return usual_range.days(self.db, run, series_id, first, last)
 
     def plain_rule(self, run: Any, series_ids: list[int], days: int) -> pd.DataFrame:
-        from trendcast.services import detect
+        from trendcast.services import plain_rule
 
-        return detect.plain_rule(self.db, run, series_ids, days)
+        return plain_rule.plain_rule(self.db, run, series_ids, days)
 
     # --- stock and the decisions on it ---
 
