@@ -9,7 +9,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +22,7 @@ from tests.alerts.office import environment
 from tests.browser.conftest import Visitor
 from tests.databases import clock, create, publish, silent
 from tests.installation import ROOT, Live, start
+from tests.waiting import until
 from trendcast.services import incidents
 from trendcast.store.engine import Database
 
@@ -67,14 +67,6 @@ def dashboard(tmp_path: Path) -> Iterator[Callable[..., str]]:
     yield on
     for live in running:
         live.stop()
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    begun = time.monotonic()
-    while not (found := condition()):
-        assert time.monotonic() - begun < seconds, "It did not happen in time."
-        time.sleep(0.2)
-    return found
 
 
 def letters(box: Any, about: str) -> list[Any]:
@@ -123,7 +115,7 @@ def test_from_a_load_with_an_outage_to_the_mail_the_incident_its_end_and_the_mai
     load(database, tmp_path / "files", sales)
 
     # One mail about the region, not one for each of its series.
-    wait_for(lambda: letters(box, "CRITICAL"))
+    until(lambda: letters(box, "CRITICAL"), PATIENCE, what="A mail about the outage")
     (first,) = letters(box, "CRITICAL")
     assert f"Region {region}" in str(first["Subject"])
     assert str(first["To"]) == "ann@shop.example"
@@ -154,11 +146,11 @@ def test_from_a_load_with_an_outage_to_the_mail_the_incident_its_end_and_the_mai
     assert found["status"] == "RESOLVED"
 
     # That it is over is told in the same thread.
-    wait_for(lambda: letters(box, "Resolved"))
+    until(lambda: letters(box, "Resolved"), PATIENCE, what="A mail about its end")
     (last,) = letters(box, "Resolved")
     assert last["In-Reply-To"] == last["References"] == first["Message-ID"]
     assert "The tills were down from ten to four." in last.get_body(("plain",)).get_content()
-    wait_for(lambda: set(incidents.incident(database, number)["mails"]["status"]) == {"SENT"}, 30)
+    until(lambda: set(incidents.incident(database, number)["mails"]["status"]) == {"SENT"}, 30)
     assert len(letters(box, region)) == 2
 
     # And the page tells all of it: who was told and what the server said, who moved it, and when.

@@ -8,10 +8,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from tests.databases import loaded, today
 from tests.waiting import until
 from trendcast.__main__ import main
 from trendcast.services import jobs as job_service
@@ -71,11 +73,7 @@ def test_a_worker_for_cron_does_what_is_due_and_ends(db: Database, run: Callable
 
 
 def test_status_says_why_it_is_not_well(db: Database, run: Callable[..., Told]) -> None:
-    with db.transaction() as connection:
-        connection.exec_driver_sql(
-            "INSERT INTO load_batch (source, table_name, status, rows_new, last_day, committed_at) VALUES"
-            " ('f', 'sales_daily', 'merged', 1, current_date - 1, now() - interval '1 hour')"
-        )
+    loaded(db, today(db) - timedelta(days=1), ago=timedelta(hours=1))
     told = run(db.url, "status")
     assert "health    degraded\n          Data is loaded, but no forecast" in told.out
     assert "No worker has been seen since sales were loaded" in told.out
