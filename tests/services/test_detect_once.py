@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,8 +13,10 @@ import numpy as np
 import pytest
 from sqlalchemy import event
 
+from tests.databases import listens
 from tests.services import shops
 from tests.services.shops import Shop
+from tests.waiting import until
 from trendcast import settings
 from trendcast.errors import NotFound
 from trendcast.jobs.worker import Worker
@@ -155,17 +156,14 @@ class TestWoken:
         worker = Worker(settings.load({}), lambda: datetime.now(UTC), shop.db)
         thread = threading.Thread(target=worker._lane, args=(shop.db, stop, False))
         thread.start()
-        time.sleep(1)
+        until(lambda: listens(shop.db))
         yield
         stop.set()
         thread.join(60)
         assert not thread.is_alive()
 
     def wait(self, shop: Shop, seconds: float, seen: Callable[[], bool]) -> None:
-        begun = time.monotonic()
-        while not seen():
-            assert time.monotonic() - begun < seconds
-            time.sleep(0.1)
+        until(seen, seconds, every=0.1)
 
     def test_a_load_is_looked_at_at_once_and_so_is_what_is_asked_for(self, shop: Shop, at_work: None) -> None:
         shop.units[5, 151] = 3
