@@ -23,10 +23,16 @@ the status, the command line prints the sentence on stderr and exits.
 
 
 class TrendCastError(Exception):
-    """Base of all; ``str(error)`` is the sentence."""
+    """Base of all; ``str(error)`` is the sentence. ``nearest``: names that exist, for one that does not, best first."""
 
     status = 500
     exit_code = 1
+
+    def __init__(self, sentence: str = "", nearest: tuple[str, ...] = ()) -> None:
+        if nearest:
+            sentence = f"{sentence} Did you mean {', '.join(nearest)}?"
+        super().__init__(sentence)
+        self.nearest = nearest
 
 
 class UsageError(TrendCastError):
@@ -39,15 +45,9 @@ class InvalidInput(TrendCastError):
 
 
 class NotFound(TrendCastError):
-    """Something named does not exist; ``nearest`` are names that do, best first."""
+    """Something named does not exist."""
 
     status = 404
-
-    def __init__(self, sentence: str, nearest: tuple[str, ...] = ()) -> None:
-        if nearest:
-            sentence = f"{sentence} Did you mean {', '.join(nearest)}?"
-        super().__init__(sentence)
-        self.nearest = nearest
 
 
 class NotAllowed(TrendCastError):

@@ -175,9 +175,7 @@ def _known(db: Database, category: str, region: str) -> None:
         return
     for what, name in (("category", category), ("region", region)):
         if name and name not in found[what]:
-            near = nearest(name, found[what])
-            hint = f" Did you mean {', '.join(near)}?" if near else ""
-            raise InvalidInput(f"There is no {what} '{name[:100]}'.{hint}")
+            raise InvalidInput(f"There is no {what} '{name[:100]}'.", nearest(name, found[what]))
 
 
 def _audit(

@@ -202,8 +202,9 @@ def _source_table(source: Snapshot, table: Table, theirs: str, settings: Setting
             raise NotConfigured(f"TRENDCAST_SYNC_COLUMNS names {table.name}.{ours}, which is no column of ours.")
         if name not in present:
             near = get_close_matches(name, list(present), n=1, cutoff=0.4)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            raise NotConfigured(f"TRENDCAST_SYNC_COLUMNS names the column {name}, which {theirs} does not have.{hint}")
+            raise NotConfigured(
+                f"TRENDCAST_SYNC_COLUMNS names the column {name}, which {theirs} does not have.", tuple(near)
+            )
     taken = {name: ours for ours, name in renamed.items()}
     header = [taken.get(name, name) for name in present]
     try:

@@ -296,8 +296,7 @@ def _row(
     if not found["known"]:
         names = {"product_category": "categories", "region": "regions", "store": "stores"}
         near = [nearest(given[one], found[names[one]]) for one in DIMENSIONS if given[one]]
-        hint = next((f" Did you mean {', '.join(one)}?" for one in near if one), "")
-        raise NotFound(f"There are no sales of {node(level, **given)}.{hint}")
+        raise NotFound(f"There are no sales of {node(level, **given)}.", next((one for one in near if one), ()))
     about = NAMES[name]
     number = float(value)
     if check and not (math.isfinite(number) and about.lowest <= number <= about.highest):
