@@ -104,3 +104,14 @@ def test_without_a_failed_promotion_hardly_any_is_called_so() -> None:
         for one in detect(scene(np.round(units), regions=4, promotion=promotion), np.arange(start, start + 4)).entries
     ]
     assert len({one.key for one in found if one.cls == CLASS}) <= 6
+
+
+def test_a_promotion_that_was_weak_everywhere_is_no_matter_of_each() -> None:
+    """Uplifts go apart as they ever did, and this time all are weaker: it is told of the whole or not at all."""
+    rng = np.random.default_rng(5)
+    units, promotion = promoted(rows=200)
+    for start in RUNS:
+        units[:, start : start + 4] *= np.exp(rng.normal(0, 0.12, (200, 1)))
+    units[:, -4:] *= 0.82
+    found = detect(scene(np.round(units), regions=4, promotion=promotion), np.arange(DAYS - 4, DAYS)).entries
+    assert len({one.key for one in found if one.cls == CLASS and one.level != "total"}) <= 4

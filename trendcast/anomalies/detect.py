@@ -766,24 +766,37 @@ class _Judge:
         if not missed:
             return entries
         self.tests += len(missed)
+        lifted = self.scene.promoted[:, day] & np.isfinite(self.rest.raw[:, day])
+        lifted[list(missed)] = False
         for node in nodes:
             if node.direction > 0:
                 continue
             mine = [row for row in node.rows.tolist() if row in missed]
-            if len(mine) >= 0.5 * len(node.rows) and node.cls not in trend.LASTING:
+            # Of one region alone, where the same promotions lift the others, it is the region.
+            elsewhere = lifted & ~np.isin(np.arange(len(lifted)), node.rows)
+            local = node.level in ("region", "store") and elsewhere.any()
+            if len(mine) >= 0.5 * len(node.rows) and node.cls not in trend.LASTING and not local:
                 node.cls, node.cause = promotions.CLASS, promotions.CAUSE
                 node.facts |= _uplift([missed[row] for row in mine])
             for row in mine:
                 del missed[row]
         by_category: dict[str, list[Entry]] = {}
+        whole = next((one.taken for one in self.rest.nodes if one.level == "total"), np.zeros(self.rest.raw.shape))
         for row, one in missed.items():
+            # What all promotions of these days lacked is no matter of one of them.
+            rest = self.rest.raw[row, one.days] - whole[row, one.days]
+            if float(rest.mean()) > -(1 - promotions.ABSENT) * one.lift:
+                continue
             entry = self._without_uplift(row, day, one, reference)
             if entry is not None:
                 by_category.setdefault(entry.product_category, []).append(entry)
         instead = {entry.key for found in by_category.values() for entry in found}
         result = [one for one in entries if one in nodes or one.key not in instead or one.direction > 0]
         for category, found in by_category.items():
-            lead = self._category(category, day, found) if len(found) > 1 and category else None
+            ran = lifted | np.isin(np.arange(len(lifted)), [one.rows[0] for one in found])
+            ran &= (self.scene.series["product_category"] == category).to_numpy()
+            most = len(found) > 1 and len(found) >= 0.5 * ran.sum()
+            lead = self._category(category, day, found) if most and category else None
             if lead is not None and lead.key not in {one.key for one in result}:
                 self._under(lead, found)
                 result.append(lead)

@@ -5,7 +5,7 @@ Asked only where its uplift was learnt: from at least three earlier promotions o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,7 +20,8 @@ PAST = 3  # promotions the uplift was learnt from, at least
 LEAST_LIFT = 0.15  # in logarithms
 ABSENT = 0.5  # of the uplift, from which it is absent
 LONGEST = 14  # days of the promotion that are looked at together
-SURE = 0.02  # false discovery rate: on most days no promotion fails
+SURE, CERTAIN = 0.02, 2e-3  # false discovery rate, or p of one in thousands: on most days no promotion fails
+OTHERS = 8  # promotions that what all are like counts for
 
 
 @dataclass(frozen=True)
@@ -38,39 +39,58 @@ class Missed:
 
 def missed(scene: Scene, expected: Expectation, rest: Residuals, day: int) -> list[Missed]:
     """The promotions that ran on ``day`` and by then had sold half of their uplift less than past ones; those that
-    stay at a false discovery rate of 2 % among all that ran. What sold less than without any promotion is no
+    are surely weaker than past ones were, by how these went. What sold less than without any promotion is no
     such case."""
-    from scipy.stats import norm
+    from scipy.stats import t as student
 
     on = scene.promoted
     candidates = np.flatnonzero(on[:, day] & np.isfinite(rest.raw[:, day]) & (expected.lift[:, day] >= LEAST_LIFT))
     tests: list[Missed] = []
     sold_less: list[bool] = []
+    each: list[tuple[int, np.ndarray, float, float, np.ndarray, float]] = []
     for row in candidates:
         start = day
         while start > 0 and on[row, start - 1] and day - start < LONGEST - 1:
             start -= 1
-        past = on[row, :start] & np.isfinite(scene.units[row, :start]) & ~scene.masked[row, :start]
-        begun = past & ~np.concatenate([[False], past[:-1]])
         span = np.arange(start, day + 1)
         span = span[np.isfinite(rest.raw[row, span]) & ~(scene.event[row, span] > 0)]
-        if begun.sum() < PAST or not len(span) or span[-1] != day or expected.observed[row, day] < LEARNING:
+        if not len(span) or span[-1] != day or expected.observed[row, day] < LEARNING:
+            continue
+        past = on[row, :start] & np.isfinite(rest.raw[row, :start]) & ~scene.masked[row, :start]
+        past &= ~(scene.event[row, :start] > 0)
+        runs = _runs(past, rest.raw[row, :start] + expected.lift[row, :start], len(span))
+        if len(runs) < PAST:
             continue
         usual = rest.raw[row, max(0, start - WINDOW) : start]
         usual = usual[np.isfinite(usual)]
         scale = max(float(rest.sigma[row, day]), MAD * float(np.median(np.abs(usual))) if len(usual) else 0.0)
-        # One error for each day so far, and one for what the uplift was learnt from.
-        error = scale * float(np.sqrt(1 / len(span) + 1 / past.sum()))
-        gaps, lift = rest.raw[row, span], float(expected.lift[row, span].mean())
-        gap = float(gaps.mean())
+        each.append((int(row), span, float(rest.raw[row, span].mean()), scale, runs, float(past.sum())))
+    if not each:
+        return []
+    # How far promotions of a series go apart is known from a few of its own, and from those of all.
+    shared = float(np.median([runs.var(ddof=1) for *_, runs, _ in each]))
+    for place, span, gap, scale, runs, days in each:
+        count = len(runs)
+        between = ((count - 1) * runs.var(ddof=1) + OTHERS * shared) / (count - 1 + OTHERS)
+        # One error for what chance makes of each day so far, or of past promotions as they went, if that is more.
+        error = np.sqrt(max(scale**2 * (1 / len(span) + 1 / days), between * (1 + 1 / count)))
+        lift = float(expected.lift[place, span].mean())
+        brought = (lift * 2 + float(runs.sum())) / (count + 2)  # often less than what is expected of them
+        z = (lift + gap - min(lift, brought)) / float(error)
         # Below 0: a day sold less than without a promotion.
-        least = float((gaps + lift + np.maximum(0.1, 2 * rest.sigma[row, span])).min())
-        z = gap / error
-        tests.append(Missed(int(row), span, lift, lift + gap, z, float(norm.cdf(z)), np.nan))
+        least = float((rest.raw[place, span] + lift + np.maximum(0.1, 2 * rest.sigma[place, span])).min())
+        p = float(student.cdf(z, count - 1 + OTHERS))
+        tests.append(Missed(place, span, lift, lift + gap, z, p, np.nan))
         sold_less.append(least < 0)
     q = benjamini_hochberg(np.array([one.p for one in tests]))
     return [
-        Missed(one.row, one.days, one.lift, one.came, one.z, one.p, float(rate))
+        replace(one, q=float(rate))
         for one, rate, less in zip(tests, q, sold_less, strict=True)
-        if rate <= SURE and one.came <= ABSENT * one.lift and not less
+        if (rate <= SURE or one.p <= CERTAIN) and one.came <= ABSENT * one.lift and not less
     ]
+
+
+def _runs(past: np.ndarray, rest: np.ndarray, length: int) -> np.ndarray:
+    """What each past promotion brought in as many of its first days."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], past, [False]]).astype(np.int8)))
+    return np.array([rest[begin : min(end, begin + length)].mean() for begin, end in edges.reshape(-1, 2)])
