@@ -243,6 +243,74 @@ def test_rows_that_wait_are_kept_while_their_job_may_load_them(rest: Any, shop: 
     assert shop.rows("pushed") == []
 
 
+def leave_both(rest: Any, shop: Shop) -> list[str]:
+    """Two pushes of the same key, first with 4 and then with 5; their addresses."""
+    rest.post("/data/item_params", json={"rows": [{"product_category": "C01", "unit_cost": 3.0}]})
+    return [
+        rest.post(
+            "/data/item_params",
+            json={"rows": [{"product_category": "C01", "unit_cost": cost}]},
+            headers={"Prefer": "respond-async"},
+        ).headers["location"]
+        for cost in (4.0, 5.0)
+    ]
+
+
+def test_an_older_push_that_waits_for_a_retry_is_loaded_before_a_newer_one(
+    rest: Any, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trendcast.services import jobs as job_service
+    from trendcast.store import jobs
+
+    monkeypatch.setattr(job_service, "PATIENCE", 0.0)
+    leave_both(rest, shop)
+    older = jobs.claim(shop.db, names=["push"])
+    assert older is not None
+    assert jobs.claim(shop.db, names=["push"]) is None, "while the older one is at work"
+    jobs.fail(shop.db, older.id, older.token, "away", again=True)
+    assert jobs.claim(shop.db, names=["push"]) is None, "nor while it waits"
+    answer = rest.post("/data/item_params", json={"rows": [{"product_category": "C01", "unit_cost": 6.0}]})
+    assert answer.status_code == 202, "nor does one pass them that could be loaded at once"
+    with shop.db.transaction() as connection:
+        connection.exec_driver_sql("UPDATE job_slot SET next_attempt_at = now() WHERE name = 'push'")
+    for cost in (4.0, 5.0, 6.0):
+        work(shop)
+        assert shop.rows("item_params", "1")[0]["unit_cost"] == cost
+
+
+def test_a_push_whose_worker_died_after_the_merge_is_done_and_never_loaded_again(rest: Any, shop: Shop) -> None:
+    from trendcast.services import push
+    from trendcast.store import jobs
+
+    address = leave_both(rest, shop)[0]
+    claim = jobs.claim(shop.db, names=["push"])
+    assert claim is not None
+    push.load_waiting(shop.db, shop.clock, lambda *_, **__: None, claim.token, **claim.arguments)
+    with shop.db.transaction() as connection:  # nobody wrote its outcome
+        connection.exec_driver_sql("UPDATE job_slot SET lease_until = now() - interval '1 hour' WHERE name = 'push'")
+    told = rest.get(address)
+    assert (told.status_code, told.json()["changed"]) == (200, 1)
+    work(shop)
+    assert jobs.claim(shop.db, names=["push"]) is None
+    assert shop.rows("item_params", "1")[0]["unit_cost"] == 5.0
+
+
+def test_a_worker_that_lost_its_push_merges_nothing(rest: Any, shop: Shop) -> None:
+    from trendcast.errors import LeaseLost
+    from trendcast.services import push
+    from trendcast.store import jobs
+
+    leave_both(rest, shop)
+    lost = jobs.claim(shop.db, names=["push"])
+    assert lost is not None
+    with shop.db.transaction() as connection:
+        connection.exec_driver_sql("UPDATE job_slot SET lease_until = now() - interval '1 hour' WHERE name = 'push'")
+    assert jobs.claim(shop.db, names=["push"]) is not None
+    with pytest.raises(LeaseLost):
+        push.load_waiting(shop.db, shop.clock, lambda *_, **__: None, lost.token, **lost.arguments)
+    assert shop.rows("item_params", "1")[0]["unit_cost"] == 3.0
+
+
 def test_a_wrong_body_is_refused_before_it_is_left_to_a_worker(web: Any, shop: Shop) -> None:
     assert web.post("/data/sales_daily", json={"rows": [sold(price=1)]}).status_code == 422
     assert shop.rows("pushed") == []

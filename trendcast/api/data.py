@@ -124,7 +124,7 @@ async def push_rows(
 
     def load() -> Response:
         db = runtime.database()
-        if not (prefers_async(request) and not wanted.dry_run):
+        if wanted.dry_run or not (prefers_async(request) or push.awaited(db, table)):
             try:
                 return _told(push.push(db, runtime.clock, table, sent.rows, dry_run=wanted.dry_run, **how))
             except NoRight:

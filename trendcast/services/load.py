@@ -199,6 +199,8 @@ class Loader:
     # value that is put back makes the same content as its first coming.
     by_content: bool = True
     patience: int = 600  # seconds to wait for another load
+    # Called in the transaction of a source, once all of it is written.
+    at_end: Callable[[Connection, TableSummary], None] | None = None
 
     def load(
         self, table: Table, source: Source, label: str, summary: LoadSummary, on_progress: Progress
@@ -216,6 +218,8 @@ class Loader:
             try:
                 with runtime.owners_work("Loading data"), self.db.transaction() as connection:
                     self._load(connection, table, source, label, result, summary, on_progress)
+                    if self.at_end is not None:
+                        self.at_end(connection, result)
                     if self.dry_run:
                         raise _DryRun
             except _DryRun:

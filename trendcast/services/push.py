@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from trendcast.errors import InvalidInput, NotFound
-from trendcast.services import jobs, runtime
+from trendcast.services import jobs
 from trendcast.services.load import Loader, LoadSummary, TableSummary, _silent
 from trendcast.services.names import nearest
 from trendcast.services.sources import Chunk
@@ -173,19 +173,27 @@ def push(
     dry_run: bool = False,
     on_progress: Progress = _silent,
     patience: int = PATIENCE,
+    at_end: Callable[[Any, Pushed], None] | None = None,
 ) -> Pushed:
     """Load the rows now. ``accept`` merges what would be held, in the name of ``who``; ``patience``: seconds to wait
-    for another load. Raises NotFound, InvalidInput, NoRight where this process may not write facts, and DatabaseAway
-    when the other load takes longer."""
+    for another load; ``at_end`` is called in the transaction, with its connection and what became of the rows. Raises
+    NotFound, InvalidInput, NoRight where this process may not write facts, and DatabaseAway when the other load takes
+    longer."""
     source = checked(table, rows)
     summary = LoadSummary()
     # A value that is put back makes the same content as its first coming: what was sent before is compared anew.
     loader = Loader(db, accept=accept, dry_run=dry_run, actor=who, clock=clock, by_content=False, patience=patience)
-    result = loader.load(source.table, source, f"push {who}", summary, on_progress)
-    refused: list[dict[str, Any]] = []
-    if result.refused and result.batch is not None:
-        refused = [dict(row) for row in db.rows("push_refused", batch=result.batch, limit=FIRST_REFUSED)]
-    return _pushed(result, summary, refused, dry_run)
+
+    def became(result: TableSummary, connection: Any = None) -> Pushed:
+        refused: list[dict[str, Any]] = []
+        if result.refused and result.batch is not None:
+            known = {"batch": result.batch, "limit": FIRST_REFUSED}
+            refused = [dict(row) for row in db.rows("push_refused", connection=connection, **known)]
+        return _pushed(result, summary, refused, dry_run)
+
+    if at_end is not None:
+        loader.at_end = lambda connection, result: at_end(connection, became(result, connection))
+    return became(loader.load(source.table, source, f"push {who}", summary, on_progress))
 
 
 def _pushed(result: TableSummary, summary: LoadSummary, refused: list[dict[str, Any]], dry_run: bool) -> Pushed:
@@ -224,12 +232,18 @@ def leave(db: Database, table: str, rows: Sequence[Row], *, who: str, accept: bo
     return db.run_tx(keep)
 
 
+def awaited(db: Database, table: str) -> bool:
+    """Whether rows of this table were left and are not loaded yet: what comes now is loaded after them."""
+    return bool(db.rows("push_open", table=table)[0]["open"])
+
+
 def left(db: Database, table: str, number: int) -> dict[str, Any]:
     """The job that ``leave`` made: state, error, result (None before it is done). Raises NotFound."""
     return told(jobs.slot(db, number), table)
 
 
 def told(slot: Mapping[str, Any], table: str) -> dict[str, Any]:
+    """What became of rows that were left to a worker. Raises NotFound."""
     if slot["name"] != "push" or slot["arguments"].get("table") != table:
         raise NotFound(f"There is no request {slot['id']} with rows of {shown(table)}.")
     found = jobs.outcome(slot)
@@ -239,12 +253,18 @@ def told(slot: Mapping[str, Any], table: str) -> dict[str, Any]:
 def load_waiting(
     db: Database, clock: Clock, progress: Progress, token: str, *, waiting: int, table: str
 ) -> dict[str, Any]:
-    """The job: load rows that were left. Done twice, the second time changes nothing."""
+    """The job: load rows that were left. It ends in the transaction that merges them, so that they are never loaded
+    again over what came later. Raises LeaseLost when another worker took over."""
+    from trendcast.store import jobs as store_jobs
+
     kept = db.rows("push_read", id=waiting)
     if not kept:
         raise NotFound(f"The rows of {table} that were to be loaded are no longer there.")
     how = {"who": kept[0]["who"], "accept": kept[0]["accept"]}
-    with runtime.owners_work("Loading data"):
-        found = push(db, clock, table, json.loads(kept[0]["rows"]), on_progress=progress, patience=600, **how)
-        db.execute("push_done", id=waiting)
-    return asdict(found)
+
+    def done(connection: Any, found: Pushed) -> None:
+        store_jobs.finish_with(db, connection, token, asdict(found))
+        db.execute("push_done", connection=connection, id=waiting)
+
+    rows = json.loads(kept[0]["rows"])
+    return asdict(push(db, clock, table, rows, on_progress=progress, patience=600, at_end=done, **how))

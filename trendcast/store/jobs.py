@@ -96,6 +96,13 @@ def finish(db: Database, slot_id: int, token: str, result: Mapping[str, Any]) ->
     _fenced(db.execute("job_finish", id=slot_id, token=token, result=dict(result)))
 
 
+def finish_with(db: Database, connection: Connection, token: str, result: Mapping[str, Any]) -> None:
+    """End the slot of this token in the transaction of what its work wrote: both or neither. Raises LeaseLost."""
+    held = db.rows("job_assert_token", connection=connection, token=token)
+    _fenced(len(held))
+    db.execute("job_finish", connection=connection, id=held[0]["id"], token=token, result=dict(result))
+
+
 def fail(db: Database, slot_id: int, token: str, error: str, *, again: bool) -> str:
     """End an attempt; ``again`` says whether a repeat may help. Returns the state: queued or dead."""
     with db.transaction() as connection:
