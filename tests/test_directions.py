@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"commands"},
     "commands": {"services", "jobs", "store", "demo", "server", "logs"},
     "jobs": {"services", "store", "logs"},
-    "services": {*ANALYSIS, "store", "alerts", "export", "demo"},
+    "services": {*ANALYSIS, "store", "alerts", "export", "demo", "logs"},
     "analyzer": {"services"},
     "alerts": set(),
     "export": set(),

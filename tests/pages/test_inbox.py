@@ -332,6 +332,14 @@ def test_previous_and_next_go_through_the_list(retailer, open_page):
     assert "3 of 3" in words(app)
 
 
+def test_what_is_settled_says_how_it_ended_and_asks_for_nothing(retailer, open_page):
+    retailer._incident(1)["status"] = "RESOLVED"
+    retailer._incident(1)["note"] = "A power cut."
+    shown = words(open_page("anomaly-inbox", incident="1"))
+    assert "A power cut." in shown
+    assert "Call the shops of the region." not in shown
+
+
 def test_acknowledging_shows_the_new_state_at_once_and_can_be_undone(retailer, open_page):
     app = open_page("anomaly-inbox", incident="1")
     app.get_by_key("incident_acknowledge").click().run()

@@ -84,7 +84,7 @@ def judged(
         world, forecast=frozen, on_block=lambda done, all_: progress("Without injections", done, all_)
     )
     replaying = time.perf_counter() - started - forecasting
-    spread = usual.spread
+    spread = replays.spread_before(world, frozen)
     calm = spread <= replays.CALM
     everyone = np.ones(count, bool)
 
@@ -110,9 +110,8 @@ def judged(
         "level": str(scene.series["level"].iloc[0]),
         "seeds": seeds,
         "injections": sum(len(cases) for _, cases in past),
-        "starting_share": float(
-            np.mean([sum(len(case.rows) for case in cases) for _, cases in past]) / (count * judged_days)
-        ),
+        "starting_share": _share_of(past, count * judged_days, lambda case: len(case.rows)),
+        "injected_share": _share_of(past, count * judged_days, lambda case: len(case.rows) * max(case.days, 1)),
         "calm": {
             "limit": replays.CALM,
             "series": int(calm.sum()),
@@ -191,7 +190,7 @@ class Weekly:
         for origin in range(max(self.first - FROZEN, 28), units.shape[1], STEP):
             told = self.known.get(origin) if origin <= until else None
             if told is None:
-                told = np.empty((len(units), STEP))
+                told = np.full((len(units), STEP), np.nan)
                 told[self.order] = profile.forecast(panel.as_of(self.begin + origin), STEP).mean
                 if origin <= until:
                     self.known[origin] = told
@@ -378,11 +377,14 @@ def targets(document: dict[str, Any]) -> list[dict[str, Any]]:
 
     outages = [one for key, one in wide.items() if key[0] == "outage"]
     faults = [one for key, one in wide.items() if key[0] != "outage"]
-    one_alert = (
-        sum(one["one_alert"] * one["number"] for one in outages) / sum(one["number"] for one in outages)
-        if outages
-        else None
-    )
+
+    def share(name: str) -> float | None:
+        return (
+            sum(one[name] * one["number"] for one in outages) / sum(one["number"] for one in outages)
+            if outages
+            else None
+        )
+
     rows: list[tuple[str, float | None, float, bool]] = [
         ("drops and spikes of 50 %, the same day", both(0.5), 0.95, True),
         ("drops of 50 %", of("drop", -0.5), 0.95, True),
@@ -394,8 +396,10 @@ def targets(document: dict[str, Any]) -> list[dict[str, Any]]:
         ("mean delay of these, days", of("shift", -0.2, "mean_delay"), 2.5, False),
         ("false entries a week per 2,500 series", false["calm_entries_per_week_per_2500"], 50, False),
         ("false HIGH mails a week per 2,500 series", false["calm_high_mails_per_week_per_2500"], 3, False),
+        ("the same of all series, regions and totals", false["high_mails_per_week_per_2500"], 3, False),
         ("false discovery rate at q = .05, nothing happened", document["calibration"]["fdr_null"], 0.07, False),
-        ("regional outages with exactly one alert", one_alert, 1.0, True),
+        ("regional outages with exactly one alert", share("one_alert"), 1.0, True),
+        ("regional outages that are over the day after", share("one_recovery"), 1.0, True),
         ("entries of demand for faults of a feed", float(sum(one["demand"] for one in faults)) if faults else None, 0,
          False),
     ]  # fmt: skip
@@ -408,6 +412,10 @@ def targets(document: dict[str, Any]) -> list[dict[str, Any]]:
         }
         for name, value, limit, more in rows
     ]
+
+
+def _share_of(past: Sequence[tuple[np.ndarray, list[Case]]], days: int, size: Callable[[Case], int]) -> float:
+    return float(np.mean([sum(size(case) for case in cases) for _, cases in past]) / days)
 
 
 def _number(value: float) -> float | None:

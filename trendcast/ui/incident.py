@@ -99,7 +99,10 @@ def _head(found: dict[str, Any]) -> None:
         st.badge(text.markdown(inbox.state_words(found)), color=states.get(found["status"], "gray"))  # type: ignore[arg-type]
         st.caption(" · ".join(_facts(found)))
     st.markdown("#### " + text.sentence(found["headline"]))
-    if inbox.said(found.get("next_step")):
+    if found["status"] == "RESOLVED":  # what was to be done is done
+        if inbox.said(found.get("note")):
+            st.markdown(":material/check: " + text.sentence(found["note"]))
+    elif inbox.said(found.get("next_step")):
         st.markdown(":material/arrow_forward: **" + text.sentence(found["next_step"]).rstrip() + "**")
 
 
