@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -129,6 +130,33 @@ def test_ctrl_c_stops_the_child_and_leaves_the_slot_dead(db: Database, tmp_path:
     assert parent.wait(30) == -signal.SIGINT  # what an uncaught KeyboardInterrupt ends with
     assert not any(alive(int(pid)) for pid in marks.read_text().split())
     assert state(db) == ("dead", "Stopped by the person who started it.")
+
+
+def test_a_scheduled_slot_that_run_now_took_up_stays_in_the_queue(
+    db: Database, limits: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_service, "ALONE", ("dwell",))
+    slot = job_service.enqueue(db, "stumble", {}, datetime(2026, 9, 28, 5, tzinfo=UTC))
+    with pytest.raises(errors.TrendCastError, match="by design"):
+        job_service.run_now(db, limits, "stumble")
+    assert (jobs.slot(db, slot)["state"], jobs.slot(db, slot)["attempts"]) == ("queued", 1)
+    marks = tmp_path / "marks"
+    slot = job_service.enqueue(db, "dwell", {"marks": str(marks)}, datetime(2026, 9, 28, 5, tzinfo=UTC))
+    ask = f"job_service.run_now(db, settings.load({{}}), 'dwell', {{'marks': {str(marks)!r}}})"
+    parent = start_parent(db, marks, ask)
+    parent.send_signal(signal.SIGINT)
+    parent.wait(30)
+    assert (jobs.slot(db, slot)["state"], jobs.slot(db, slot)["attempts"]) == ("queued", 0)
+    # Stopped while it waits for its turn.
+    other = job_service.enqueue(db, "dwell", {"marks": "elsewhere"}, datetime(2026, 9, 29, 5, tzinfo=UTC))
+    assert jobs.claim(db, slot_id=other) is not None
+
+    def stop(stage: str, done: int, total: int, **facts: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        job_service.run_now(db, limits, "dwell", {"marks": str(marks)}, stop)
+    assert jobs.slot(db, slot)["state"] == "queued"
 
 
 def test_a_second_run_now_waits_for_its_turn(db: Database, limits: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,18 +142,20 @@ def run_now(
 
     The slot is made and claimed in one transaction, so it is this process that works, unless a job of which there is
     one at a time is at work already: then this one waits for its turn. A stop (Ctrl-C) kills the child and leaves the
-    slot dead.
+    slot dead. A slot that waited before, as the night's refresh may after a failure, is done now as well, but stays in
+    the queue when that fails or is stopped.
     """
     from trendcast.store import jobs
 
     _target(name)
     tell = on_progress or (lambda stage, done, total, **facts: None)
 
-    def begin(connection: Any) -> tuple[int, Claim | None]:
-        slot_id = _waiting_or_new(db, connection, name, arguments or {})
-        return slot_id, jobs.claim(db, slot_id=slot_id, alone=ALONE, connection=connection)
+    def begin(connection: Any) -> tuple[int, bool, Claim | None]:
+        waited = jobs.reuse(db, connection, name, arguments or {})
+        slot_id = waited or jobs.enqueue(db, connection, name, arguments or {})
+        return slot_id, waited is not None, jobs.claim(db, slot_id=slot_id, alone=ALONE, connection=connection)
 
-    slot_id, claim = db.run_tx(begin)
+    slot_id, adopted, claim = db.run_tx(begin)
     try:
         while claim is None:
             found = jobs.slot(db, slot_id)
@@ -166,10 +168,11 @@ def run_now(
             time.sleep(1)
             claim = None if found["at_work"] else jobs.claim(db, slot_id=slot_id, alone=ALONE)
     except KeyboardInterrupt:
-        with contextlib.suppress(TrendCastError):
-            jobs.withdraw(db, slot_id)
+        if not adopted:
+            with contextlib.suppress(TrendCastError):
+                jobs.withdraw(db, slot_id)
         raise
-    return run_claimed(db, settings, claim, on_progress=tell, again=False)
+    return run_claimed(db, settings, claim, on_progress=tell, again=adopted)
 
 
 def _target(name: str) -> str:
@@ -197,7 +200,7 @@ def run_claimed(
     """Do a claimed slot in a child process and write its outcome; returns the result, raises what it failed with.
 
     ``again``: whether a failure that may pass puts the slot back in the queue. When ``stop`` is set, or at Ctrl-C, the
-    child is killed; the slot is then queued again (``stop``: this process ends, another may go on) or dead.
+    child is killed; the slot is then queued again (another process may go on) or, with Ctrl-C and not ``again``, dead.
     """
     from trendcast.store import jobs, runs
 
@@ -212,7 +215,10 @@ def run_claimed(
         raise
     except KeyboardInterrupt:
         with contextlib.suppress(TrendCastError):
-            jobs.fail(db, claim.id, claim.token, "Stopped by the person who started it.", again=False)
+            if again:
+                jobs.give_back(db, claim.id, claim.token)
+            else:
+                jobs.fail(db, claim.id, claim.token, "Stopped by the person who started it.", again=False)
             runs.abandon(db)
         raise
     except _Ended as error:

@@ -111,6 +111,11 @@ def fail(db: Database, slot_id: int, token: str, error: str, *, again: bool) -> 
     return str(rows[0]["state"])
 
 
+def give_back(db: Database, slot_id: int, token: str) -> None:
+    """Put a slot back into the queue without counting the attempt."""
+    _fenced(db.execute("job_give_back", id=slot_id, token=token))
+
+
 def withdraw(db: Database, slot_id: int) -> None:
     """Let a slot that still waits end unworked."""
     db.execute("job_withdraw", id=slot_id)
