@@ -18,6 +18,7 @@ from trendcast.store.engine import Database
 def shop(db: Database, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """150 ordinary days that were looked at; of what comes now, people are told."""
     monkeypatch.setattr(shops, "FIRST", datetime.now(UTC).date() - timedelta(days=155))
+    monkeypatch.setenv("ALERT_RECIPIENTS", "ann@shop.test")
     shop = Shop(db)
     shop.load(150)
     shop.detect()
