@@ -46,6 +46,15 @@ def test_an_unknown_name_brings_the_nearest(rest: Any) -> None:
     assert "no series at the level store" in failed(rest.get("/series?level=store"), 404)
 
 
+@pytest.mark.parametrize("body", [[], [{"product_category": "Electronics"}], "text", 7])
+def test_a_body_that_is_no_object_is_told_the_fields(rest: Any, body: Any) -> None:
+    said = failed(rest.post("/forecast", json=body), 422)
+    assert said.startswith("The body must be a JSON object with the fields product_category, ")
+    assert failed(rest.post("/data/sales_daily", json=body), 422) == (
+        "The body must be a JSON object with the field rows."
+    )
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [

@@ -49,7 +49,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     if request.method not in _allowed(request):  # a pattern took an address with its own name for one of its own
         return await _http(request, HTTPException(405))
-    return answer(422, sentence_of(error.errors()))
+    return answer(422, sentence_of(error.errors(), _fields(request)))
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
@@ -86,8 +86,16 @@ def _allowed(request: Request) -> set[str]:
     return matching[min(matching)] if matching else set()
 
 
-def sentence_of(problems: Sequence[Mapping[str, Any]]) -> str:
-    """The problems pydantic found, as words a caller can act on. What was sent is not repeated."""
+def _fields(request: Request) -> Sequence[str]:
+    """The fields of the body that the address takes."""
+    body = getattr(request.scope.get("route"), "body_field", None)
+    model = getattr(getattr(body, "field_info", None), "annotation", None)
+    return tuple(getattr(model, "model_fields", ()))
+
+
+def sentence_of(problems: Sequence[Mapping[str, Any]], fields: Sequence[str] = ()) -> str:
+    """The problems pydantic found, as words a caller can act on; ``fields``: of the body. What was sent is not
+    repeated."""
     parts = []
     for problem in problems[:SHOWN_PROBLEMS]:
         place = [str(step) for step in problem["loc"] if step not in ("body", "query", "path")]
@@ -99,6 +107,12 @@ def sentence_of(problems: Sequence[Mapping[str, Any]]) -> str:
                 words = "is not known here"
             case "json_invalid":
                 place, words = [], "The body is not valid JSON"
+            case "model_attributes_type" | "model_type" if not place:
+                words = "The body must be a JSON object"
+                if fields:
+                    words += f" with the field{'s' if len(fields) > 1 else ''} {', '.join(fields)}"
+            case "model_attributes_type" | "model_type":
+                words = "must be a JSON object"
             case "value_error":
                 words = words.removeprefix("Value error, ")
             case _:
