@@ -151,6 +151,14 @@ def day(date: dt.date) -> str:
     return f"{date:%a} {date.day} {date:%b %Y}"
 
 
+def ahead(newest: dt.date, today: dt.date) -> str:
+    """What to say of data whose newest day is yet to come; '' when it is not."""
+    if newest <= today:
+        return ""
+    when = "tomorrow" if newest == today + dt.timedelta(days=1) else f"in the future ({day(newest)})"
+    return f"The newest day is {when}: is the date right?"
+
+
 def short_day(date: dt.date) -> str:
     """'28 Sep'."""
     return f"{date.day} {date:%b}"

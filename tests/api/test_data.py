@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -177,6 +178,21 @@ def test_the_first_data_of_ones_own_take_the_place_of_the_demo_and_the_answer_sa
     database = clone_demo("push_demo")
     body = serving(database.url).post("/data/sales_daily", json={"rows": [sold()]}).json()
     assert (body["replaced_demo"], body["new"]) == (True, 1)
+
+
+def test_a_newest_day_that_is_tomorrow_is_merged_and_asked_about(shop: Shop) -> None:
+    from trendcast.services import push
+
+    def found(clock_days: int) -> push.Pushed:
+        def clock() -> datetime:
+            return datetime.fromisoformat(f"{DAY}T06:00+00:00") - timedelta(days=clock_days)
+
+        return push.push(shop.db, clock, "sales_daily", whole_day(), who="test")
+
+    assert (found(1).status, found(1).notes) == ("merged", ["The newest day is tomorrow: is the date right?"])
+    assert found(0).notes == []
+    plan = [{"date_id": "2027-01-01", "region": "North", "event": "Fair"}]
+    assert push.push(shop.db, shop.clock, "events", plan, who="test").notes == [], "of plans it is no question"
 
 
 # --- a process that may not write facts ---

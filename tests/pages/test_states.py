@@ -114,6 +114,7 @@ def test_database_away_later_shows_the_last_figures_under_a_banner(retailer, ope
 @pytest.mark.parametrize(
     ("days_old", "loaded_after", "words"),
     [
+        (-1, 0, "The newest day is tomorrow: is the date right?"),
         (1, 1, "Up to date"),
         (4, 1, "3\u202fdays late"),
         (9, 1, "8\u202fdays late"),

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from trendcast import wording
 from trendcast.errors import Conflict, InvalidInput
 from trendcast.services import runtime
 from trendcast.services.sources import FrameSource, Source, open_file, tables_in
@@ -267,6 +268,10 @@ class Loader:
         kept = result.rows - result.refused - result.repeated
         if table.day is not None and table.day in shape.kinds:
             result.first_day, result.last_day = loads.stage_range(connection, table.day)
+            planned = any(column.ahead for column in table.columns if column.name == table.day)
+            today = self.clock().astimezone(wording.zone()).date()
+            if not planned and result.last_day is not None and (words := wording.ahead(result.last_day, today)):
+                result.notes.append(words)
         if kept == 0:
             self._reject(connection, batch, result)
             return

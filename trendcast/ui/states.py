@@ -328,6 +328,9 @@ def refresh_failed(run: Any) -> None:
 def stamp(run: Any, n_series: int, today: dt.date, *, as_of: dt.date | None = None) -> None:
     """The data stamp, always visible: data until when, run when, how many series, how late."""
     colour, words = freshness(run, today)
+    ahead = wording.ahead(run.last_day, today) if as_of is None else ""
+    if ahead:
+        colour, words = "orange", "date to check"
     line = (
         f"Data to {text.day(run.last_day)}, run {text.moment(run.published_at)}, "
         f"{text.full(n_series)} of {text.full(run.n_series)} series"
@@ -340,6 +343,8 @@ def stamp(run: Any, n_series: int, today: dt.date, *, as_of: dt.date | None = No
             words[:1].upper() + words[1:] if words else "Up to date", color=colour, icon=f":material/{icons[colour]}:"
         )
         st.caption(line)
+        if ahead:
+            st.caption(ahead)
         if run.newer_data and as_of is None:
             due = text.clock(dt.datetime.combine(today, dt.time(5), wording.zone()))
             st.caption(f"Newer data is loaded; the refresh at {due} brings it.")
