@@ -266,9 +266,9 @@ def contributions_chart(parts: pd.DataFrame, *, measure: str, dark: bool) -> tup
             showlegend=False,
         )
     )
-    layout(figure, colours, "", 60 + 30 * len(rows))
-    figure.update_layout(hovermode="closest")
-    figure.update_yaxes(rangemode="normal", tickformat=None, showgrid=False, title=None)
+    height = 60 + 30 * len(rows)
+    dress(figure, colours, height, (8, 34, 22, 8), bargap=0.25, legend=legend(-0.2), hovermode="closest")
+    figure.update_yaxes(showgrid=False)
     figure.update_xaxes(
         tickformat="~s",
         zeroline=True,

@@ -9,10 +9,9 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from trendcast import wording
 from trendcast.ui import text
 from trendcast.ui.charts_inbox import layout
-from trendcast.ui.plots import band, palette
+from trendcast.ui.plots import band, dress, palette
 
 
 def gauge_chart(
@@ -70,9 +69,11 @@ def gauge_chart(
             xanchor="left" if value < 0.1 * reach else "right" if value > 0.9 * reach else "center",
             font={"size": 12, "color": colours.ink},
         )
-    layout(figure, colours, "", 210)
-    figure.update_layout(
-        separators=wording.separators(),
+    dress(
+        figure,
+        colours,
+        210,
+        (8, 34, 22, 8),
         barmode="stack",
         hovermode="closest",
         bargap=0.45,
@@ -80,7 +81,7 @@ def gauge_chart(
         legend={"orientation": "h", "yref": "container", "y": 0, "x": 0, "xanchor": "left", "yanchor": "bottom",
                 "title": None},
     )  # fmt: skip
-    figure.update_yaxes(showticklabels=False, title=None, showgrid=False)
+    figure.update_yaxes(showticklabels=False, showgrid=False)
     low, high = min(0.0, now, ahead), reach
     figure.update_xaxes(range=[low * 1.08, high * 1.08], tickformat="~s", nticks=6)
     lower = "now" if now <= ahead else "one lead time ahead"

@@ -115,9 +115,10 @@ def dress(
 
 
 def over_time(figure: go.Figure, grain: str = "day") -> None:
-    """Days, or weeks by their Mondays, along the bottom."""
+    """Days, or weeks by their Mondays, along the bottom; of dates also where a panel has nothing on it, or what spans
+    all panels could not be drawn there."""
     hover = "Week of %a %-d %b %Y (W%V)" if grain == "week" else "%a %-d %b %Y"
-    figure.update_xaxes(hoverformat=hover, tickformat="%-d %b\n%Y")
+    figure.update_xaxes(type="date", hoverformat=hover, tickformat="%-d %b\n%Y")
 
 
 def volumes(figure: go.Figure, colours: Palette, title: str, **which: Any) -> None:
