@@ -68,7 +68,7 @@ def test_a_body_that_is_no_object_is_told_the_fields(rest: Any, body: Any) -> No
         ({"product_category": "x" * 101}, "at most 100 characters"),
         ({"product_category": "a\x00b"}, "must not contain control characters"),
         ({"product_category": ["Electronics"]}, "must be a valid string"),
-        ([], "must be a valid dictionary"),
+        ([], "must be a JSON object with the fields"),
     ],
 )
 def test_a_wrong_body_says_which_field_and_why(rest: Any, body: Any, said: str) -> None:

@@ -41,5 +41,6 @@ def test_before_the_first_run_there_is_no_review(db: Database, serving: Any) -> 
 
 
 def test_no_address_of_the_service_hides_a_page() -> None:
+    """But the one that both have: browsers, who ask for HTML, get the page there (tests/server/test_live.py)."""
     pages = {"/" + file.removesuffix(".py") for file, *_ in PAGES}
-    assert not pages & {path for _, path in NEEDED}
+    assert pages & {path for _, path in NEEDED} == {"/forecasts"}

@@ -96,7 +96,8 @@ def test_forecasts_were_logged_and_scored_week_by_week(lived: Any) -> None:
 def test_the_inbox_has_incidents_in_each_state_that_are_as_old_as_what_they_tell_of(lived: Any) -> None:
     database, _, _ = lived
     found = incidents.inbox(database, statuses=("NEW", "ACKNOWLEDGED", "RESOLVED"))
-    assert {"NEW", "ACKNOWLEDGED", "RESOLVED"} == set(found["status"])
+    assert {"NEW", "RESOLVED"} <= set(found["status"])  # what was acknowledged may be over by itself
+    assert one(database, "SELECT count(*) FROM anomaly_event WHERE action = 'acknowledge'") > 0
     assert {"HIGH", "MEDIUM"} <= set(found["impact"])
     assert "DATA_QUALITY" in set(found["kind"])
     assert (pd.to_datetime(found["snoozed_until"]) > pd.Timestamp(END)).any(), "somebody looks at one again later"

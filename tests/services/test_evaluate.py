@@ -28,9 +28,9 @@ def test_a_kind_nobody_knows_is_refused(db: Database) -> None:
 
 def test_the_demo_is_measured_and_left_as_it_was(demo_db: Database) -> None:
     before = demo_db.rows("detect_last")
-    result = evaluate(demo_db, silent, seeds=1, days=28, sample=0)
+    result = evaluate(demo_db, silent, seeds=1, days=168, sample=0)
     assert demo_db.rows("detect_last") == before
-    assert result["days"] == 28
+    assert result["days"] == 168
     assert result["injections"] > 0
     assert result["starting_share"] < 0.01
     assert {one["target"] for one in result["targets"]} >= {"drops of 50 %", "regional outages with exactly one alert"}
