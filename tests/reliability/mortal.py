@@ -14,7 +14,7 @@ from trendcast.services.refresh import refresh as compute
 from trendcast.store.engine import Database
 
 MEMBERS = ("naive7", "naive364")  # a forecast in a second
-PATIENCE = 120.0
+PATIENCE = 120.0  # seconds until a new interpreter has imported what it needs, beside other tests
 
 # Processes are forked from one that has everything imported and nothing open: one starts in a moment.
 _context = multiprocessing.get_context("forkserver")

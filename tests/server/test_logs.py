@@ -169,6 +169,8 @@ def test_other_libraries_speak_through_ours_once(begun: Path, capsys: pytest.Cap
     foreign = logging.getLogger("uvicorn.error")
     foreign.addHandler(logging.StreamHandler())
     foreign.propagate = False
+    foreign.setLevel(logging.NOTSET)  # a server of another test may have made it silent
+    foreign.disabled = False
     logs.adopt_foreign_loggers()
     foreign.warning("careful")
     printed = capsys.readouterr()
