@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import multiprocessing
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from trendcast.services.load import load_directory
@@ -42,7 +44,12 @@ def perform(work: Callable[..., None], *arguments: str, killed_after: float | No
     """Do the work in a process of its own, killed so many seconds after it begun; whether it came to its end."""
     begun = _context.Event()
     process = _context.Process(target=work, args=(begun, *arguments), daemon=True)
-    process.start()
+    # A page that was tested in this process has left its script as the main module, which a child would run again.
+    main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    try:
+        process.start()
+    finally:
+        sys.modules["__main__"] = main
     assert begun.wait(PATIENCE), "the process did not begin"
     if killed_after is not None:
         process.join(killed_after)
