@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from trendcast.services.progress import silent
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -17,7 +19,7 @@ def check(db: Database, clock: Callable[[], datetime]) -> list[dict[str, Any]]:
     actual_sales, expected_sales, anomaly_score, impact. The same data again: what was found before."""
     from trendcast.services import detect
 
-    found = detect.detect(db, clock, lambda *_, **__: None, None, trigger="api")
+    found = detect.detect(db, clock, silent, None, trigger="api")
     return [dict(one) for one in found["anomalies"]]
 
 

@@ -19,6 +19,7 @@ import pandas as pd
 
 from trendcast.errors import Conflict, InvalidInput
 from trendcast.services.load import DEMO, clear, load_frames
+from trendcast.services.progress import Progress, silent
 
 if TYPE_CHECKING:
     from trendcast.demo import Demo
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from trendcast.store.engine import Database
 
 Clock = Callable[[], datetime]
-Progress = Callable[..., None]
 
 WEEKS = 13
 MORNING = time_of_day(6, 10)  # UTC, when a Monday's work is done
@@ -158,7 +158,7 @@ class _Past:
             self.known = sunday
         if number > 1:  # a first forecast is there to compare with
             self.counts["incidents"] += _detect(db, then)["incidents"]
-        run_id = refresh(db, then, _silent, self.token, members=QUICK, show=False, memory=self.memory)["run_id"]
+        run_id = refresh(db, then, silent, self.token, members=QUICK, show=False, memory=self.memory)["run_id"]
         self.counts["moves"] += demo_people.answer(db, then, monday, busy=last)
         self.counts["decisions"] += demo_people.decide(db, then, run_id, number)
 
@@ -180,7 +180,7 @@ def _detect(db: Database, clock: Clock, *, announce: bool = False) -> dict[str, 
     """Detection in this process. Of a past that is made up nobody is mailed; of a new day as of any other."""
     from trendcast.services import detect
 
-    return dict(detect.detect(db, clock, _silent, None, trigger="ingest", announce=announce))
+    return dict(detect.detect(db, clock, silent, None, trigger="ingest", announce=announce))
 
 
 def _load(
@@ -222,10 +222,6 @@ def _drawn(db: Database, *, one_more: bool = False) -> Demo:
     arguments = dict(db.rows("demo_arguments")[0]["arguments"])
     last = db.rows("data_range")[0]["last_day"] + timedelta(days=int(one_more))
     return Demo(**{**arguments, "end": last, "first": date.fromisoformat(arguments["first"])})
-
-
-def _silent(*_: Any, **__: Any) -> None:
-    return None
 
 
 def _now(db: Database) -> datetime:

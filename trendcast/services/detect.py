@@ -22,6 +22,7 @@ from trendcast.anomalies.limits import Limits
 from trendcast.services import detect_write, runtime
 from trendcast.services.detect_window import ARRIVED, CORRECTED, RECOVERED, Window, read_state
 from trendcast.services.health import LATE, is_historical
+from trendcast.services.progress import Progress, silent
 
 if TYPE_CHECKING:
     from trendcast.store.engine import Database
@@ -34,7 +35,7 @@ CHECKS = ("0800", "1400")  # triggers that also ask whether a feed is late
 def detect(
     db: Database,
     clock: Callable[[], datetime],
-    progress: Callable[..., None],
+    progress: Progress,
     token: str | None,
     *,
     trigger: str = "ingest",
@@ -115,13 +116,13 @@ def replay(
     now: datetime,
     days: int,
     variants: Sequence[Callable[[Sequence[Sequence[Any]]], Sequence[Sequence[Any]]]],
-    progress: Callable[..., None] | None = None,
+    progress: Progress | None = None,
 ) -> Replayed:
     """Judge the last ``days`` once more under other limits; nothing is written. Each variant gets the rows of the
     thresholds (name, level, product_category, region, store, value) and returns its own."""
     from trendcast.store import locks
 
-    tell = progress or (lambda *_, **__: None)
+    tell = progress or silent
     steps = 1 + len(variants)
     tell("Reading the sales", 0, steps)
     with db.read() as connection:

@@ -15,6 +15,7 @@ from trendcast.errors import Conflict, NotFound
 from trendcast.panel import DIMENSIONS
 from trendcast.services import detect, jobs
 from trendcast.services.names import nearest
+from trendcast.services.progress import silent
 
 if TYPE_CHECKING:
     from trendcast.store.engine import Database
@@ -47,7 +48,7 @@ def now(
     known = None if dry_run else earlier(db, as_of)
     if known is not None:
         return known
-    return detect.detect(db, clock, lambda *_, **__: None, None, trigger="api", as_of=as_of, dry_run=dry_run)
+    return detect.detect(db, clock, silent, None, trigger="api", as_of=as_of, dry_run=dry_run)
 
 
 def earlier(db: Database, as_of: date | None) -> dict[str, Any] | None:

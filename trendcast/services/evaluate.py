@@ -22,6 +22,7 @@ from trendcast.anomalies.evaluate import FROZEN, SINGLE, WIDE, WINDOW, Case, Liv
 from trendcast.anomalies.plain import THRESHOLD, plain
 from trendcast.anomalies.plain import WINDOW as PLAIN_WINDOW
 from trendcast.errors import Conflict, InvalidInput
+from trendcast.services.progress import Progress, silent
 
 if TYPE_CHECKING:
     from trendcast.panel import Panel
@@ -34,7 +35,6 @@ MOST_SEEDS = 12
 SAMPLE = 16  # series Prophet is fitted to
 BANDS = {"80 %": 1.2816, "95 %": 1.96, "99 %": 2.5758}
 NULLS = 2  # made-up retailers on which nothing happened
-Progress = Callable[..., None]
 
 
 def evaluate(
@@ -61,7 +61,7 @@ def evaluate(
 def judged(
     world: World,
     panel: Panel | None,
-    progress: Progress = lambda *_, **__: None,
+    progress: Progress = silent,
     *,
     seeds: int | None = None,
     kinds: Sequence[str] | None = None,

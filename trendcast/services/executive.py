@@ -6,7 +6,7 @@ prints.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from trendcast import wording
 from trendcast.anomalies.impact import LEVELS
 from trendcast.services import findings, forecast, pictures, report
 from trendcast.services.forecast import RunInfo, Selection
+from trendcast.services.progress import Progress, silent
 from trendcast.services.report import Stored
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def collect(
     *,
     categories: Sequence[str] = (),
     region: str | None = None,
-    on_progress: Callable[..., None] = lambda *_, **__: None,
+    on_progress: Progress = silent,
 ) -> Summary:
     """The report of some categories (all, when none is named) in a region or everywhere, largest forecast first.
 
@@ -222,7 +223,7 @@ def write(
     summary: Summary,
     made_at: datetime,
     folder: Path,
-    on_progress: Callable[..., None] = lambda *_, **__: None,
+    on_progress: Progress = silent,
 ) -> dict[str, Any]:
     """Draw the charts and write them and the page into ``folder``; the document, with ``files``: page and charts."""
     from trendcast.export import html_report

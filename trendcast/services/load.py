@@ -22,6 +22,7 @@ import pyarrow as pa
 from trendcast import wording
 from trendcast.errors import Conflict, InvalidInput
 from trendcast.services import runtime
+from trendcast.services.progress import Progress, silent
 from trendcast.services.sources import FrameSource, Source, open_file, tables_in
 from trendcast.services.tables import MOST_CATEGORIES, TABLES, Table, check, shown
 from trendcast.store import loads
@@ -30,7 +31,6 @@ from trendcast.store.engine import Database
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-Progress = Callable[..., None]
 Clock = Callable[[], datetime]
 
 DEMO = "demo"  # the source of the demo retailer's batches
@@ -40,10 +40,6 @@ WARN_MADS = 6.0
 REJECTED_ROWS_KEPT = 1_000
 
 CONTRADICTING = "another row has the same key and other values"
-
-
-def _silent(stage: str, done: int, total: int, **facts: object) -> None:
-    return None
 
 
 @dataclass
@@ -105,7 +101,7 @@ def load_directory(
     day_first: bool = False,
     dry_run: bool = False,
     actor: str = "someone",
-    on_progress: Progress = _silent,
+    on_progress: Progress = silent,
     clock: Clock = runtime.clock,
 ) -> LoadSummary:
     """Load every file of the folder that is named after a table of the contract.
@@ -142,7 +138,7 @@ def load_frames(
     accept: bool = False,
     actor: str = "someone",
     sha256: str | None = None,
-    on_progress: Progress = _silent,
+    on_progress: Progress = silent,
     clock: Clock = runtime.clock,
 ) -> LoadSummary:
     """Load frames by table name with the checks and the merge of files. ``source='demo'`` marks the demo retailer;

@@ -18,13 +18,14 @@ import pyarrow as pa
 
 from trendcast.errors import InvalidInput, NotFound
 from trendcast.services import jobs
-from trendcast.services.load import Loader, LoadSummary, TableSummary, _silent
+from trendcast.services.load import Loader, LoadSummary, TableSummary
 from trendcast.services.names import nearest
+from trendcast.services.progress import Progress, silent
 from trendcast.services.sources import Chunk
 from trendcast.services.tables import TABLES, Table, shown
 
 if TYPE_CHECKING:
-    from trendcast.services.load import Clock, Progress
+    from trendcast.services.load import Clock
     from trendcast.store.engine import Database
 
 MOST_ROWS = 10_000
@@ -171,7 +172,7 @@ def push(
     who: str,
     accept: bool = False,
     dry_run: bool = False,
-    on_progress: Progress = _silent,
+    on_progress: Progress = silent,
     patience: int = PATIENCE,
     at_end: Callable[[Any, Pushed], None] | None = None,
 ) -> Pushed:

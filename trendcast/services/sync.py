@@ -22,7 +22,8 @@ import pandas as pd
 
 from trendcast.errors import DatabaseAway, InvalidInput, NotConfigured, TrendCastError
 from trendcast.services import runtime
-from trendcast.services.load import Clock, Loader, LoadSummary, Progress, TableSummary, _silent
+from trendcast.services.load import Clock, Loader, LoadSummary, TableSummary
+from trendcast.services.progress import Progress, silent
 from trendcast.services.sources import CsvSource
 from trendcast.services.tables import TABLES, Table, match_header
 from trendcast.settings import Settings
@@ -58,7 +59,7 @@ def sync(
     accept: bool = False,
     patient: bool = False,
     actor: str = "someone",
-    on_progress: Progress = _silent,
+    on_progress: Progress = silent,
     clock: Clock = runtime.clock,
 ) -> LoadSummary:
     """Bring over what is new or changed in the customer's tables.

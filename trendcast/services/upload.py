@@ -21,7 +21,8 @@ from trendcast import wording
 from trendcast.errors import InvalidInput
 from trendcast.services import runtime
 from trendcast.services import upload_values as values
-from trendcast.services.load import LoadSummary, Progress, _silent, load_frames
+from trendcast.services.load import LoadSummary, load_frames
+from trendcast.services.progress import Progress, silent
 from trendcast.services.tables import MOST_CATEGORIES
 from trendcast.services.upload_cells import Cells, file_name
 from trendcast.services.upload_words import KINDS, WORDS
@@ -591,7 +592,7 @@ def load(
     *,
     accept: bool = False,
     who: str = "someone",
-    on_progress: Progress = _silent,
+    on_progress: Progress = silent,
     clock: Clock = runtime.clock,
 ) -> LoadSummary:
     """Load a file that was looked at, with the checks and the merge of any load, and remember its reading.
