@@ -18,7 +18,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 
 from trendcast import __version__, logs, settings
 from trendcast.api import alerts, data, docs, errors, guard, incidents, models, policy
-from trendcast.api.cache import Memory
+from trendcast.api.cache import Lately, Memory
 from trendcast.api.shared import answer, current, failures, indexes, lists, page, remembered, stamp, work
 from trendcast.services import forecast, keys, listing, recommend, report, review, runtime, scorecard
 from trendcast.services import health as health_service
@@ -27,8 +27,8 @@ from trendcast.services.incidents import today
 from trendcast.services.people import Person
 
 BODY_BYTES = 10_000_000
-KEY_SECONDS = 30
 REVIEW_SECONDS = 60
+HEALTH_SECONDS = 1.0  # anybody may ask, and often: the database is asked once a second
 POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
@@ -64,7 +64,6 @@ api.add_middleware(guard.BodyLimit, limit=BODY_BYTES)
 _reports: Memory[bytes] = Memory(1024)
 _figures: Memory[review.Figures] = Memory(2)
 _reviews: Memory[bytes] = Memory(8)
-_owners: Memory[Person | None] = Memory(256)
 
 
 def forget() -> None:
@@ -74,30 +73,34 @@ def forget() -> None:
     _reports.clear()
     _figures.clear()
     _reviews.clear()
-    _owners.clear()
+    _health.clear()
     _guard.limits.clear()
+    if _guard.keyring is not None:
+        _guard.keyring.clear()
 
 
 async def key_owner(key: str) -> Person | None:
-    """Whose key this is; remembered for half a minute, which is how long a revoked one may still work."""
-    period = int(runtime.clock().timestamp() // KEY_SECONDS)
-    return await work(lambda: _owners.get((key, period), lambda: keys.find(runtime.database(), key, runtime.clock())))
+    """Whose key this is, asked of the database."""
+    return await work(lambda: keys.find(runtime.database(), key, runtime.clock()))
 
 
 _guard = guard.Guard(api, lambda: runtime.process.settings, key_owner)
 app: guard.App = guard.SecurityHeaders(_guard, POLICY)
 
 
-def _health(db: Any) -> dict[str, Any]:
+_health: Lately[dict[str, Any]] = Lately(HEALTH_SECONDS, lambda: work(_look_at_health))
+
+
+def _look_at_health() -> dict[str, Any]:
     zone: Any = runtime.process.settings.time_zone
-    return health_service.health(db, runtime.clock, zone, for_strangers=True)
+    return health_service.health(runtime.database(), runtime.clock, zone, for_strangers=True)
 
 
 @api.get("/health", response_model=models.Health, responses=failures(503))
 @api.head("/health", include_in_schema=False)
 async def health() -> JSONResponse:
     """Whether the service can serve: healthy, or degraded with the reasons; 503 when nothing can be served."""
-    found = await work(lambda: _health(runtime.database()))
+    found = await _health.get()
     body = models.Health(
         timestamp=runtime.clock(), **{key: found[key] for key in ("status", "reasons") if key in found}
     )
@@ -242,11 +245,11 @@ for _part in (incidents, data, alerts):
 @api.get("/metrics/dashboard", response_model=models.MetricsAnswer, responses=failures(503))
 async def dashboard_metrics() -> Response:
     """Forecast accuracy and anomalies of the last seven days."""
+    state = (await _health.get())["status"]
 
     def read() -> models.MetricsAnswer:
         db = runtime.database()
         found = scorecard.scorecard(db, runtime.clock)
-        state = _health(db)["status"]
         return models.MetricsAnswer.model_validate(
             {
                 "metrics": {

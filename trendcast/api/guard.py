@@ -28,11 +28,13 @@ import secrets
 import signal
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
 from trendcast import logs
+from trendcast.api.keyring import Keyring
 from trendcast.errors import NotConfigured, TrendCastError
 from trendcast.services.people import LOCAL, Person, highest, is_reserved
 from trendcast.services.sessions import Session
@@ -120,13 +122,13 @@ class Guard:
         self,
         app: App,
         settings: Callable[[], Settings],
-        find_key: Callable[[str], Awaitable[Person | None]] | None = None,
+        find_key: Callable[[str], Coroutine[Any, Any, Person | None]] | None = None,
         find_session: Callable[[Headers], Awaitable[Session | None]] | None = None,
         sign_in: App | None = None,
     ) -> None:
         self._app = app
         self._settings = settings
-        self._find_key = find_key
+        self.keyring = Keyring(find_key) if find_key is not None else None
         self._find_session = find_session
         self._sign_in = sign_in
         self.limits = Limits()
@@ -151,14 +153,23 @@ class Guard:
         settings = self._settings()
         refusal, person = judge(scope, headers, settings)
         session: Session | None = None
-        key = _key_in(headers) if scope["type"] == "http" and self._find_key is not None else None
+        asked = scope["type"] == "http" and not _is_open(scope) and self.keyring is not None
+        key = _key_in(headers) if asked else None
+        counted = False
         if key is not None and refusal in (None, SIGN_IN):
-            assert self._find_key is not None
+            assert self.keyring is not None
+            # A guess counts before the database is asked; whose key is good gets it back.
+            counted = settings.auth != "off" and not self.keyring.costs_nothing(key)
+            if counted and (wait := self.limits.wait("", address)):
+                await refuse(scope, receive, send, 429, TOO_MANY, retry_after=wait)
+                return
             try:
-                person = await self._find_key(key)
+                person = await self.keyring.owner(key)
             except TrendCastError as error:
                 await refuse(scope, receive, send, error.status, str(error))
                 return
+            if counted and person is not None:
+                self.limits.give_back(address)
             refusal = None if person else WRONG_KEY
         elif refusal == SIGN_IN and settings.auth == "oidc" and self._find_session is not None:
             try:
@@ -172,13 +183,13 @@ class Guard:
             await self._sign_in(scope, receive, send)
             return
         wait = 0.0
-        if settings.auth != "off" and not _is_open(scope):
+        if settings.auth != "off" and not _is_open(scope) and not (counted and refusal):
             if settings.auth == "oidc" and scope["path"] in SIGN_IN_PATHS:
                 wait = self.limits.sign_in(address) if scope["path"] in _COUNTED_STEPS else 0.0
             else:
                 wait = self.limits.wait(person.name if person and key else "", address if refusal else "")
         if wait:
-            await refuse(scope, receive, send, 429, "Too many requests: please wait.", retry_after=wait)
+            await refuse(scope, receive, send, 429, TOO_MANY, retry_after=wait)
             return
         if refusal is not None:
             await refuse(scope, receive, send, 401 if refusal in (SIGN_IN, WRONG_KEY) else 403, refusal)
@@ -211,11 +222,18 @@ class Limits:
         """Seconds until this request would be let through; 0 when it is, and then it is counted."""
         if key:
             return self._take(f"key {key}", *self.KEY)
-        return self._take(f"address {stranger}", *self.STRANGER) if stranger else 0.0
+        return self._take(f"address {_neighbourhood(stranger)}", *self.STRANGER) if stranger else 0.0
+
+    def give_back(self, stranger: str) -> None:
+        """This one was no stranger: what was counted for the address counts no more."""
+        name = f"address {_neighbourhood(stranger)}"
+        if name in self._buckets:
+            left, since = self._buckets[name]
+            self._buckets[name] = (min(self.STRANGER[1], left + 1), since)
 
     def sign_in(self, address: str) -> float:
         """The same for a step of signing in: more often, as a whole office may share one address."""
-        return self._take(f"sign-in {address}", *self.SIGN_IN)
+        return self._take(f"sign-in {_neighbourhood(address)}", *self.SIGN_IN)
 
     def clear(self) -> None:
         self._buckets.clear()
@@ -231,9 +249,22 @@ class Limits:
         return 0.0 if enough else (1 - left) / rate
 
 
+@lru_cache(1024)
+def _neighbourhood(address: str) -> str:
+    """What counts as one address: of IPv6 the network of 64 bits, all of which one machine may use."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return address
+    return str(parsed.ipv4_mapped or ipaddress.ip_network((int(parsed) >> 64 << 64, 64)))
+
+
 SIGN_IN = "Please sign in first."
 NO_MEMBER = "You are signed in, but in none of the groups that may use TrendCast. An administrator can change that."
 RESERVED = "This name is reserved: people may not be called 'local' or by a name that begins with 'key:'."
+TOO_MANY = "Too many requests: please wait."
 WRONG_KEY = "This key is not valid: it is unknown, revoked or over."
 
 
