@@ -10,7 +10,9 @@ import pytest
 
 from tests.anomalies.scenes import FIRST, WEEK, noisy, scene
 from trendcast.anomalies import incidents, pvalues
-from trendcast.anomalies.detect import Entry, Found, cusum, detect
+from trendcast.anomalies.cusum import cusum
+from trendcast.anomalies.detect import detect
+from trendcast.anomalies.entries import Entry, Found
 from trendcast.anomalies.limits import Limits, Rule
 from trendcast.anomalies.scene import Scene, Stock
 from trendcast.anomalies.trend import LASTING

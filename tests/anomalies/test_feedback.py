@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tests.anomalies.scenes import noisy, scene
-from trendcast.anomalies.detect import Entry, judge, prepare
+from trendcast.anomalies.detect import judge, prepare
+from trendcast.anomalies.entries import Entry
 from trendcast.anomalies.feedback import Trust, Verdict, bucket, tally
 from trendcast.anomalies.limits import Limits, Rule
 

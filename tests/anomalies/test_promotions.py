@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tests.anomalies.scenes import noisy, scene
-from trendcast.anomalies.detect import Entry, detect
+from trendcast.anomalies.detect import detect
+from trendcast.anomalies.entries import Entry
 from trendcast.anomalies.promotions import CLASS
 from trendcast.anomalies.scene import Stock
 

@@ -15,7 +15,8 @@ import pandas as pd
 
 from trendcast.anomalies import incidents
 from trendcast.anomalies.arrays import median
-from trendcast.anomalies.detect import Entry, detect, prepare
+from trendcast.anomalies.detect import detect, prepare
+from trendcast.anomalies.entries import Entry
 from trendcast.anomalies.impact import Q_MEDIUM
 from trendcast.anomalies.incidents import Episode
 from trendcast.anomalies.limits import Limits

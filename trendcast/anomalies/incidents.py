@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from trendcast.anomalies.detect import Entry
+from trendcast.anomalies.entries import Entry
 from trendcast.anomalies.trend import LASTING
 
 GAP = 3  # days without a finding that an episode may have: a weekend, a holiday

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from trendcast.anomalies.detect import Entry, Found
+from trendcast.anomalies.entries import Entry, Found
 from trendcast.anomalies.incidents import Episode, Key
 from trendcast.anomalies.scene import Scene
 from trendcast.anomalies.trend import LASTING

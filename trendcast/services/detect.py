@@ -14,9 +14,10 @@ import numpy as np
 from trendcast import wording
 from trendcast.anomalies import explain, incidents, recovery
 from trendcast.anomalies import impact as sizes
-from trendcast.anomalies.detect import Found, prepare
 from trendcast.anomalies.detect import detect as judge
 from trendcast.anomalies.detect import judge as judge_prepared
+from trendcast.anomalies.detect import prepare
+from trendcast.anomalies.entries import Found
 from trendcast.anomalies.incidents import Episode
 from trendcast.anomalies.limits import Limits
 from trendcast.services import detect_write, runtime

@@ -12,7 +12,7 @@ import pandas as pd
 
 from trendcast.anomalies import feedback, incidents
 from trendcast.anomalies import impact as sizes
-from trendcast.anomalies.detect import Found
+from trendcast.anomalies.entries import Found
 from trendcast.anomalies.incidents import Episode
 from trendcast.anomalies.limits import Limits
 from trendcast.anomalies.scene import DIMENSIONS, Scene, Stock, Taught, Wrong

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trendcast.anomalies import explain, incidents
-from trendcast.anomalies.detect import VERSION, Entry, Found
+from trendcast.anomalies.detect import VERSION
+from trendcast.anomalies.entries import Entry, Found
 from trendcast.anomalies.incidents import Episode
 from trendcast.services.detect_window import CORRECTIONS, FIRST_READ, RECOVERED, USUAL_MARGIN, Window, as_date
 

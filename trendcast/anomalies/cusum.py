@@ -1,0 +1,54 @@
+"""Level shifts: small deviations to one side that add up (Page 1954)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+SLACK, ALARM, WINSOR = 1.1, 2.8, 3.0
+NODE_SLACK, NODE_ALARM = 0.75, 10.0  # of what many have in common: it drifts for weeks, and costs more
+
+
+class Alarms(NamedTuple):
+    """(S, T) each: -1, 0 or 1 where a sum passed its limit, and the day on which that sum had begun."""
+
+    alarm: np.ndarray
+    start: np.ndarray
+
+    def at(self, row: int, day: int) -> tuple[int, int]:
+        """The alarm of a day and since when; the day itself without one."""
+        alarm = int(self.alarm[row, day])
+        return alarm, int(self.start[row, day]) if alarm else day
+
+
+def cusum(z: np.ndarray, skip: np.ndarray, slack: float = SLACK, limit: float = ALARM) -> Alarms:
+    """(alarm, start) of shape (S, T): -1, 0 or 1 where the sum of winsorised z passed its limit, and the day on which
+    that sum had begun. Days of ``skip`` and unknown ones are passed over; an alarm starts anew (Page 1954)."""
+    alarm = np.zeros(z.shape, np.int8)
+    start = np.zeros(z.shape, int)
+    known = np.isfinite(z) & ~skip
+    held = np.clip(np.where(known, z, 0.0), -WINSOR, WINSOR)
+    for sign in (1, -1):
+        total, since = np.zeros(len(z)), np.full(len(z), -1)
+        for day in range(z.shape[1]):
+            mine = known[:, day]
+            since = np.where(mine & (total <= 0), day, since)
+            total = np.where(mine, np.maximum(0.0, total + sign * held[:, day] - slack), total)
+            rang = mine & (total > limit)
+            alarm[rang, day] = sign
+            start[rang, day] = since[rang]
+            total[rang] = 0.0
+    return Alarms(alarm, start)
+
+
+def further(z: np.ndarray) -> float:
+    """By how much sums of neighbouring days go further than those of independent ones: sqrt((1 + r) / (1 - r)) with r
+    the correlation of a day with the one before, over all series."""
+    held = np.clip(z, -WINSOR, WINSOR)
+    both = np.isfinite(held[:, 1:]) & np.isfinite(held[:, :-1])
+    if both.sum() < 500:
+        return 1.0
+    now, before = held[:, 1:][both], held[:, :-1][both]
+    r = float(np.clip((now * before).mean() / max(float((before**2).mean()), 1e-9), 0.0, 0.5))
+    return float(np.sqrt((1 + r) / (1 - r)))
