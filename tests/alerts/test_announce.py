@@ -576,7 +576,7 @@ def test_a_mail_says_how_sure_it_is(db):
     tell(db)
     row = messages(db)[0]
     for body in (row["body_text"], row["body_html"]):
-        assert "It was 6.5 usual deviations off; 2.5 is notable, 4 is high. Among 60 series tested that day" in body
+        assert "It was 6.5 times as far off as is usual for it; 2.5 is notable, 4 is high. Among 60 series" in body
 
 
 def test_a_self_test_says_that_the_links_lead_nowhere_else(post_office, db):

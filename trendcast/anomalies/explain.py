@@ -6,9 +6,13 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from trendcast import wording
+from trendcast.anomalies.impact import NODE_SHARE, REL_HIGH
 from trendcast.anomalies.trend import LASTING
 
+LEAST_SHARED = 0.005  # of what was expected, below which a common movement is not told
 ADDED_UP = (*LASTING, "TEMPORARY")  # classes of what many small deviations have shown
 Key = tuple[str, str, str, str]
 
@@ -176,44 +180,48 @@ def rule(
         ]
     if cls == "KNOWN_FAULT":
         return [
-            "Somebody called the same deviation of this node a fault of the data before: as much was off, by as much.",
-            "It is held back from every test of demand until the data are right, or that verdict is taken back.",
+            "Somebody found the same to be a fault of the data before: the same sales were off, by as much.",
+            "Demand is not judged there until the data are right, or that verdict is taken back.",
         ]
     if kind == "DATA_QUALITY":
         return [
-            f"{facts.get('known', 0)} rows came, {facts.get('due', 0)} were due by the same weekday of four weeks.",
-            "A day fails with no rows, with less than 95 % of them, or with nearly every series at the same multiple.",
+            f"{facts.get('known', 0)} rows came, {facts.get('due', 0)} were due: as on that weekday in the last weeks.",
+            "A day fails when no rows came, or fewer than 95 % of those due, or when nearly every series is off by the "
+            "same factor.",
         ]
     sentences = []
     if facts.get("frozen"):
         sentences.append("Expected is the forecast published before that day.")
     else:
         sentences.append(
-            "Expected is the middle of the same weekday in eight weeks, with drift, events and promotions."
+            "Expected is the middle of that weekday in the last eight weeks, with their trend, events and promotions."
         )
     sentences += _certainty(worst, cls, facts, start)
-    if facts.get("common"):
-        sentences.append(f"{_percent(float(facts['common']))} was common to all, or to its region or category.")
+    shared = float(np.expm1(facts.get("common") or 0.0))  # it is kept as a logarithm
+    if abs(shared) >= LEAST_SHARED:
+        sentences.append(
+            f"{wording.percent(abs(shared))} {'more' if shared > 0 else 'less'} than expected was sold by all, or by all "
+            "of its region or category: it is measured against that."
+        )
     limit = facts.get("limit")
     if limit:
         said = wording.money(limit) if money else wording.units(limit)
         sentences.append(
-            f"{impact.capitalize()} impact: HIGH needs certainty, 40 % and {said}, or 1 % of a day's total at a node."
+            f"Its impact is {impact.lower()}. High takes near certainty, {wording.percent(REL_HIGH)} off, and {said} a day "
+            f"at stake; of a whole region, store or category, {wording.percent(NODE_SHARE)} of what all sell in a day."
         )
     if facts.get("assumed_margin"):
         share = wording.percent(float(facts["assumed_margin"]))
         sentences.append(f"Where a cost is not known, {share} of the price is assumed to be lost with a unit.")
     if cls == "LEVEL_SHIFT":
-        sentences.append("No slope and no jolt that fades explains the last two weeks clearly better than a step.")
+        sentences.append("A step fits its last two weeks as well as a slope, or a jolt that fades.")
     if cls == "TREND_CHANGE":
-        sentences.append(
-            "Deviations to one side grew from day to day: of the last two weeks a slope explains more than a step."
-        )
+        sentences.append("It drifts further off from day to day: a slope fits its last two weeks better than a step.")
     if cls == "TEMPORARY":
-        sentences.append("A jolt that fades explains the last two weeks better than a step or a slope.")
+        sentences.append("It was far off at once and comes back: a jolt that fades fits its last two weeks best.")
     if cls == "PROMO_WITHOUT_UPLIFT":
         sentences.append(
-            "All days of the promotion together sold at least half of the usual uplift less; it was learnt from three "
+            "Over all its days the promotion brought at most half of the usual uplift, which was learnt from three "
             "promotions or more."
         )
     return sentences
@@ -232,8 +240,7 @@ def _certainty(worst: Mapping[str, Any], cls: str, facts: Mapping[str, Any], sta
     sentences = []
     z = worst["z"]
     if z is not None:
-        kinds = "deviations of its own kind" if facts.get("children") else "deviations"
-        off = f"{wording.fixed(abs(z), 1)} usual {kinds} off"
+        off = f"{wording.fixed(abs(z), 1)} times as far off as is usual for it"
         if cls in ADDED_UP:
             sentences.append(f"On its worst day it was {off}.")
         else:
@@ -241,8 +248,7 @@ def _certainty(worst: Mapping[str, Any], cls: str, facts: Mapping[str, Any], sta
     if cls in ADDED_UP:
         since = f" since {wording.day(start)}" if start else ""
         sentences.append(
-            f"It is not one day that decides: deviations to one side{since} were added up, and their sum passed its "
-            "limit."
+            f"No single day decides: what its days were off to one side{since} was added up, and passed the limit."
         )
     elif worst["q"] is not None:
         sentences.append(
