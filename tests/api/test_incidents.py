@@ -111,6 +111,7 @@ def test_what_cannot_be_is_said(rest: Any, shop: Shop) -> None:
     match = seen(rest, number)
     for action, body, status in (
         ("resolve", {}, 422),  # a note is missing
+        ("data_issue", {"note": " "}, 422),
         ("snooze", {}, 422),  # until when
         ("snooze", {"until": "2001-01-01"}, 422),
         ("delete", {}, 404),

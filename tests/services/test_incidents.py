@@ -117,10 +117,11 @@ def test_who_saw_an_older_version_is_told(shop: Shop) -> None:
     assert incidents.incident(shop.db, number)["status"] == "ACKNOWLEDGED"
 
 
-@pytest.mark.parametrize("action", ["resolve", "expected"])
+@pytest.mark.parametrize("action", ["resolve", "expected", "data_issue"])
 def test_what_others_will_want_to_know_needs_a_note(shop: Shop, action: str) -> None:
     with pytest.raises(InvalidInput, match="note"):
         move(shop, first(shop), action, note="  ")
+    assert incidents.incident(shop.db, first(shop))["status"] == "NEW"
 
 
 def test_what_cannot_be_done_is_refused(shop: Shop) -> None:

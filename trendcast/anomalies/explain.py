@@ -199,16 +199,17 @@ def rule(
     sentences += _certainty(worst, cls, facts, start)
     shared = float(np.expm1(facts.get("common") or 0.0))  # it is kept as a logarithm
     if abs(shared) >= LEAST_SHARED:
+        side = "more" if shared > 0 else "less"
         sentences.append(
-            f"{wording.percent(abs(shared))} {'more' if shared > 0 else 'less'} than expected was sold by all, or by all "
-            "of its region or category: it is measured against that."
+            f"{wording.percent(abs(shared))} {side} than expected was sold by all, or by all of its region or category; "
+            "this is measured beyond that."
         )
     limit = facts.get("limit")
     if limit:
         said = wording.money(limit) if money else wording.units(limit)
         sentences.append(
-            f"Its impact is {impact.lower()}. High takes near certainty, {wording.percent(REL_HIGH)} off, and {said} a day "
-            f"at stake; of a whole region, store or category, {wording.percent(NODE_SHARE)} of what all sell in a day."
+            f"Its impact is {impact.lower()}. High takes near certainty, {wording.percent(REL_HIGH)} off, and {said} a "
+            f"day at stake; of a whole region, store or category {wording.percent(NODE_SHARE)} of what all sell a day."
         )
     if facts.get("assumed_margin"):
         share = wording.percent(float(facts["assumed_margin"]))

@@ -295,7 +295,7 @@ class Mails(models.Page):
 
 
 class Move(models.Request):
-    note: str = Field(default="", max_length=2000, description="resolve and expected need one.")
+    note: str = Field(default="", max_length=2000, description="resolve, expected and data_issue need one.")
     until: models.Date | None = Field(default=None, description="The day a snooze ends; after today.")
     owner: models.Name | None = Field(default=None, description="Who looks after it; without one, you.")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from trendcast.services.detect_window import CORRECTIONS, FIRST_READ
 
 if TYPE_CHECKING:
     from trendcast.services.forecast import RunInfo
+    from trendcast.services.runtime import Clock
     from trendcast.store.engine import Database
 
 OPEN = ("NEW", "ACKNOWLEDGED")
@@ -31,7 +32,12 @@ VERDICTS = {
     "confirmed": "ACKNOWLEDGED",
 }
 ACTIONS = ("acknowledge", "resolve", "reopen", "snooze", *VERDICTS, "undo")
-NEEDS_NOTE = ("resolve", "expected")
+# What is to be written in the note of a move that needs one.
+NEEDS_NOTE = {
+    "resolve": "what was found or done",
+    "expected": "what was expected",
+    "data_issue": "what is wrong with the data",
+}
 LONGEST_EVENT = timedelta(days=60)
 _STATE = (
     "status", "owner", "snoozed_until", "disposition", "note", "acked_by", "acked_at", "resolved_by", "resolved_at",
@@ -317,7 +323,7 @@ def finding(db: Database) -> str:
 
 def move(
     db: Database,
-    clock: Callable[[], datetime],
+    clock: Clock,
     incident_id: int,
     action: str,
     *,
@@ -340,8 +346,7 @@ def move(
         raise InvalidInput(f"'{action[:50]}' is no action: it is one of {', '.join(ACTIONS)}.")
     note = note.strip()
     if action in NEEDS_NOTE and not note:
-        words = "what was expected" if action == "expected" else "what was found or done"
-        raise InvalidInput(f"Say in a note {words}: others will read it when it happens again.")
+        raise InvalidInput(f"Say in a note {NEEDS_NOTE[action]}: others will read it when it happens again.")
     if event is not None and action != "expected":
         raise InvalidInput("Only what was expected becomes an event of the calendar.")
     spans = None if event is None else _spans(event)
