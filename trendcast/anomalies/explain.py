@@ -201,7 +201,7 @@ def rule(
     if abs(shared) >= LEAST_SHARED:
         side = "more" if shared > 0 else "less"
         sentences.append(
-            f"{wording.percent(abs(shared))} {side} than expected was sold by all, or by all of its region or category; "
+            f"{wording.percent(abs(shared))} {side} than expected was sold by all, or all over its region or category; "
             "this is measured beyond that."
         )
     limit = facts.get("limit")
