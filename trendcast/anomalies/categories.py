@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from trendcast.anomalies.entries import Entry, Figures
-from trendcast.anomalies.judging import Judge
+from trendcast.anomalies.judging import NOTABLE, Judge
 
 
 def whole(judge: Judge, category: str, day: int, found: list[Entry]) -> Entry | None:
@@ -20,6 +20,9 @@ def whole(judge: Judge, category: str, day: int, found: list[Entry]) -> Entry | 
     value = judge.scene.value[rows]
     gap = expected - actual
     loss = float(np.nansum((mean - units) * value)) if np.isfinite(value).any() else np.nan
+    # With it moved what was found, and what no test of its own could find because all there fell alike.
+    with_it = judge.rest.z_raw[rows, day] <= -NOTABLE
+    with_it |= np.isin(rows, np.concatenate([one.rows for one in found]))
     spread = float(np.sqrt(((mean * judge.rest.sigma[rows, day]) ** 2).sum())) / expected
     figures = Figures(
         day=day,
@@ -49,5 +52,5 @@ def whole(judge: Judge, category: str, day: int, found: list[Entry]) -> Entry | 
         days=[figures],
         rows=rows,
         cause=strongest.cause,
-        facts={**strongest.facts, "children": len(rows), "leaning": len(found)},
+        facts={**strongest.facts, "children": len(rows), "leaning": int(with_it.sum())},
     )

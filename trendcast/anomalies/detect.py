@@ -150,7 +150,9 @@ class _Pass:
         self.tests += len(failed)
         entries = without_uplift(judge, day, failed, entries, moved, reference)
         entries = short_of_stock(judge, day, entries)
-        return entries + nodes.members(judge, day, moved, reference, {entry.key for entry in entries})
+        known = {id(entry) for entry in moved}
+        wholes = [one for one in entries if one.parent is None and len(one.rows) > 1 and id(one) not in known]
+        return entries + nodes.members(judge, day, [*moved, *wholes], reference, {entry.key for entry in entries})
 
     def _tested(self, day: int, reference: pvalues.Reference) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(S,) each: p, NaN without a test; the length of the run of zeros; whether p is of that run."""
