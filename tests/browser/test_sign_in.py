@@ -11,7 +11,7 @@ import pytest
 
 from tests.browser.conftest import IDLE, Visitor
 from tests.installation import Live, start
-from tests.server.provider import CLIENT, SECRET, Provider
+from tests.server.provider import Provider
 from trendcast.store.engine import Database
 
 
@@ -28,13 +28,7 @@ def door(shop: Database, provider: Provider, tmp_path_factory: pytest.TempPathFa
     """A dashboard behind the provider."""
     one = start(
         tmp_path_factory.mktemp("home"),
-        DATABASE_URL=shop.url,
-        TRENDCAST_AUTH="oidc",
-        TRENDCAST_OIDC_METADATA_URL=provider.metadata_url,
-        TRENDCAST_OIDC_CLIENT_ID=CLIENT,
-        TRENDCAST_OIDC_CLIENT_SECRET=SECRET,
-        TRENDCAST_PUBLIC_URL="http://localhost:{port}",
-        TRENDCAST_PLANNER_GROUPS="supply-chain",
+        **provider.environment(DATABASE_URL=shop.url),
     ).ready()
     yield one
     one.stop()

@@ -55,6 +55,18 @@ class Provider:
     def metadata_url(self) -> str:
         return f"{self.url}/.well-known/openid-configuration"
 
+    def environment(self, **more: str) -> dict[str, str]:
+        """The settings of a server that lets people in by this provider."""
+        return {
+            "TRENDCAST_AUTH": "oidc",
+            "TRENDCAST_OIDC_METADATA_URL": self.metadata_url,
+            "TRENDCAST_OIDC_CLIENT_ID": CLIENT,
+            "TRENDCAST_OIDC_CLIENT_SECRET": SECRET,
+            "TRENDCAST_PUBLIC_URL": "http://localhost:{port}",
+            "TRENDCAST_PLANNER_GROUPS": "supply-chain",
+            **more,
+        }
+
     def stop(self) -> None:
         self._server.should_exit = True
         self._thread.join(10)

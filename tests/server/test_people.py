@@ -45,15 +45,9 @@ def site(shop: Any, provider: Provider, tmp_path_factory: pytest.TempPathFactory
     """A dashboard that lets people in by the provider. Its very first request is a deep link by a stranger."""
     one = start(
         tmp_path_factory.mktemp("home"),
-        DATABASE_URL=shop.url,
-        TRENDCAST_AUTH="oidc",
-        TRENDCAST_OIDC_METADATA_URL=provider.metadata_url,
-        TRENDCAST_OIDC_CLIENT_ID=CLIENT,
-        TRENDCAST_OIDC_CLIENT_SECRET=SECRET,
-        TRENDCAST_PUBLIC_URL="http://localhost:{port}",
-        TRENDCAST_PLANNER_GROUPS="supply-chain",
-        TRENDCAST_VIEWER_GROUPS="shop",
-        STREAMLIT_SERVER_COOKIE_SECRET=COOKIE_SECRET,
+        **provider.environment(
+            DATABASE_URL=shop.url, TRENDCAST_VIEWER_GROUPS="shop", STREAMLIT_SERVER_COOKIE_SECRET=COOKIE_SECRET
+        ),
     ).ready()
     try:
         try:
