@@ -16,6 +16,7 @@ from contextvars import ContextVar
 from functools import lru_cache
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import IO
 from urllib.parse import quote, unquote, urlsplit
 
 from trendcast import settings as settings_table
@@ -24,6 +25,7 @@ from trendcast.settings import Settings
 FORMAT = "%(asctime)s - %(levelname)s - %(message)s"
 FILE_BYTES = 5_000_000
 FILES_KEPT = 5
+MOST_FILES = 50
 HIDDEN = "***"
 
 # Whose work this is: the id of the request being answered and the address it came from; '' outside of requests. They
@@ -116,10 +118,51 @@ class _Stdout(logging.Handler):
             return
 
 
+class _File(RotatingFileHandler):
+    """A file that this process has to itself: two that turned one over would lose each other's lines."""
+
+    def __init__(self, file: Path, held: IO[bytes] | None) -> None:
+        super().__init__(file, maxBytes=FILE_BYTES, backupCount=FILES_KEPT, encoding="utf-8", delay=True)
+        self._held = held
+
+    def close(self) -> None:
+        super().close()
+        if self._held is not None:
+            self._held.close()
+
+
+def _own_file(folder: Path, name: str) -> _File:
+    """NAME.log, or NAME-2.log and so on while other processes of this kind write those. Whoever ends, however it does,
+    leaves its file to the next: no process ids, which are the same in every container, and nothing to clean up. Raises
+    OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(1, MOST_FILES + 1):
+        own = name if number == 1 else f"{name}-{number}"
+        held = (folder / f".{own}.lock").open("ab")
+        if _taken(held):
+            held.close()
+            continue
+        return _File(folder / f"{own}.log", held)
+    raise OSError(f"{MOST_FILES} processes of this kind write there already")
+
+
+def _taken(file: IO[bytes]) -> bool:
+    """Whether another process holds it; if not, this one does from now on until it is closed."""
+    try:
+        import fcntl
+    except ImportError:  # Windows, for development only
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
+
+
 def begin(settings: Settings, name: str, secrets: tuple[str, ...] = ()) -> Path | None:
-    """Send all log lines of this process to stdout and to ``TRENDCAST_HOME/logs/NAME.log``; returns the file, None when
-    the folder cannot be written (stdout still works, and says so). Secret settings never show, nor do the ``secrets``
-    that come from elsewhere."""
+    """Send all log lines of this process to stdout and to a file of its own, ``TRENDCAST_HOME/logs/NAME.log`` if no
+    other process has it; returns the file, None when the folder cannot be written (stdout still works, and says so).
+    Secret settings never show, nor do the ``secrets`` that come from elsewhere."""
     formatter = _Formatter(hidden(settings, secrets))
     root = logging.getLogger()
     for handler in list(root.handlers):
@@ -128,24 +171,27 @@ def begin(settings: Settings, name: str, secrets: tuple[str, ...] = ()) -> Path 
             handler.close()
     handlers: list[logging.Handler] = [_Stdout()]
     folder = Path(str(settings.home)) / "logs"
-    file = folder / f"{name}.log"
-    problem = None
+    file, problem = None, None
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handlers.append(
-            RotatingFileHandler(file, maxBytes=FILE_BYTES, backupCount=FILES_KEPT, encoding="utf-8", delay=True)
-        )
+        own = _own_file(folder, name)
+        file = Path(own.baseFilename)
+        handlers.append(own)
     except OSError as error:
         problem = error
     for handler in handlers:
         handler.setFormatter(formatter)
         handler.of_trendcast = True  # type: ignore[attr-defined]
         root.addHandler(handler)
-    root.setLevel(logging.INFO)
+    root.setLevel(level(settings))
     adopt_foreign_loggers()
     if problem is not None:
         logging.getLogger(__name__).warning("Logs go to stdout only: %s cannot be written (%s).", folder, problem)
-    return None if problem else file
+    return file
+
+
+def level(settings: Settings) -> int:
+    """The least grave lines that are wanted, as logging numbers them."""
+    return logging.getLevelNamesMapping()[str(settings.log_level).upper()]
 
 
 def hidden(settings: Settings, more: tuple[str, ...] = ()) -> tuple[str, ...]:

@@ -85,6 +85,12 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("TRENDCAST_HOME", ".trendcast", "Folder of the embedded database, outputs/ and logs/.", Path),
     Setting(
+        "TRENDCAST_LOG_LEVEL",
+        "info",
+        "The least grave lines in the logs, of jobs too: debug, info, warning or error.",
+        _choice("debug", "info", "warning", "error"),
+    ),
+    Setting(
         "TRENDCAST_AUTH", "off", "Who may come in: off (loopback only), proxy or oidc.", _choice("off", "proxy", "oidc")
     ),
     Setting(

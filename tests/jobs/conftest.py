@@ -6,7 +6,7 @@ from trendcast import settings
 from trendcast.services import jobs as job_service
 from trendcast.settings import Settings
 
-WORK = ("count", "refuse", "stumble", "blab", "crash", "vanish", "swell", "dwell")
+WORK = ("count", "speak", "refuse", "stumble", "blab", "crash", "vanish", "swell", "dwell")
 
 
 @pytest.fixture(autouse=True)

@@ -47,6 +47,17 @@ def test_progress_and_result_come_back(db: Database, limits: Settings) -> None:
     assert progress["result"] == result
 
 
+@pytest.mark.parametrize(("level", "said"), [("debug", [10, 20, 30, 40]), ("warning", [30, 40])])
+def test_what_a_child_says_keeps_its_gravity_and_follows_the_setting(
+    db: Database, caplog: pytest.LogCaptureFixture, level: str, said: list[int]
+) -> None:
+    with caplog.at_level(1, "trendcast.jobs"):
+        job_service.run_now(db, settings.load({"TRENDCAST_LOG_LEVEL": level}), "speak")
+    lines = [(record.levelno, record.getMessage()) for record in caplog.records if record.name == "trendcast.jobs"]
+    assert [line for line in lines if line[1].startswith("said at")] == [(one, f"said at {one}") for one in said]
+    assert (20, "<just a> print") in lines
+
+
 @pytest.mark.parametrize(("name", "kind", "sentence"), [
     ("refuse", errors.NotFound, "Did you mean North"),
     ("stumble", errors.TrendCastError, "failed: ZeroDivisionError: by design"),

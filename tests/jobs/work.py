@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import subprocess
 import time
-from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from trendcast.errors import NotFound
+from trendcast.services.progress import Progress
+from trendcast.services.runtime import Clock
 from trendcast.store import jobs
 from trendcast.store.engine import Database
-
-Clock = Callable[[], datetime]
-Progress = Callable[..., None]
 
 
 def count(db: Database, clock: Clock, progress: Progress, token: str, *, to: int = 3) -> dict[str, Any]:
@@ -38,6 +36,15 @@ def stumble(db: Database, clock: Clock, progress: Progress, token: str) -> dict[
 
 def blab(db: Database, clock: Clock, progress: Progress, token: str) -> dict[str, Any]:
     raise RuntimeError("no answer from postgresql://ann:the-first-word@db/shop with the-second-word")
+
+
+def speak(db: Database, clock: Clock, progress: Progress, token: str) -> dict[str, Any]:
+    """Say something of each gravity, and print as libraries do."""
+    log = logging.getLogger("trendcast.somewhere")
+    for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
+        log.log(level, "said at %d", level)
+    print("<just a> print")
+    return {}
 
 
 def crash(db: Database, clock: Clock, progress: Progress, token: str) -> dict[str, Any]:

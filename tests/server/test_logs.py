@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import logging
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextvars import copy_context
 from pathlib import Path
@@ -13,6 +16,8 @@ from urllib.parse import quote, unquote, urlsplit
 import pytest
 
 from trendcast import logs, settings
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -184,3 +189,46 @@ def test_a_folder_that_cannot_be_written_leaves_stdout(
     (tmp_path / "logs").write_text("in the way")
     assert logs.begin(settings.load({"TRENDCAST_HOME": str(tmp_path)}), "server") is None
     assert "Logs go to stdout only" in capsys.readouterr().out
+
+
+def test_each_process_has_a_file_of_its_own_and_leaves_it_to_the_next(tmp_path: Path, clean_root: None) -> None:
+    """Two that write one file would lose lines when it is turned over."""
+    environment = {**os.environ, "TRENDCAST_HOME": str(tmp_path)}
+    code = (
+        "import sys; from trendcast import logs, settings; "
+        "print(logs.begin(settings.load(), 'server').name, flush=True); sys.stdin.read()"
+    )
+    here = settings.load({"TRENDCAST_HOME": str(tmp_path)})
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "server.log\n"
+        for _ in range(2):  # to begin anew gives back what this process had
+            file = logs.begin(here, "server")
+            assert file is not None
+            assert file.name == "server-2.log"
+        worker = logs.begin(here, "worker")
+        assert worker is not None
+        assert worker.name == "worker.log"
+        other.kill()
+    file = logs.begin(here, "server")
+    assert file is not None
+    assert file.name == "server.log"
+
+
+@pytest.mark.parametrize(("level", "shown"), [("debug", 3), ("info", 2), ("warning", 1), ("error", 0)])
+def test_the_setting_says_how_much_is_told(
+    level: str, shown: int, tmp_path: Path, clean_root: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.begin(settings.load({"TRENDCAST_HOME": str(tmp_path), "TRENDCAST_LOG_LEVEL": level}), "server")
+    log = logging.getLogger("trendcast.somewhere")
+    log.debug("much")
+    log.info("some")
+    log.warning("little")
+    assert len(capsys.readouterr().out.splitlines()) == shown

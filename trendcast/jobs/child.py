@@ -67,7 +67,8 @@ def main() -> None:
         sys.exit("This process is started by a worker; run 'python -m trendcast worker'.")
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _be_modest(order.get("modest", True))
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    # The level goes in front: the worker's own log says it again (trendcast.services.jobs).
+    logging.basicConfig(level=order["log_level"], format="<%(levelno)d>%(message)s", stream=sys.stderr)
     answer: dict[str, Any]
     try:
         answer = {"result": work(order)}

@@ -10,13 +10,14 @@ import contextlib
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -27,13 +28,15 @@ from trendcast.errors import DatabaseAway, LeaseLost, TrendCastError, UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from trendcast.services.progress import Progress
     from trendcast.settings import Settings
     from trendcast.store.engine import Database
     from trendcast.store.jobs import Claim
 
 log = logging.getLogger("trendcast.jobs")
+# A line of a child: its level in front, if it is a log's and not what a library has printed.
+_LINE = re.compile(r"(?:<(?P<level>\d{1,2})>)?(?P<words>.*)", re.DOTALL)
 
-OnProgress = Callable[..., None]
 
 # Name -> the function that does it, called in a child process as
 # ``function(db, clock, progress, token, **arguments) -> dict``. A new job is one row here.
@@ -136,7 +139,7 @@ def run_now(
     settings: Settings,
     name: str,
     arguments: Mapping[str, Any] | None = None,
-    on_progress: OnProgress | None = None,
+    on_progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Do a job now and wait for it; returns its result, raises what it failed with.
 
@@ -193,7 +196,7 @@ def run_claimed(
     settings: Settings,
     claim: Claim,
     *,
-    on_progress: OnProgress | None = None,
+    on_progress: Progress | None = None,
     stop: threading.Event | None = None,
     again: bool = True,
 ) -> dict[str, Any]:
@@ -207,7 +210,7 @@ def run_claimed(
     failure: TrendCastError
     repeatable = True
     try:
-        with _child(db, claim) as child:
+        with _child(db, settings, claim) as child:
             result = _follow(db, settings, claim, child, on_progress, stop)
         jobs.finish(db, claim.id, claim.token, result)
         return result
@@ -263,9 +266,10 @@ class _Child:
     def _read_log(self, pipe: IO[bytes]) -> None:
         with contextlib.suppress(ValueError, OSError):
             for line in pipe:
-                words = line.decode("utf-8", "replace").rstrip()
-                self.last_words.append(words)
-                log.info("%s", words)
+                found = _LINE.match(line.decode("utf-8", "replace").rstrip())
+                assert found is not None
+                self.last_words.append(found["words"])
+                log.log(int(found["level"] or logging.INFO), "%s", found["words"])
 
     def join(self) -> None:
         for reader in self._readers:
@@ -293,7 +297,7 @@ class _Child:
 
 
 @contextlib.contextmanager
-def _child(db: Database, claim: Claim) -> Iterator[_Child]:
+def _child(db: Database, settings: Settings, claim: Claim) -> Iterator[_Child]:
     target = _target(claim.name)
     order = {
         "url": db.url,  # through the pipe: a command line or environment can be read by others
@@ -303,6 +307,7 @@ def _child(db: Database, claim: Claim) -> Iterator[_Child]:
         "arguments": dict(claim.arguments),
         "token": claim.token,
         "modest": claim.name not in URGENT,
+        "log_level": logs.level(settings),
     }
     process = subprocess.Popen(
         [sys.executable, "-c", _START_CHILD, str(ROOT), claim.name],
@@ -333,7 +338,7 @@ def _follow(
     settings: Settings,
     claim: Claim,
     child: _Child,
-    on_progress: OnProgress | None,
+    on_progress: Progress | None,
     stop: threading.Event | None,
 ) -> dict[str, Any]:
     """Wait for the child's answer; renew the lease, watch memory and time, pass its progress on."""
@@ -372,7 +377,7 @@ def _follow(
     return _result(claim, child, megabytes)
 
 
-def _show(progress: Mapping[str, Any], shown: object, on_progress: OnProgress) -> object:
+def _show(progress: Mapping[str, Any], shown: object, on_progress: Progress) -> object:
     """Pass on the stages that are new or moved since ``shown``."""
     stages = progress.get("stages", [])
     seen: list[Any] = shown if isinstance(shown, list) else []
