@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime
 
-Progress = Callable[..., None]
+from trendcast.services.progress import Progress, silent
 
 
 @contextmanager
@@ -17,7 +17,7 @@ def progress_bar(args: argparse.Namespace) -> Iterator[Progress]:
     """``on_progress(stage, done, total, **facts)``: a bar per stage on a terminal, a line per stage elsewhere, nothing
     with --json."""
     if args.json:
-        yield lambda stage, done, total, **facts: None
+        yield silent
         return
     if not sys.stderr.isatty():
         seen: set[str] = set()

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trendcast.commands.console import Progress, emit, progress_bar
+from trendcast.commands.console import emit, progress_bar
 from trendcast.errors import BatchHeld, InvalidInput
 from trendcast.settings import Settings
 
 if TYPE_CHECKING:
     from trendcast.services.load import LoadSummary
+    from trendcast.services.progress import Progress
     from trendcast.store.engine import Database
 
 HELP = "load sales_daily and the other tables from the files of a folder"

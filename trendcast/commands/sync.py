@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from trendcast.commands.console import Progress
 from trendcast.commands.load import bring_in, who
 from trendcast.settings import Settings
 
 if TYPE_CHECKING:
     from trendcast.services.load import LoadSummary
+    from trendcast.services.progress import Progress
     from trendcast.store.engine import Database
 
 HELP = "bring over what is new or changed in your own tables (SOURCE_DATABASE_URL)"

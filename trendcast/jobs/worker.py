@@ -7,13 +7,13 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 from trendcast.errors import DatabaseAway, LeaseLost, SchemaBehind, TrendCastError
 from trendcast.services import alerts, outbox, schedule, sync, watch
 from trendcast.services import jobs as job_service
+from trendcast.services.runtime import Clock
 from trendcast.settings import Settings
 from trendcast.store import jobs, runs
 from trendcast.store.engine import Database
@@ -37,7 +37,7 @@ class Worker:
     detection does not wait behind a refresh. Both make their slots' work in child processes.
     """
 
-    def __init__(self, settings: Settings, clock: Callable[[], datetime], database: Database | None = None) -> None:
+    def __init__(self, settings: Settings, clock: Clock, database: Database | None = None) -> None:
         self.settings = settings
         self.clock = clock
         self.holder = f"{socket.gethostname()}:{os.getpid()}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,8 @@ from trendcast.services.outbox import IMPACT
 from trendcast.settings import Settings
 
 if TYPE_CHECKING:
+    from trendcast.services.progress import Progress
+    from trendcast.services.runtime import Clock
     from trendcast.store.engine import Database
 
 log = logging.getLogger("trendcast.alerts")
@@ -445,9 +447,7 @@ def remind(db: Database, settings: Settings, now: datetime) -> dict[str, int]:
     return db.run_tx(tell)
 
 
-def check_and_digest(
-    db: Database, clock: Callable[[], datetime], progress: Callable[..., None], token: str, *, slot: str
-) -> dict[str, Any]:
+def check_and_digest(db: Database, clock: Clock, progress: Progress, token: str, *, slot: str) -> dict[str, Any]:
     """The job of 08:00 and 14:00: a last look at the data, then the list of what is open. ``slot``: its time."""
     from trendcast import settings
     from trendcast.services import detect

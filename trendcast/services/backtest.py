@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,18 +10,20 @@ import numpy as np
 
 from trendcast.errors import InvalidInput
 from trendcast.panel import DIMENSIONS
+from trendcast.services.progress import Progress, silent
 
 if TYPE_CHECKING:
     from trendcast.forecasting.backtest import Window
     from trendcast.forecasting.forecaster import Forecaster
     from trendcast.panel import Panel
+    from trendcast.services.runtime import Clock
     from trendcast.store.engine import Database
 
 
 def backtest(
     db: Database,
-    clock: Callable[[], datetime],
-    progress: Callable[..., None],
+    clock: Clock,
+    progress: Progress,
     token: str,
     *,
     horizon: int = 84,
@@ -56,7 +57,7 @@ def evaluate(
     step: int = 28,
     predictions: str | None = None,
     quantiles: Sequence[float] | None = None,
-    progress: Callable[..., None] = lambda stage, done, total, **facts: None,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Score every member and the combination at rolling origins, the last window ending on the last full day.
 

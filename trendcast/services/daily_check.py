@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from trendcast.services.progress import silent
@@ -11,10 +9,11 @@ from trendcast.services.progress import silent
 if TYPE_CHECKING:
     import pandas as pd
 
+    from trendcast.services.runtime import Clock
     from trendcast.store.engine import Database
 
 
-def check(db: Database, clock: Callable[[], datetime]) -> list[dict[str, Any]]:
+def check(db: Database, clock: Clock) -> list[dict[str, Any]]:
     """Check every full day that is new or changed, now and in this process: per anomaly date, product_category, region,
     actual_sales, expected_sales, anomaly_score, impact. The same data again: what was found before."""
     from trendcast.services import detect

@@ -6,7 +6,7 @@ stock-out days, units lost, what was ordered and sold; no forecast is asked whet
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from trendcast.store import locks
 
 if TYPE_CHECKING:
     from trendcast.services.forecast import RunInfo
+    from trendcast.services.runtime import Clock
     from trendcast.store.engine import Database
 
 DECISIONS = ("accept", "modify", "reject", "defer")
@@ -29,7 +30,7 @@ DEFAULT_LEAD_DAYS = 14
 
 def decide(
     db: Database,
-    clock: Callable[[], datetime],
+    clock: Clock,
     *,
     run_id: int,
     product_category: str,
@@ -121,7 +122,7 @@ def log(db: Database, *, categories: Sequence[str] = (), limit: int = 200) -> pd
     return frame.astype({"value": "float64", "outcome_money": "float64"})
 
 
-def score_outcomes(db: Database, clock: Callable[[], datetime], run: RunInfo) -> int:
+def score_outcomes(db: Database, clock: Clock, run: RunInfo) -> int:
     """Tell what came of each decision whose order could have arrived a week before the run's last day; returns how
     many were told. Counted are the days from the business date of the advice on; units lost are those the run found."""
     told = 0

@@ -24,9 +24,9 @@ from trendcast.services.progress import Progress, silent
 if TYPE_CHECKING:
     from trendcast.demo import Demo
     from trendcast.services.forecast import RunInfo
+    from trendcast.services.runtime import Clock
     from trendcast.store.engine import Database
 
-Clock = Callable[[], datetime]
 
 WEEKS = 13
 MORNING = time_of_day(6, 10)  # UTC, when a Monday's work is done

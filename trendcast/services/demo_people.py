@@ -6,16 +6,15 @@ of itself, so they are sometimes wrong, and the detector that learns from them i
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 if TYPE_CHECKING:
+    from trendcast.services.runtime import Clock
     from trendcast.store.engine import Database
 
-Clock = Callable[[], datetime]
 
 PLANNERS = ("Maria Keller", "Jonas Weber", "Aisha Rahman")
 QUIET_DAYS = 7  # an incident without news for so long is settled

@@ -24,6 +24,7 @@ from trendcast.services import detect_write, runtime
 from trendcast.services.detect_window import ARRIVED, CORRECTED, RECOVERED, Window, read_state
 from trendcast.services.health import LATE, is_historical
 from trendcast.services.progress import Progress, silent
+from trendcast.services.runtime import Clock
 
 if TYPE_CHECKING:
     from trendcast.store.engine import Database
@@ -35,7 +36,7 @@ CHECKS = ("0800", "1400")  # triggers that also ask whether a feed is late
 @runtime.owners_work("Checking for anomalies")
 def detect(
     db: Database,
-    clock: Callable[[], datetime],
+    clock: Clock,
     progress: Progress,
     token: str | None,
     *,
@@ -117,15 +118,14 @@ def replay(
     now: datetime,
     days: int,
     variants: Sequence[Callable[[Sequence[Sequence[Any]]], Sequence[Sequence[Any]]]],
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Replayed:
     """Judge the last ``days`` once more under other limits; nothing is written. Each variant gets the rows of the
     thresholds (name, level, product_category, region, store, value) and returns its own."""
     from trendcast.store import locks
 
-    tell = progress or silent
     steps = 1 + len(variants)
-    tell("Reading the sales", 0, steps)
+    progress("Reading the sales", 0, steps)
     with db.read() as connection:
         db.rows("detect_lock", connection=connection, number=locks.DETECT, turn=False)
         state = read_state(db, connection)
@@ -134,11 +134,11 @@ def replay(
     ready = prepare(window.scene, window.judged)
     found = []
     for number, variant in enumerate(variants):
-        tell("Replaying the past", 1 + number, steps)
+        progress("Replaying the past", 1 + number, steps)
         limits = Limits.of_rows(variant(state["limits"]), window.limits.trust)
         entries = judge_prepared(ready, limits).entries
         found.append(incidents.gather(entries, [], window.scene.first_day))
-    tell("Replaying the past", steps, steps)
+    progress("Replaying the past", steps, steps)
     return Replayed(len(window.judged), found, verdicts)
 
 

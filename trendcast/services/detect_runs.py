@@ -6,8 +6,8 @@ which names the answer is about.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from trendcast import wording
@@ -18,6 +18,7 @@ from trendcast.services.names import nearest
 from trendcast.services.progress import silent
 
 if TYPE_CHECKING:
+    from trendcast.services.runtime import Clock
     from trendcast.store.engine import Database
 
 
@@ -39,9 +40,7 @@ def within(result: Mapping[str, Any], scope: Sequence[str]) -> dict[str, Any]:
     return {**result, "anomalies": kept, "n_flagged": len(kept)}
 
 
-def now(
-    db: Database, clock: Callable[[], datetime], *, dry_run: bool = False, as_of: date | None = None
-) -> dict[str, Any]:
+def now(db: Database, clock: Clock, *, dry_run: bool = False, as_of: date | None = None) -> dict[str, Any]:
     """Detect in this process; what was found for the same data before is that answer. Raises Conflict for a day that
     later ones were checked after, unless it was the last of a detection itself or nothing is to be written; NoRight
     where this process may not write facts."""

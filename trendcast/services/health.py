@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from trendcast.services.schedule import REFRESH_AT, next_due
 
 if TYPE_CHECKING:
+    from trendcast.services.runtime import Clock
     from trendcast.store.engine import Database
 
 SLOW = 1.0  # seconds of a round trip to the database
@@ -19,9 +20,7 @@ STUCK = timedelta(minutes=10)  # a due job that nobody takes, mail that does not
 PROMISE = timedelta(minutes=30)  # from data to alert: longer without a worker or a check is worth an alarm
 
 
-def health(
-    db: Database, clock: Callable[[], datetime], zone: tzinfo = UTC, *, for_strangers: bool = False
-) -> dict[str, Any]:
+def health(db: Database, clock: Clock, zone: tzinfo = UTC, *, for_strangers: bool = False) -> dict[str, Any]:
     """``status`` healthy or degraded, and the ``reasons`` as sentences; ``zone``: the retailer's. ``for_strangers``:
     without what a job or another server said of its failure, which may name what is nobody else's business.
 

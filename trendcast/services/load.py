@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from trendcast import wording
 from trendcast.errors import Conflict, InvalidInput
 from trendcast.services import runtime
 from trendcast.services.progress import Progress, silent
+from trendcast.services.runtime import Clock
 from trendcast.services.sources import FrameSource, Source, open_file, tables_in
 from trendcast.services.tables import MOST_CATEGORIES, TABLES, Table, check, shown
 from trendcast.store import loads
@@ -31,7 +32,6 @@ from trendcast.store.engine import Database
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-Clock = Callable[[], datetime]
 
 DEMO = "demo"  # the source of the demo retailer's batches
 HELD_SHARE = 0.02  # of rows in quarantine

@@ -8,10 +8,10 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +20,8 @@ import pandas as pd
 from trendcast.errors import InvalidInput, NotConfigured, NotFound, TrendCastError, UsageError
 
 if TYPE_CHECKING:
+    from trendcast.services.progress import Progress
+    from trendcast.services.runtime import Clock
     from trendcast.store.engine import Database
 
 KINDS = ("prophet", "mstl")
@@ -44,8 +46,8 @@ class OneSeries:
 
 def look(
     db: Database,
-    clock: Callable[[], datetime],
-    progress: Callable[..., None],
+    clock: Clock,
+    progress: Progress,
     token: str,
     *,
     run_id: int,

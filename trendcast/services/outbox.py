@@ -23,6 +23,7 @@ from trendcast.alerts.webhook import Hook
 from trendcast.settings import Settings
 
 if TYPE_CHECKING:
+    from trendcast.services.runtime import Clock
     from trendcast.store.engine import Database
 
 log = logging.getLogger("trendcast.outbox")
@@ -176,9 +177,7 @@ def write(
     return int(rows[0]["id"]) if rows else None
 
 
-def deliver(
-    db: Database, settings: Settings, clock: Callable[[], datetime], *, channel: str = "", most: int = 200
-) -> Delivered:
+def deliver(db: Database, settings: Settings, clock: Clock, *, channel: str = "", most: int = 200) -> Delivered:
     """Send what is due, one message at a time, at most ``most``; ``channel``: only by this way."""
     done = Delivered()
     with db.transaction() as connection:
@@ -203,7 +202,7 @@ def start_afresh(db: Database) -> None:
     db.execute("channel_afresh")
 
 
-def _deliver_one(db: Database, channel: Channel, clock: Callable[[], datetime], today: date) -> str | None:
+def _deliver_one(db: Database, channel: Channel, clock: Clock, today: date) -> str | None:
     """Claim, send, note; None when nothing is due or the line is dead for now."""
     assert channel.send is not None
     token = str(uuid.uuid4())

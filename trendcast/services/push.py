@@ -25,7 +25,7 @@ from trendcast.services.sources import Chunk
 from trendcast.services.tables import TABLES, Table, shown
 
 if TYPE_CHECKING:
-    from trendcast.services.load import Clock
+    from trendcast.services.runtime import Clock
     from trendcast.store.engine import Database
 
 MOST_ROWS = 10_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from email.errors import MessageError
 from email.headerregistry import Address
@@ -14,6 +13,7 @@ from trendcast.errors import Conflict, InvalidInput, NotFound
 from trendcast.services.names import nearest
 
 if TYPE_CHECKING:
+    from trendcast.services.runtime import Clock
     from trendcast.store.engine import Database
 
 LONGEST_ADDRESS = 254  # RFC 5321, 4.5.3.1.3
@@ -36,7 +36,7 @@ def scopes(db: Database) -> dict[str, list[str]]:
 
 def add(
     db: Database,
-    clock: Callable[[], datetime],
+    clock: Clock,
     *,
     address: str,
     channel: str = "email",
@@ -71,7 +71,7 @@ def add(
     return db.run_tx(put)
 
 
-def change(db: Database, clock: Callable[[], datetime], number: int, *, who: str, **changes: Any) -> int:
+def change(db: Database, clock: Clock, number: int, *, who: str, **changes: Any) -> int:
     """Change what a recipient hears of: product_category, region, impact_level, digest; what is not named stays. The
     id, which is another one when the scope is. Raises NotFound, InvalidInput and Conflict."""
     for name in changes:
@@ -103,7 +103,7 @@ def change(db: Database, clock: Callable[[], datetime], number: int, *, who: str
     return db.run_tx(put)
 
 
-def remove(db: Database, clock: Callable[[], datetime], number: int, *, who: str) -> None:
+def remove(db: Database, clock: Clock, number: int, *, who: str) -> None:
     """No more alerts for this one. Raises NotFound."""
 
     def end(connection: Any) -> None:

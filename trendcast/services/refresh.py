@@ -9,7 +9,6 @@ import resource
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,8 @@ from trendcast.services import money
 if TYPE_CHECKING:
     from trendcast.forecasting.forecaster import Forecaster, Publication
     from trendcast.panel import Panel
+    from trendcast.services.progress import Progress
+    from trendcast.services.runtime import Clock
     from trendcast.store.engine import Database
 
 log = logging.getLogger("trendcast.refresh")
@@ -46,7 +47,7 @@ BLOCK = 256  # series whose decomposition is in memory at once
 class Stages:
     """Names, times and progress of the stages of a refresh."""
 
-    def __init__(self, progress: Callable[..., None]) -> None:
+    def __init__(self, progress: Progress) -> None:
         self.progress = progress
         self.seconds: dict[str, float] = {}
         self._started = 0.0
@@ -66,8 +67,8 @@ class Stages:
 
 def refresh(
     db: Database,
-    clock: Callable[[], datetime],
-    progress: Callable[..., None],
+    clock: Clock,
+    progress: Progress,
     token: str,
     *,
     members: Sequence[str] = (),
@@ -138,7 +139,7 @@ def refresh(
     return {"run_id": run_id, **summary, "seconds": stages.seconds}
 
 
-def _score_decisions(db: Database, clock: Callable[[], datetime], run_id: int) -> None:
+def _score_decisions(db: Database, clock: Clock, run_id: int) -> None:
     """Outcomes of decisions whose time has come; the published run stands whatever happens here."""
     from trendcast.services import decisions, forecast
 

@@ -31,6 +31,9 @@ PATIENCE_ALONE = 60.0
 PATIENCE_SERVING = 2.0
 
 
+Clock = Callable[[], datetime]
+
+
 def clock() -> datetime:
     """Now, in UTC. Services take a clock as argument; the entry points pass this one."""
     return datetime.now(UTC)

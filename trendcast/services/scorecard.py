@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from trendcast.services.runtime import Clock
     from trendcast.store.engine import Database
 
 WINDOW = timedelta(days=7)
 
 
-def scorecard(db: Database, clock: Callable[[], datetime]) -> dict[str, Any]:
+def scorecard(db: Database, clock: Clock) -> dict[str, Any]:
     """``forecast_accuracy``: per category the mean accuracy of the forecasts whose truth arrived in the last seven days
     (a forecast is scored when its week is over, days after it was made), best first; ``anomaly_summary``: counts."""
     since = clock() - WINDOW

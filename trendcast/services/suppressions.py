@@ -3,7 +3,7 @@ listed all the same; their messages are rendered and held back."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from trendcast.errors import InvalidInput, NotFound
 from trendcast.services import incidents
 
 if TYPE_CHECKING:
+    from trendcast.services.runtime import Clock
     from trendcast.store.engine import Database
 
 KINDS = ("DEMAND", "SUPPLY", "DATA_QUALITY")
@@ -30,9 +31,7 @@ def counts(db: Database, now: datetime) -> dict[str, int]:
     return {name: int(value) for name, value in row.items()}
 
 
-def add(
-    db: Database, clock: Callable[[], datetime], *, matcher: Mapping[str, str], until: date, reason: str, who: str
-) -> int:
+def add(db: Database, clock: Clock, *, matcher: Mapping[str, str], until: date, reason: str, who: str) -> int:
     """Hold back the messages of whatever has all these values (kind, product_category, region, store) to the end of the
     day before ``until``; the id. Raises InvalidInput."""
     now = clock()
@@ -64,7 +63,7 @@ def add(
     return db.run_tx(put)
 
 
-def end(db: Database, clock: Callable[[], datetime], number: int, *, who: str) -> None:
+def end(db: Database, clock: Clock, number: int, *, who: str) -> None:
     """Mails about it are sent again from now on. Raises NotFound when it does not hold any more."""
 
     def change(connection: Any) -> None:

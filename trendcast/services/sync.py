@@ -22,8 +22,9 @@ import pandas as pd
 
 from trendcast.errors import DatabaseAway, InvalidInput, NotConfigured, TrendCastError
 from trendcast.services import runtime
-from trendcast.services.load import Clock, Loader, LoadSummary, TableSummary
+from trendcast.services.load import Loader, LoadSummary, TableSummary
 from trendcast.services.progress import Progress, silent
+from trendcast.services.runtime import Clock
 from trendcast.services.sources import CsvSource
 from trendcast.services.tables import TABLES, Table, match_header
 from trendcast.settings import Settings

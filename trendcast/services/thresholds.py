@@ -6,9 +6,8 @@ What is set holds from the next data on: what was found before stays as it was t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -17,8 +16,10 @@ from trendcast import wording
 from trendcast.anomalies.incidents import RANK, Episode
 from trendcast.errors import InvalidInput, NotFound
 from trendcast.services.names import nearest
+from trendcast.services.progress import Progress, silent
 
 if TYPE_CHECKING:
+    from trendcast.services.runtime import Clock
     from trendcast.store.engine import Database
 
 DAYS = 90  # of the past that a preview replays
@@ -103,7 +104,7 @@ def listed(db: Database) -> pd.DataFrame:
 
 def put(
     db: Database,
-    clock: Callable[[], datetime],
+    clock: Clock,
     *,
     name: str,
     level: str = "",
@@ -132,7 +133,7 @@ def put(
     return db.run_tx(change)
 
 
-def remove(db: Database, clock: Callable[[], datetime], id: int, *, who: str) -> None:
+def remove(db: Database, clock: Clock, id: int, *, who: str) -> None:
     """Take a figure back: what is set more broadly holds again, or the default. Raises NotFound."""
 
     def change(connection: Any) -> None:
@@ -156,7 +157,7 @@ def node(level: str, product_category: str = "", region: str = "", store: str = 
 
 def preview(
     db: Database,
-    clock: Callable[[], datetime],
+    clock: Clock,
     *,
     name: str,
     level: str = "",
@@ -164,7 +165,7 @@ def preview(
     region: str = "",
     store: str = "",
     value: float | None,
-    progress: Callable[..., None] | None = None,
+    progress: Progress = silent,
 ) -> Preview:
     """Replay the last 90 days without and with a figure (None: without the one that is set); nothing is written.
 

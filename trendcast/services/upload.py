@@ -23,12 +23,12 @@ from trendcast.services import runtime
 from trendcast.services import upload_values as values
 from trendcast.services.load import LoadSummary, load_frames
 from trendcast.services.progress import Progress, silent
+from trendcast.services.runtime import Clock
 from trendcast.services.tables import MOST_CATEGORIES
 from trendcast.services.upload_cells import Cells, file_name
 from trendcast.services.upload_words import KINDS, WORDS
 
 if TYPE_CHECKING:
-    from trendcast.services.load import Clock
     from trendcast.store.engine import Database
 
 FEWEST_DAYS = 56  # with fewer the models have nothing to learn from
