@@ -1,4 +1,4 @@
-"""What the pages ask about alerts and change of them: the seam, the real answers, and the short memory between.
+"""What the pages ask about alerts and change of them: the real answers, and the short memory before them.
 
 Reads are remembered for ten seconds (``reads.Recent``) and asked again after each change; whatever changes something
 asks for the role again.
@@ -6,46 +6,22 @@ asks for the role again.
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from trendcast.ui import reads, who
 
+if TYPE_CHECKING:
+    from trendcast.services.progress import Progress
+    from trendcast.services.runtime import Clock
+
 ROOM = "alerts"
 
 
-class Alerts(Protocol):
-    """The questions; ``LiveAlerts`` answers them, tests put a made-up retailer in its place."""
-
-    def channels(self) -> list[dict[str, Any]]: ...
-    def self_test(self, address: str, who: str) -> dict[str, Any]: ...
-    def everybody(self) -> tuple[str, ...]: ...
-    def recipients(self) -> list[dict[str, Any]]: ...
-    def scopes(self) -> dict[str, list[str]]: ...
-    def add_recipient(self, **facts: Any) -> int: ...
-    def change_recipient(self, number: int, **changes: Any) -> int: ...
-    def remove_recipient(self, number: int, who: str) -> None: ...
-    def thresholds(self) -> pd.DataFrame: ...
-    def preview(self, progress: Callable[..., None], **what: Any) -> Any: ...
-    def put_threshold(self, **what: Any) -> int: ...
-    def remove_threshold(self, number: int, who: str) -> None: ...
-    def budget(self) -> dict[str, Any]: ...
-    def weeks(self) -> dict[str, Any]: ...
-    def mails(self, states: tuple[str, ...], limit: int) -> pd.DataFrame: ...
-    def message(self, number: int) -> dict[str, Any]: ...
-    def send_again(self, number: int, who: str) -> dict[str, Any]: ...
-    def why_kept(self, row: Any) -> str: ...
-    def silence(self) -> dict[str, int]: ...
-    def suppressions(self) -> list[dict[str, Any]]: ...
-    def suppress(self, **what: Any) -> int: ...
-    def end_suppression(self, number: int, who: str) -> None: ...
-
-
-class LiveAlerts:
-    """Services on this process's database; each method is one service call."""
+class Alerts:
+    """The questions and their real answers: services on this process's database, one call each. Tests put a made-up
+    retailer's in its place."""
 
     @property
     def db(self) -> Any:
@@ -60,7 +36,7 @@ class LiveAlerts:
         return runtime.process.settings
 
     @property
-    def clock(self) -> Callable[[], dt.datetime]:
+    def clock(self) -> Clock:
         from trendcast.services import runtime
 
         return runtime.clock
@@ -108,7 +84,7 @@ class LiveAlerts:
 
         return thresholds.listed(self.db)
 
-    def preview(self, progress: Callable[..., None], **what: Any) -> Any:
+    def preview(self, progress: Progress, **what: Any) -> Any:
         from trendcast.services import thresholds
 
         return thresholds.preview(self.db, self.clock, progress=progress, **what)
@@ -234,7 +210,7 @@ def thresholds() -> pd.DataFrame:
     return found
 
 
-def preview(progress: Callable[..., None], **what: Any) -> Any:
+def preview(progress: Progress, **what: Any) -> Any:
     """services.thresholds.preview: what the last 90 days would have been; nothing is written."""
     who.must("admin")
     return reads.provider.alerts.preview(progress, **what)

@@ -369,9 +369,9 @@ class LiveProvider:
 
     @property
     def alerts(self) -> Any:
-        from trendcast.ui.alert_reads import LiveAlerts
+        from trendcast.ui.alert_reads import Alerts
 
-        return LiveAlerts()
+        return Alerts()
 
     def recommendations(self, run: Any, index_rows: pd.DataFrame) -> list[dict[str, Any]]:
         from trendcast.services import recommend
