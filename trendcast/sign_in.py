@@ -209,6 +209,24 @@ def _set_cookie(name: str, value: str, seconds: int, settings: Settings) -> tupl
     return b"set-cookie", f"{name}={value}; HttpOnly; Max-Age={seconds}; Path=/; SameSite=lax{secure}".encode()
 
 
+def _secure(send: guard.Send) -> guard.Send:
+    """Streamlit marks its own cookies, such as the state of a sign-in, for https only where it has the certificate
+    itself; here a proxy has it."""
+
+    async def marked(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            headers = [
+                (name, value + b"; Secure")
+                if name.lower() == b"set-cookie" and b"secure" not in value.lower().replace(b" ", b"").split(b";")
+                else (name, value)
+                for name, value in message.get("headers", [])
+            ]
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return marked
+
+
 # --- the middleware ---
 
 
@@ -219,6 +237,8 @@ class SignIn:
         self._app = app
 
     async def __call__(self, scope: guard.Scope, receive: guard.Receive, send: guard.Send) -> None:
+        if scope["type"] == "http" and redirect_uri(runtime.process.settings).startswith("https://"):
+            send = _secure(send)
         if scope["type"] == "websocket":
             await self._app(scope, _whole_when_over(scope, receive), send)
         elif scope["type"] == "http" and scope["path"] in guard.SIGN_IN_PATHS:

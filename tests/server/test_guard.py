@@ -95,6 +95,39 @@ def test_pages_of_other_sites_call_nothing(kind: str, origin: str) -> None:
     assert not admitted(PROXY, {**proven, "origin": origin}, kind=kind)
 
 
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_a_page_without_https_is_foreign_where_ours_has_it(kind: str) -> None:
+    """Whoever sits on the way can make up a page of our name, but not with our certificate."""
+    https = settings.load(
+        {"TRENDCAST_AUTH": "proxy", "TRENDCAST_PROXY_SECRET": SECRET, "TRENDCAST_PUBLIC_URL": "https://a.example"}
+    )
+    proven = {"X-TrendCast-Proxy-Secret": SECRET, "X-Forwarded-Email": "ann@shop.example"}
+    assert not admitted(https, {**proven, "host": "a.example", "origin": "http://a.example"}, kind=kind)
+    assert admitted(https, {**proven, "host": "a.example", "origin": "https://a.example"}, kind=kind)
+    assert admitted(https, {**proven, "host": "inner:8501", "origin": "http://inner:8501"}, kind=kind)
+
+
+def test_nothing_on_the_way_keeps_what_only_some_may_see() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        own = [(b"Cache-Control", b"no-cache")] if scope["path"] == "/own" else []
+        await send({"type": "http.response.start", "status": 200, "headers": own})
+
+    def kept(path: str) -> list[bytes]:
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        headers = [(b"host", b"localhost")]
+        scope = {"type": "http", "method": "GET", "path": path, "client": ("127.0.0.1", 1), "headers": headers}
+        asyncio.run(guard.Guard(app, lambda: OFF)(scope, send, send))
+        return [value for name, value in sent[0]["headers"] if name.lower() == b"cache-control"]
+
+    assert kept("/series") == [b"private, no-store"]
+    assert kept("/own") == [b"no-cache"]
+    assert kept("/static/main.js") == []
+
+
 def test_a_websocket_that_hides_its_origin_is_refused() -> None:
     sent, seen = ask(OFF, {"host": "localhost:8501"}, kind="websocket")
     assert seen is None

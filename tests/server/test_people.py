@@ -679,3 +679,29 @@ def test_behind_a_proxy_a_websocket_of_eight_hours_has_its_page_drawn_anew_as_a_
     scope = {"type": "websocket", "path": "/_stcore/stream", "headers": [(guard.SINCE_HEADER, since)]}
     asyncio.run(sign_in.Aging(page)(scope, receive, send))
     assert [one.rerun_script.fragment_id for one in seen] == [drawn]
+
+
+@pytest.mark.parametrize(("public", "marked"), [("https://trendcast.example", True), ("http://localhost:8501", False)])
+def test_behind_https_every_cookie_is_for_https_only(
+    public: str, marked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Streamlit's own too, such as the state of a sign-in: it does not know of the proxy's certificate."""
+    from trendcast import sign_in
+    from trendcast.services import runtime
+
+    chosen = settings.load({"TRENDCAST_AUTH": "oidc", "TRENDCAST_PUBLIC_URL": public})
+    monkeypatch.setattr(runtime.process, "_settings", chosen)
+    sent: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        cookies = [(b"set-cookie", b"state=1; path=/; httponly"), (b"set-cookie", b"own=secure; Path=/; Secure")]
+        await send({"type": "http.response.start", "status": 200, "headers": cookies})
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/auth/login", "headers": []}
+    asyncio.run(sign_in.SignIn(app)(scope, send, send))
+    ends = [value.endswith(b"; Secure") for _, value in sent[0]["headers"]]
+    assert ends == [marked, True]
+    assert all(value.count(b"; Secure") <= 1 for _, value in sent[0]["headers"])

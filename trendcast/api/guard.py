@@ -139,10 +139,15 @@ class Guard:
             return
         mark = _request_id(scope["headers"])
         address = str((scope.get("client") or ("?",))[0])
+        open_to_all = scope["type"] != "http" or _is_open(scope)
 
         async def marked(message: MutableMapping[str, Any]) -> None:
             if message["type"] in ("http.response.start", "websocket.accept"):
-                message = {**message, "headers": [*message.get("headers", []), (REQUEST_HEADER, mark)]}
+                added = [(REQUEST_HEADER, mark)]
+                present = {name.lower() for name, _ in message.get("headers", [])}
+                if not open_to_all and b"cache-control" not in present:
+                    added.append((b"cache-control", b"private, no-store"))  # nothing on the way may keep it
+                message = {**message, "headers": [*message.get("headers", []), *added]}
             await send(message)
 
         with logs.request(mark.decode(), address):
@@ -274,7 +279,7 @@ def judge(scope: Scope, headers: Iterable[tuple[bytes, bytes]], settings: Settin
     values: dict[bytes, list[bytes]] = {}
     for name, value in headers:
         values.setdefault(name.lower(), []).append(value)
-    foreign = _foreign_page(scope, values)
+    foreign = _foreign_page(scope, values, str(settings.public_url).lower())
     if foreign:
         return foreign, None
     if settings.auth == "off":
@@ -289,9 +294,10 @@ def judge(scope: Scope, headers: Iterable[tuple[bytes, bytes]], settings: Settin
     return SIGN_IN, None
 
 
-def _foreign_page(scope: Scope, values: dict[bytes, list[bytes]]) -> str | None:
+def _foreign_page(scope: Scope, values: dict[bytes, list[bytes]], public_url: str) -> str | None:
     """A browser says which page a call comes from. Another site's page may neither call us nor open the websocket; a
-    websocket that does not say (no browser does that) is refused as well."""
+    websocket that does not say (no browser does that) is refused as well. Where our public name has https, a page of
+    that name without it may have been made up on the way."""
     origins, hosts = values.get(b"origin", []), values.get(b"host", [])
     if len(hosts) != 1:
         return "The request must name exactly one Host."
@@ -299,7 +305,10 @@ def _foreign_page(scope: Scope, values: dict[bytes, list[bytes]]) -> str | None:
         return "A websocket must name its Origin." if scope["type"] == "websocket" else None
     host = hosts[0].decode("latin-1").lower()
     try:
-        same = len(origins) == 1 and urlsplit(origins[0].decode("latin-1").lower()).netloc == host
+        origin = urlsplit(origins[0].decode("latin-1").lower())
+        same = len(origins) == 1 and origin.netloc == host
+        if f"{public_url}/".startswith(f"https://{host}/"):
+            same = same and origin.scheme == "https"
     except ValueError:
         same = False
     return None if same else "Pages of other sites may not call this server."
