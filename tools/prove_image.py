@@ -41,6 +41,7 @@ BASE_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/
 # On a link that exists in our own namespaces only; the proxy's is the one compose.yaml lets the dashboard believe.
 DASHBOARD, PROXY = "172.30.251.2", "172.30.251.250"
 POSTGRES_ID = 10999
+PASSWORDS = ("POSTGRES_PASSWORD", "TRENDCAST_OWNER_PASSWORD", "TRENDCAST_WEB_PASSWORD")
 STOP_GRACE = 10.0  # seconds, what a container engine gives when compose.yaml does not say
 
 
@@ -242,13 +243,13 @@ class Composition:
         self.image = json.loads((folder / "image.json").read_text(encoding="utf-8"))
         self.secret, self.password = secrets.token_urlsafe(32), secrets.token_urlsafe(18)
         values = {
-            "POSTGRES_PASSWORD": secrets.token_urlsafe(18),
+            **{name: secrets.token_urlsafe(18) for name in PASSWORDS},
             "TRENDCAST_PROXY_SECRET": self.secret,
             "STREAMLIT_SERVER_COOKIE_SECRET": secrets.token_urlsafe(32),
         }
         text = (ROOT / "compose.yaml").read_text(encoding="utf-8")
         self.services = yaml.safe_load(_filled(text, values))["services"]
-        self.postgres_password = values["POSTGRES_PASSWORD"]
+        self.passwords = {name: values[name] for name in PASSWORDS}
         entry = next(
             line.split(":")
             for line in (folder / "image/etc/passwd").read_text().splitlines()
@@ -302,7 +303,7 @@ class Composition:
         how = {"stdout": subprocess.DEVNULL, "stderr": subprocess.STDOUT}
         environment = {**BASE_ENVIRONMENT, "TZ": "UTC"}
         orders = {
-            "make": [f"{place}/initdb", "-D", "/pg/data", "-U", "trendcast", "-A", "scram-sha-256",
+            "make": [f"{place}/initdb", "-D", "/pg/data", "-U", "postgres", "-A", "scram-sha-256",
                      "--pwfile=/pg/password"],
             "start": [f"{place}/pg_ctl", "-D", "/pg/data", "-w", "-l", "/pg/log", "-o",
                       "-c listen_addresses=127.0.0.1 -c unix_socket_directories=/pg", "start"],
@@ -311,11 +312,15 @@ class Composition:
         if self._in(root, POSTGRES_ID, POSTGRES_ID, orders[word], environment, "/pg", dict(how)).wait(120):
             raise Failed(f"PostgreSQL: {word} failed.")
         if word == "start" and not (root / "pg/made").exists():
-            make = [f"{place}/psql", "-h", "127.0.0.1", "-U", "trendcast", "-d", "postgres", "-c",
-                    "CREATE DATABASE trendcast"]  # fmt: skip
-            environment["PGPASSWORD"] = self.postgres_password
-            if self._in(root, POSTGRES_ID, POSTGRES_ID, make, environment, "/pg", dict(how)).wait(60):
-                raise Failed("The database could not be made.")
+            psql = [f"{place}/psql", "-X", "-h", "127.0.0.1", "-U", "postgres", "-v", "ON_ERROR_STOP=1"]
+            environment |= {"PGPASSWORD": self.passwords["POSTGRES_PASSWORD"], **self.passwords}
+            # As the image of PostgreSQL does it: the database, then what lies in its folder for this.
+            for make in (
+                ["-d", "postgres", "-c", "CREATE DATABASE trendcast"],
+                ["-d", "trendcast", "-f", "/pg/roles.sql"],
+            ):
+                if self._in(root, POSTGRES_ID, POSTGRES_ID, [*psql, *make], environment, "/pg", dict(how)).wait(60):
+                    raise Failed("The database could not be made.")
             (root / "pg/made").touch()
 
 
@@ -415,10 +420,11 @@ def prepare(ours: Composition) -> None:
         ask(["mount", "-t", "tmpfs", "-o", shared, "tmpfs", str(root / "dev/shm")])
     postgres = ours.folder / "build/pg"
     postgres.mkdir()
-    (postgres / "password").write_text(ours.postgres_password, encoding="utf-8")
+    (postgres / "password").write_text(ours.passwords["POSTGRES_PASSWORD"], encoding="utf-8")
+    shutil.copy(ROOT / "deploy/roles.sql", postgres / "roles.sql")
     with (ours.folder / "build/etc/passwd").open("a", encoding="utf-8") as accounts:
         accounts.write(f"postgres:x:{POSTGRES_ID}:{POSTGRES_ID}::/pg:/bin/false\n")
-    for place in (postgres, postgres / "password"):
+    for place in (postgres, *postgres.iterdir()):
         os.chown(place, POSTGRES_ID, POSTGRES_ID)
     ask(["mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", str(image / "tmp")])
     ask(["mount", "--bind", str(data), str(image / "data")])
@@ -545,7 +551,7 @@ def look_at_logs(ours: Composition) -> None:
             text = (ours.folder / f"{name}.log").read_text(encoding="utf-8")
             if not re.search(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}Z - [A-Z]+ - ", text, re.MULTILINE):
                 raise Failed(f"The log of {name} has no line as specified.{_tail(ours, name)}")
-            if "Traceback" in text or any(word in text for word in (ours.secret, ours.postgres_password)):
+            if "Traceback" in text or any(word in text for word in (ours.secret, *ours.passwords.values())):
                 raise Failed(f"The log of {name} holds a traceback or a secret.{_tail(ours, name)}")
 
 
