@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from tests.anomalies.scenes import noisy, scene
+from tests.anomalies.scenes import FIRST, noisy, scene
 from trendcast.anomalies.detect import detect
 from trendcast.anomalies.entries import Entry
+from trendcast.anomalies.incidents import gather
 from trendcast.anomalies.promotions import CLASS
 from trendcast.anomalies.scene import Stock
 
@@ -116,3 +119,53 @@ def test_a_promotion_that_was_weak_everywhere_is_no_matter_of_each() -> None:
     units[:, -4:] *= 0.82
     found = detect(scene(np.round(units), regions=4, promotion=promotion), np.arange(DAYS - 4, DAYS)).entries
     assert len({one.key for one in found if one.cls == CLASS and one.level != "total"}) <= 4
+
+
+def restless() -> tuple[np.ndarray, np.ndarray]:
+    """Promotions that bring now more and now less: what one brought says little about the next."""
+    rng = np.random.default_rng(11)
+    units, promotion = promoted(lift=1.5)
+    for start in RUNS[:-1]:
+        units[:, start : start + 4] *= np.exp(rng.normal(0, 0.2, (40, 1)))
+    return np.round(units), promotion
+
+
+def by_series(units: np.ndarray, promotion: np.ndarray) -> dict[int, list[Entry]]:
+    """What is said of each series while the last promotion runs."""
+    found: dict[int, list[Entry]] = {}
+    for one in detect(scene(units, regions=4, promotion=promotion), np.arange(DAYS - 4, DAYS)).entries:
+        if len(one.rows) == 1:
+            found.setdefault(int(one.rows[0]), []).append(one)
+    return found
+
+
+def test_what_is_found_as_a_low_day_or_level_is_told_as_the_promotion_it_is() -> None:
+    """From its first day on, and although promotions go apart too much for one of them to be surely weak; one that
+    lifted and then fell by half, or had fallen before it began, is none of that kind."""
+    units, promotion = restless()
+    units[6, -4:] = np.round(units[6, -4:] / 1.4)
+    for number in range(4):  # one series on each day of the promotion
+        units[13 + 5 * number, DAYS - 4 + number] *= 0.5
+    units[9, -11:] *= 0.7
+    found = by_series(np.round(units), promotion)
+    assert {one.cls for one in found[6]} == {CLASS}
+    assert {one.start for one in found[6]} == {DAYS - 4}
+    assert found[6][0].day == DAYS - 4
+    assert all(one.facts["came"] < 0.5 * one.facts["lift"] for one in found[6])
+    assert [(found[13 + 5 * number][0].cls, found[13 + 5 * number][0].day) for number in range(4)] == [
+        ("DROP", DAYS - 4 + number) for number in range(4)
+    ]
+    assert CLASS not in {one.cls for row in (9, 13, 18, 23, 28) for one in found.get(row, [])}
+
+
+def test_an_entry_that_began_as_a_level_is_of_the_promotion_once_that_is_told_apart() -> None:
+    units, promotion = promoted()
+    units[6, -4:] = np.round(units[6, -4:] / 1.4)
+    entries = by_series(units, promotion)[6]
+    entries[0].cls = "LEVEL_SHIFT"
+    (episode,) = gather(entries, [], FIRST)
+    assert (episode.cls, len(episode.days)) == (CLASS, 4)
+    older = replace(entries[0], cls="LEVEL_SHIFT", day=DAYS - 6, start=DAYS - 9, days=[])
+    older.days = [replace(entries[0].days[0], day=DAYS - 6)]
+    (episode,) = gather([older, *entries[1:]], [], FIRST)
+    assert episode.cls == "LEVEL_SHIFT"

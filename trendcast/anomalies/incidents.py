@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from trendcast.anomalies import promotions
 from trendcast.anomalies.entries import Entry
 from trendcast.anomalies.trend import LASTING
 
@@ -153,7 +154,9 @@ def gather(entries: Iterable[Entry], known: list[Episode], first_day: np.datetim
         if newer:
             lasted = {name: episode.facts[name] for name in ("lasted",) if name in episode.facts}
             episode.kind, episode.cause, episode.facts = entry.kind, entry.cause, {**entry.facts, **lasted}
-            if episode.cls not in LASTING or entry.cls in ("STOCK_OUT", *LASTING):
+            # A promotion without uplift looks like a change of level until it is told apart; one that was there is one.
+            promotion = entry.cls == promotions.CLASS and start <= episode.start
+            if episode.cls not in LASTING or promotion or entry.cls in ("STOCK_OUT", *LASTING):
                 episode.cls = entry.cls
         if episode.group is None:
             parent = on_day.get((entry.parent, entry.day)) if entry.parent is not None else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from trendcast.anomalies import impact as sizes
@@ -10,7 +12,7 @@ from trendcast.anomalies.categories import whole
 from trendcast.anomalies.entries import Entry, under
 from trendcast.anomalies.impact import Size
 from trendcast.anomalies.judging import Judge
-from trendcast.anomalies.promotions import ABSENT, CAUSE, CLASS, Missed
+from trendcast.anomalies.promotions import ABSENT, CAUSE, CLASS, Missed, absent
 from trendcast.anomalies.pvalues import Reference
 
 
@@ -20,10 +22,11 @@ def without_uplift(
     """The ``entries`` of a day with promotions that ``failed`` in place of what else was said of their series; of one
     category that is one matter. Where a wider fall explains it, that alone is told."""
     missed = {one.row: one for one in failed}
-    if not missed:
+    named = _named(judge, day, [one for one in entries if one not in nodes and one.rows[0] not in missed])
+    if not missed and not named:
         return entries
     lifted = judge.scene.promoted[:, day] & np.isfinite(judge.rest.raw[:, day])
-    lifted[list(missed)] = False
+    lifted[[*missed, *(one.rows[0] for one in named)]] = False
     for node in nodes:
         if node.direction > 0:
             continue
@@ -46,6 +49,8 @@ def without_uplift(
         entry = _entry(judge, row, day, one, reference)
         if entry is not None:
             by_category.setdefault(entry.product_category, []).append(entry)
+    for entry in named:
+        by_category.setdefault(entry.product_category, []).append(entry)
     instead = {entry.key for found in by_category.values() for entry in found}
     result = [one for one in entries if one in nodes or one.key not in instead or one.direction > 0]
     for category, found in by_category.items():
@@ -58,6 +63,21 @@ def without_uplift(
             result.append(lead)
         result += found
     return result
+
+
+def _named(judge: Judge, day: int, entries: list[Entry]) -> list[Entry]:
+    """Those of the entries of single series that are uplifts which are missing, under that name: what was found by its
+    days has its impact from them."""
+    found = []
+    for entry in entries:
+        if entry.direction > 0 or entry.kind != "DEMAND":
+            continue
+        row, now = int(entry.rows[0]), entry.now
+        one = absent(judge.scene, judge.expected, judge.rest, row, day, now.p, now.q)
+        if one is not None:
+            facts = {**entry.facts, **_uplift([one])}
+            found.append(replace(entry, cls=CLASS, cause=CAUSE, start=int(one.days[0]), facts=facts))
+    return found
 
 
 def _entry(judge: Judge, row: int, day: int, one: Missed, reference: Reference) -> Entry | None:

@@ -19,6 +19,7 @@ CAUSE = "promotion without uplift"
 PAST = 3  # promotions the uplift was learnt from, at least
 LEAST_LIFT = 0.15  # in logarithms
 ABSENT = 0.5  # of the uplift, from which it is absent
+BELOW = 0.15  # in logarithms, that may be sold less than without a promotion for all that
 LONGEST = 14  # days of the promotion that are looked at together
 SURE, CERTAIN = 0.02, 2e-3  # false discovery rate, or p of one in thousands: on most days no promotion fails
 OTHERS = 8  # promotions that what all are like counts for
@@ -39,7 +40,7 @@ class Missed:
 
 def missed(scene: Scene, expected: Expectation, rest: Residuals, day: int) -> list[Missed]:
     """The promotions that ran on ``day`` and by then had sold half of their uplift less than past ones; those that
-    are surely weaker than past ones were, by how these went. What sold less than without any promotion is no
+    are surely weaker than past ones were, by how these went. What sold far less than without any promotion is no
     such case."""
     from scipy.stats import t as student
 
@@ -49,21 +50,16 @@ def missed(scene: Scene, expected: Expectation, rest: Residuals, day: int) -> li
     sold_less: list[bool] = []
     each: list[tuple[int, np.ndarray, float, float, np.ndarray, float]] = []
     for row in candidates:
-        start = day
-        while start > 0 and on[row, start - 1] and day - start < LONGEST - 1:
-            start -= 1
+        start = _begun(on[row], day)
         span = np.arange(start, day + 1)
         span = span[np.isfinite(rest.raw[row, span]) & ~(scene.event[row, span] > 0)]
         if not len(span) or span[-1] != day or expected.observed[row, day] < LEARNING:
             continue
-        past = on[row, :start] & np.isfinite(rest.raw[row, :start]) & ~scene.masked[row, :start]
-        past &= ~(scene.event[row, :start] > 0)
+        past = _past(scene, rest, int(row), start)
         runs = _runs(past, rest.raw[row, :start] + expected.lift[row, :start], len(span))
         if len(runs) < PAST:
             continue
-        usual = rest.raw[row, max(0, start - WINDOW) : start]
-        usual = usual[np.isfinite(usual)]
-        scale = max(float(rest.sigma[row, day]), MAD * float(np.median(np.abs(usual))) if len(usual) else 0.0)
+        scale = max(float(rest.sigma[row, day]), MAD * _usual(rest, int(row), start))
         each.append((int(row), span, float(rest.raw[row, span].mean()), scale, runs, float(past.sum())))
     if not each:
         return []
@@ -77,8 +73,8 @@ def missed(scene: Scene, expected: Expectation, rest: Residuals, day: int) -> li
         lift = float(expected.lift[place, span].mean())
         brought = (lift * 2 + float(runs.sum())) / (count + 2)  # often less than what is expected of them
         z = (lift + gap - min(lift, brought)) / float(error)
-        # Below 0: a day sold less than without a promotion.
-        least = float((rest.raw[place, span] + lift + np.maximum(0.1, 2 * rest.sigma[place, span])).min())
+        # Below 0: a day sold far less than without a promotion.
+        least = float((rest.raw[place, span] + lift + np.maximum(BELOW, 2 * rest.sigma[place, span])).min())
         p = float(student.cdf(z, count - 1 + OTHERS))
         tests.append(Missed(place, span, lift, lift + gap, z, p, np.nan))
         sold_less.append(least < 0)
@@ -88,6 +84,57 @@ def missed(scene: Scene, expected: Expectation, rest: Residuals, day: int) -> li
         for one, rate, less in zip(tests, q, sold_less, strict=True)
         if (rate <= SURE or one.p <= CERTAIN) and one.came <= ABSENT * one.lift and not less
     ]
+
+
+def absent(
+    scene: Scene, expected: Expectation, rest: Residuals, row: int, day: int, p: float, q: float
+) -> Missed | None:
+    """The promotion whose uplift it is that is missing where a series was found to sell too little, so surely; None
+    where that is a drop.
+
+    It is the uplift where the promotion has sold about as much as nothing promoted sells, from its first day on, and
+    the days before it were as usual. Days under an event tell as well: that something is missing was asked before.
+    """
+    lift = float(expected.lift[row, day])
+    if not scene.promoted[row, day] or not lift >= LEAST_LIFT:
+        return None
+    start = _begun(scene.promoted[row], day)
+    before = rest.raw[row, max(0, start - 7) : start]
+    if len(_runs(_past(scene, rest, row, start), rest.raw[row, :start], 1)) < PAST:
+        return None
+    span = np.arange(start, day + 1)
+    span = span[np.isfinite(rest.raw[row, span])]
+    common = next((one.taken[row, span] for one in rest.nodes if one.level == "total"), np.zeros(len(span)))
+    lifts = expected.lift[row, span]
+    came = lifts + rest.raw[row, span] - common
+    if len(before[np.isfinite(before)]) and float(np.nanmedian(before)) <= -(1 - ABSENT) * lift:
+        return None
+    lift, brought = float(lifts.mean()), float(came.mean())
+    gone = max(brought, float(np.median(came))) <= ABSENT * lift and came[0] <= (1 + ABSENT) / 2 * lift
+    if not gone or brought < -BELOW or came[-1] < -max(BELOW, MAD * _usual(rest, row, start)):
+        return None
+    return Missed(row, span, lift, brought, float(rest.z[row, day]), p, q)
+
+
+def _begun(on: np.ndarray, day: int) -> int:
+    """The first day of the promotion that runs on ``day``, as far as it is looked back."""
+    start = day
+    while start > 0 and on[start - 1] and day - start < LONGEST - 1:
+        start -= 1
+    return start
+
+
+def _past(scene: Scene, rest: Residuals, row: int, start: int) -> np.ndarray:
+    """bool (start,): the days of earlier promotions that say what they bring."""
+    past = scene.promoted[row, :start] & np.isfinite(rest.raw[row, :start]) & ~scene.masked[row, :start]
+    return past & ~(scene.event[row, :start] > 0)
+
+
+def _usual(rest: Residuals, row: int, start: int) -> float:
+    """How far the series usually is from what was expected of it before the promotion, in logarithms."""
+    usual = rest.raw[row, max(0, start - WINDOW) : start]
+    usual = usual[np.isfinite(usual)]
+    return float(np.median(np.abs(usual))) if len(usual) else 0.0
 
 
 def _runs(past: np.ndarray, rest: np.ndarray, length: int) -> np.ndarray:
