@@ -34,6 +34,8 @@ PAUSE = 1.0  # seconds before a process that ended is started again
 STEP = 0.2  # seconds between looks at whether it is ready
 # What a page says in place of figures, or beside old ones.
 NO_FIGURES = re.compile(rb"state_(starting|away|empty|waiting|first|failed)\w*|database does not answer")
+# What it says where its script failed: the exception itself is in the log only.
+BROKEN = re.compile(rb"state_(broken|error)")
 
 
 def free_port() -> int:
@@ -304,6 +306,8 @@ class Visitor:
                 drawn += element.WhichOneof("type") in ("plotly_chart", "arrow_data_frame", "metric", "markdown")
                 if element.WhichOneof("type") == "exception":
                     wrong = f"exception: {element.exception.message[:200]}"
+            if kind == "delta" and (said := BROKEN.search(message.SerializeToString())):
+                wrong = f"exception: {said[0].decode()}"
             if kind == "delta" and (said := NO_FIGURES.search(message.SerializeToString())):
                 wrong = wrong or f"no figures: {said[0].decode()}"
             if kind == "script_finished" and begun:

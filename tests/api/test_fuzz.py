@@ -91,7 +91,7 @@ def test_whatever_is_sent_the_answers_are_documented(address: str, tmp_path: Pat
     fuzz(address, tmp_path, *phases, seconds=300)
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(minutes=60)
 def test_whatever_is_sent_for_long_and_in_any_order(address: str, tmp_path: Path) -> None:
     phases = ("--phases", "examples,coverage,fuzzing,stateful", "--max-examples", "200", "--workers", "2")
-    fuzz(address, tmp_path, *phases, "--report", "junit", seconds=7200)
+    fuzz(address, tmp_path, *phases, "--report", "junit", seconds=3500)

@@ -122,7 +122,7 @@ def test_what_is_no_name_is_in_quarantine_and_the_rest_is_published(strange: Dat
     assert not [name for name in names if name[0] in "=+-@"]
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(minutes=40)
 def test_no_name_runs_or_fetches_anything_on_any_page(chromium: Any, strange: Database, strange_site: Live) -> None:
     one = Visitor(chromium, strange_site.url, viewport={"width": 1440, "height": 1000})
     one.page.add_init_script(LISTEN)

@@ -78,7 +78,7 @@ def test_readers_see_one_whole_run_while_refreshes_follow_each_other_and_die(db:
     assert runs >= 2
 
 
-@pytest.mark.nightly(minutes=20)
+@pytest.mark.nightly(minutes=40)
 def test_ten_thousand_reads_beside_twenty_deaths(db: Database, tmp_path: Path) -> None:
     reads, runs = refreshes_beside_readers(db, tmp_path, readers=3, reads=10_000, deaths=20, seed=8)
     print(f"{reads} reads of {runs} runs, none mixed")

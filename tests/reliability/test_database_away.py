@@ -201,9 +201,9 @@ def stop_and_start(own_server: embedded.Server, live: Live, *, people: int, paus
     print(figures(traffic, left, back))
     assert traffic.exceptions(left) == []
     assert "Traceback" not in printed + (live.home / "logs" / "server.log").read_text()
+    written_once(own_server, traffic)
     assert traffic.banner_after(left) <= BANNER + pause
     assert traffic.recovered_after(back) <= RECOVERY
-    written_once(own_server, traffic)
 
 
 def test_a_server_that_is_killed_and_comes_back_loses_and_doubles_nothing(
@@ -314,9 +314,9 @@ def a_silence(own_server: embedded.Server, dashboard: Callable[[str], Live], *, 
     print(figures(traffic, left, back))
     assert traffic.exceptions(left) == []
     assert "Traceback" not in printed + (live.home / "logs" / "server.log").read_text()
+    written_once(own_server, traffic)
     assert traffic.banner_after(left) <= 2 * BANNER + pause
     assert traffic.recovered_after(back) <= RECOVERY
-    written_once(own_server, traffic)
 
 
 @pytest.mark.nightly
