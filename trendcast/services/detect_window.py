@@ -12,6 +12,7 @@ import pandas as pd
 
 from trendcast.anomalies import feedback, incidents
 from trendcast.anomalies import impact as sizes
+from trendcast.anomalies.arrays import median
 from trendcast.anomalies.entries import Found
 from trendcast.anomalies.incidents import Episode
 from trendcast.anomalies.limits import Limits
@@ -41,6 +42,7 @@ OUT_OF_REFERENCE = ("expected", "confirmed", "data_issue")
 # rows came.
 GRACE = timedelta(hours=2)
 SHUT = 0.02  # part of its usual day that a region which is shut on an event sells at most
+USUAL_DAYS = 56  # before a day, that say what is usual
 PRICE_DAYS = 56  # last days of which the price of a unit is the mean
 # Of a price, where some costs are known and others are not: a usual margin, so that both weigh alike; and what a unit
 # sold at a loss still counts.
@@ -321,15 +323,34 @@ class Window:
 
 
 def _closed(scene: Scene) -> np.ndarray:
-    """bool (S, T): an event on which next to nobody of the region sold anything: the shop was shut, not the demand."""
-    closed = np.zeros(scene.units.shape, bool)
-    own = np.array([offset == 0 for _, offset in scene.events])[scene.event] & (scene.event > 0)
+    """bool (S, T): days of an event on which next to nobody of the region sold anything because the shop was shut, by
+    what was known before: it was shut when the event was last there, or the forecast said so. Of an event that nothing
+    is known of, all regions under it must have been shut, and be more than one: else it is told as what it looks like.
+    """
+    event = np.where(np.array([offset == 0 for _, offset in scene.events])[scene.event], scene.event, 0)
     sold = np.nan_to_num(scene.units)
-    for region in scene.series["region"].unique():
-        rows = (scene.series["region"] == region).to_numpy()
-        total = sold[rows].sum(axis=0)
-        usual = np.median(total[total > 0]) if (total > 0).any() else 0.0
-        closed[rows] = (own[rows].any(axis=0) & (total <= SHUT * usual))[None, :]
+    names = scene.series["region"].to_numpy(object)
+    regions = [np.flatnonzero(names == name) for name in sorted(set(names))]
+    code = np.stack([event[rows].max(axis=0) for rows in regions])  # (R, T)
+    total = np.stack([sold[rows].sum(axis=0) for rows in regions])
+    usual = np.zeros(total.shape)
+    for day in np.flatnonzero((code > 0).any(axis=0)):
+        before = total[:, max(0, day - USUAL_DAYS) : day]
+        usual[:, day] = np.nan_to_num(median(np.where(before > 0, before, np.nan)))
+    still = (code > 0) & (total <= SHUT * usual)
+    closed = np.zeros(scene.units.shape, bool)
+    for region, day in np.argwhere(still):
+        rows, mine = regions[region], code[region, day]
+        earlier = np.flatnonzero(code[region, :day] == mine)
+        said = scene.forecast[rows, day]
+        if len(earlier):
+            shut = still[region, earlier[-1]]
+        elif np.isfinite(said).mean() >= 0.5 and (scene.seen[mine] > 0 or np.nansum(said) <= 0.5 * usual[region, day]):
+            shut = np.nansum(said) <= 0.5 * usual[region, day]
+        else:
+            under = code[:, day] == mine
+            shut = under.sum() > 1 and still[under, day].all()
+        closed[rows, day] = shut
     return closed
 
 
