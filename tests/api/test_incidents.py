@@ -47,6 +47,8 @@ def test_the_list_is_the_inbox_filtered_and_paged(rest: Any, shop: Shop) -> None
     second = rest.get(first["next"]).json()
     assert [*first["incidents"], *second["incidents"]] == body["incidents"]
     assert second["next"] is None
+    beyond = rest.get("/incidents?offset=500").json()
+    assert (beyond["total"], beyond["incidents"], beyond["next"]) == (2, [], None)
     for query in ("region=North", "status=RESOLVED", "kind=SUPPLY", "since=2030-01-01", "snoozed=true", "category=C01"):
         one = rest.get(f"/incidents?{query}").json()
         assert one["total"] == len(one["incidents"]), query

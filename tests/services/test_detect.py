@@ -416,7 +416,7 @@ def test_stock_that_is_back_is_said_and_what_is_left_to_do(shop: Shop) -> None:
     (one,) = incidents.inbox(shop.db, kinds=["SUPPLY"]).to_dict("records")
     assert "C02 is back since" in one["next_step"]
     assert "record why it ran out" in incidents.incident(shop.db, one["incident_id"])["next_step"]
-    _, listed = incidents.listed(shop.db, kinds=["SUPPLY"], categories=["C02"])
+    listed = incidents.listed(shop.db, kinds=["SUPPLY"], categories=["C02"]).rows
     assert all("Order" not in row["next_step"] for row in listed)
 
 

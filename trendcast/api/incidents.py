@@ -132,20 +132,13 @@ async def anomaly_rows(wanted: Annotated[models.AnomalyQuery, Query()]) -> Respo
     """Logged anomalies, the newest day first, each with its incident, headline and next step."""
 
     def read(db: Database) -> models.AnomalyRows:
-        total, rows = incidents.listed(
-            db,
-            categories=wanted.category,
-            regions=wanted.region,
-            stores=wanted.store,
-            statuses=wanted.status,
-            impacts=wanted.impact,
-            kinds=wanted.kind,
-            since=wanted.since,
-            offset=wanted.offset,
-            limit=wanted.limit,
-        )
+        found = incidents.listed(db, **_filters(wanted))
         return models.AnomalyRows.model_validate(
-            {"finding": incidents.finding(db), "anomalies": rows, **page("/anomalies", wanted, total, len(rows))}
+            {
+                "finding": incidents.finding(db),
+                "anomalies": found.rows,
+                **page("/anomalies", wanted, found.total, len(found.rows)),
+            }
         )
 
     return await work(_inbox, wanted, read)
@@ -325,23 +318,31 @@ async def incident_rows(wanted: Annotated[IncidentQuery, Query()]) -> Response:
     """Incidents as the inbox has them: an outage of a region is one, with its members inside."""
 
     def read(db: Database) -> IncidentRows:
-        filters: dict[str, Any] = {
-            "statuses": wanted.status,
-            "impacts": wanted.impact,
-            "kinds": wanted.kind,
-            "categories": wanted.category,
-            "regions": wanted.region,
-            "stores": wanted.store,
-            "since": wanted.since,
-            "snoozed": wanted.snoozed,
-        }
-        rows = records(incidents.inbox(db, **filters, offset=wanted.offset, limit=wanted.limit))
-        total = incidents.total(db, **filters)
+        found = incidents.inbox_page(db, **_filters(wanted), snoozed=wanted.snoozed)
         return IncidentRows.model_validate(
-            {"finding": incidents.finding(db), "incidents": rows, **page("/incidents", wanted, total, len(rows))}
+            {
+                "finding": incidents.finding(db),
+                "incidents": plain(found.rows),
+                **page("/incidents", wanted, found.total, len(found.rows)),
+            }
         )
 
     return await work(_inbox, wanted, read)
+
+
+def _filters(wanted: models.AnomalyQuery | IncidentQuery) -> dict[str, Any]:
+    """What was asked for, as the services call it."""
+    return {
+        "categories": wanted.category,
+        "regions": wanted.region,
+        "stores": wanted.store,
+        "statuses": wanted.status,
+        "impacts": wanted.impact,
+        "kinds": wanted.kind,
+        "since": wanted.since,
+        "offset": wanted.offset,
+        "limit": wanted.limit,
+    }
 
 
 def _inbox(wanted: BaseModel, read: Callable[[Database], BaseModel]) -> Response:

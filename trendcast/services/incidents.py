@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from trendcast.anomalies import explain
 from trendcast.errors import Conflict, InvalidInput, NotFound, Stale
 from trendcast.services.detect import last_detection
 from trendcast.services.detect_window import CORRECTIONS, FIRST_READ
+from trendcast.services.listing import Page, counted
 
 if TYPE_CHECKING:
     from trendcast.services.forecast import RunInfo
@@ -45,71 +46,66 @@ _STATE = (
 _NUMBERS = ("actual", "expected", "low", "high", "score", "loss", "loss_units")
 
 
+class Wanted(TypedDict, total=False):
+    """Which incidents, or logged anomalies: an empty list filters nothing; ``since``: what was notable on that day or
+    later."""
+
+    statuses: Sequence[str]
+    impacts: Sequence[str]
+    kinds: Sequence[str]
+    categories: Sequence[str]
+    regions: Sequence[str]
+    stores: Sequence[str]
+    since: date | None
+
+
+def _filters(wanted: Wanted) -> dict[str, Any]:
+    given: dict[str, Any] = {**wanted}
+    lists = ("statuses", "impacts", "kinds", "categories", "regions", "stores")
+    return {**{name: list(given.get(name, ())) for name in lists}, "since": given.get("since")}
+
+
 def inbox(
-    db: Database,
-    *,
-    statuses: Sequence[str] = OPEN,
-    impacts: Sequence[str] = (),
-    kinds: Sequence[str] = (),
-    categories: Sequence[str] = (),
-    regions: Sequence[str] = (),
-    stores: Sequence[str] = (),
-    since: date | None = None,
-    limit: int = 500,
-    offset: int = 0,
-    snoozed: bool | None = None,
+    db: Database, *, limit: int = 500, offset: int = 0, snoozed: bool | None = None, **wanted: Unpack[Wanted]
 ) -> pd.DataFrame:
-    """Incidents, the open ones first, by the money at stake; an incident of many is there for each of its members.
-    ``snoozed``: whether those are wanted that somebody put off to a later day; None: both.
+    """Incidents, of those that are open unless ``statuses`` are named, the open ones first, by the money at stake; an
+    incident of many is there for each of its members. ``snoozed``: whether those are wanted that somebody put off to a
+    later day; None: both.
 
     ``day`` is the newest day that was notable, actual to score those of the worst one (``worst_day``), ``loss`` the
     money of all days (NaN without prices), ``age_days`` the retailer's business days since it began.
     """
-    return _inbox(db, None, statuses, impacts, kinds, categories, regions, stores, since, limit, offset, snoozed)
+    return _inbox(db, limit=limit, offset=offset, snoozed=snoozed, **wanted).drop(columns="total")
 
 
-def total(
-    db: Database,
-    *,
-    statuses: Sequence[str] = OPEN,
-    impacts: Sequence[str] = (),
-    kinds: Sequence[str] = (),
-    categories: Sequence[str] = (),
-    regions: Sequence[str] = (),
-    stores: Sequence[str] = (),
-    since: date | None = None,
-    snoozed: bool | None = None,
-) -> int:
-    """How many incidents ``inbox`` has under these filters."""
-    filters = {"statuses": statuses, "impacts": impacts, "kinds": kinds, "categories": categories, "regions": regions}
-    lists: dict[str, Any] = {name: list(names) for name, names in {**filters, "stores": stores}.items()}
-    return int(db.rows("incident_total", **lists, since=since, snoozed=snoozed, today=today())[0]["total"])
+def inbox_page(db: Database, *, limit: int, offset: int, snoozed: bool | None = None, **wanted: Unpack[Wanted]) -> Page:
+    """The rows of ``inbox`` and how many there are without ``limit`` and ``offset``."""
+
+    def read(start: int, count: int) -> list[dict[str, Any]]:
+        frame = _inbox(db, limit=count, offset=start, snoozed=snoozed, **wanted)
+        return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+    return counted(read, offset, limit)
+
+
+def total(db: Database, *, snoozed: bool | None = None, **wanted: Unpack[Wanted]) -> int:
+    """How many incidents ``inbox`` has."""
+    return inbox_page(db, limit=1, offset=0, snoozed=snoozed, **wanted).total
 
 
 def _inbox(
     db: Database,
-    incident_id: int | None,
-    statuses: Sequence[str] = (),
-    impacts: Sequence[str] = (),
-    kinds: Sequence[str] = (),
-    categories: Sequence[str] = (),
-    regions: Sequence[str] = (),
-    stores: Sequence[str] = (),
-    since: date | None = None,
+    *,
+    incident_id: int | None = None,
     limit: int = 1,
     offset: int = 0,
     snoozed: bool | None = None,
+    **wanted: Unpack[Wanted],
 ) -> pd.DataFrame:
     frame = db.frame(
         "incident_inbox",
         id=incident_id,
-        statuses=list(statuses),
-        impacts=list(impacts),
-        kinds=list(kinds),
-        categories=list(categories),
-        regions=list(regions),
-        stores=list(stores),
-        since=since,
+        **_filters({"statuses": OPEN, **wanted}),
         limit=limit,
         offset=offset,
         snoozed=snoozed,
@@ -146,7 +142,7 @@ def incident(db: Database, incident_id: int) -> dict[str, Any]:
     """The inbox's fields of one incident and what is behind it: ``anomalies`` (members), ``events``, ``similar``,
     ``mails`` (rendered, with what became of each), ``calendar`` (events that follow from its verdict), ``rule``
     (sentences with the numbers filled in), ``next_step``. Raises NotFound."""
-    frame = _inbox(db, incident_id)
+    frame = _inbox(db, incident_id=incident_id, statuses=()).drop(columns="total")
     if frame.empty:
         raise NotFound(f"There is no incident {incident_id}.")
     row = {str(name): _value(value, str(name) in _NUMBERS) for name, value in frame.iloc[0].items()}
@@ -236,48 +232,17 @@ def marks(db: Database, run: RunInfo, series_ids: Sequence[int]) -> pd.DataFrame
     return frame.sort_values("date_id", kind="stable").reset_index(drop=True)
 
 
-def listed(
-    db: Database,
-    *,
-    categories: Sequence[str] = (),
-    regions: Sequence[str] = (),
-    stores: Sequence[str] = (),
-    statuses: Sequence[str] = (),
-    impacts: Sequence[str] = (),
-    kinds: Sequence[str] = (),
-    since: date | None = None,
-    offset: int = 0,
-    limit: int = 500,
-) -> tuple[int, list[dict[str, Any]]]:
-    """(how many there are, one page of them): logged anomalies, the newest day first, each with its incident."""
+def listed(db: Database, *, offset: int = 0, limit: int = 500, **wanted: Unpack[Wanted]) -> Page:
+    """Logged anomalies, the newest day first, each with its incident."""
 
-    def page(start: int, count: int) -> list[dict[str, Any]]:
-        return [
-            dict(row)
-            for row in db.rows(
-                "anomaly_list",
-                categories=list(categories),
-                regions=list(regions),
-                stores=list(stores),
-                statuses=list(statuses),
-                impacts=list(impacts),
-                kinds=list(kinds),
-                since=since,
-                limit=count,
-                offset=start,
-            )
-        ]
+    def read(start: int, count: int) -> list[dict[str, Any]]:
+        return [dict(row) for row in db.rows("anomaly_list", **_filters(wanted), limit=count, offset=start)]
 
-    rows = page(offset, limit)
-    if rows:
-        total = int(rows[0]["total"])
-    else:  # beyond the last page the count has no row to stand in
-        first = page(0, 1)
-        total = int(first[0]["total"]) if first else 0
-    for row in rows:
+    found = counted(read, offset, limit)
+    for row in found.rows:
         row["next_step"] = _next_step(row)
-        del row["total"], row["stock_back"]
-    return total, rows
+        del row["stock_back"]
+    return found
 
 
 def counts(db: Database) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -21,10 +21,18 @@ DIMENSIONS = ("level", "product_category", "region", "store")
 
 @dataclass(frozen=True)
 class Page:
-    """``rows``: the wanted slice of ``total`` rows, in the order of the series and then of time; None: not known."""
+    """``rows``: the wanted slice of ``total`` rows; None in a row: not known."""
 
     total: int
     rows: list[dict[str, Any]]
+
+
+def counted(read: Callable[[int, int], list[dict[str, Any]]], offset: int, limit: int) -> Page:
+    """A page of what ``read(offset, limit)`` gives, where each row has the ``total`` of all."""
+    rows = read(offset, limit)
+    first = rows or read(0, 1)  # beyond the last page the count has no row to stand in
+    total = int(first[0]["total"]) if first else 0
+    return Page(total, [{name: value for name, value in row.items() if name != "total"} for row in rows])
 
 
 def implied_level(selection_level: str | None, category: bool, region: bool, store: bool) -> str:
@@ -59,7 +67,8 @@ def forecast_rows(
     offset: int = 0,
     limit: int = 1000,
 ) -> Page:
-    """Forecast rows with the mean and nine quantiles; ``date`` is the day, or the Monday of the week.
+    """Forecast rows with the mean and nine quantiles, in the order of the series and then of time; ``date`` is the day,
+    or the Monday of the week.
 
     In money the mean is what the series below come to, each at its own price, and the quantiles are in proportion; what
     has no price is None. InvalidInput when the range is upside down, NotFound for unknown names.
@@ -121,7 +130,4 @@ def job_rows(db: Database, names: Sequence[str], states: Sequence[str], offset: 
         found = db.rows("job_page", names=list(names), states=list(states), offset=start, limit=count)
         return [dict(row) for row in found]
 
-    rows = read(offset, limit)
-    counted = rows or read(0, 1)  # beyond the last page the count has no row to stand in
-    total = int(counted[0]["total"]) if counted else 0
-    return Page(total, [{name: value for name, value in row.items() if name != "total"} for row in rows])
+    return counted(read, offset, limit)
