@@ -13,6 +13,7 @@ from trendcast.anomalies import incidents, pvalues
 from trendcast.anomalies.cusum import cusum
 from trendcast.anomalies.detect import detect
 from trendcast.anomalies.entries import Entry, Found
+from trendcast.anomalies.expectation import expect
 from trendcast.anomalies.limits import Limits, Rule
 from trendcast.anomalies.scene import Scene, Stock
 from trendcast.anomalies.trend import LASTING
@@ -358,6 +359,20 @@ def test_an_accepted_level_is_the_level() -> None:
     accepted = np.zeros(30, int)
     accepted[2] = DAYS - 9
     assert detect(scene(units, accepted=accepted), days).entries == []
+
+
+def test_a_day_of_an_accepted_level_is_not_expected_by_itself_or_by_what_comes_later() -> None:
+    units = noisy(30, DAYS, sd=0.05)
+    units[2, -9:] = np.round(units[2, -9:] * 0.6)
+    accepted = np.zeros(30, int)
+    accepted[2] = DAYS - 9
+    told = expect(scene(units, accepted=accepted)).log
+    for day in range(DAYS - 9, DAYS):
+        other = units.copy()
+        other[2, day:] *= 5
+        assert expect(scene(other, accepted=accepted)).log[2, day] == pytest.approx(told[2, day], abs=1e-9)
+    # From the second day on it is the new level all the same, and at last that of all its days together.
+    assert np.exp(told[2, -8:] - np.log1p(units[2, -8:])) == pytest.approx(1, abs=0.15)
 
 
 def test_high_can_be_reached_at_the_first_look_of_a_young_retailer() -> None:

@@ -19,6 +19,7 @@ LEAST_RECENT = 5
 DRIFT = 0.8
 MOST_DRIFT = 0.7
 LEARNING = 28  # days of history below which a series is still being learnt
+TELLING = 14  # days of an accepted level that say how far it has moved
 TEACHERS = 500  # series that are enough to know the weekdays of all
 SHORTEST = 8  # and below which nothing is expected of it
 
@@ -56,6 +57,7 @@ def expect(scene: Scene) -> Expectation:
     if len(rows):
         every = lagged_median(np.where(usable[rows], x[rows], np.nan), WEEKS, LEAST_WEEKS)
         level[rows] = np.where(short[rows], every, level[rows])
+    level = _newly_accepted(level, x, usable, scene, step)
     observed = np.cumsum(seen, axis=1) - seen
     level = _young(level, np.where(usable, x, np.nan), observed)
     drift = lagged_median(calm - level, RECENT, LEAST_RECENT)
@@ -84,12 +86,38 @@ def _accept(x: np.ndarray, usable: np.ndarray, scene: Scene) -> tuple[np.ndarray
     x = x.copy()
     plain = lagged_median(np.where(usable[rows], x[rows], np.nan), WEEKS, LEAST_WEEKS)
     for row, own in zip(rows, plain, strict=True):
-        since = slice(int(scene.accepted[row]), int(scene.accepted[row]) + 14)
+        since = slice(int(scene.accepted[row]), int(scene.accepted[row]) + TELLING)
         step = median((x[row] - own)[since], 1)
         if np.isfinite(step):
             x[row, : since.start] += step
             moved[row] = step
     return x, moved
+
+
+def _newly_accepted(level: np.ndarray, x: np.ndarray, usable: np.ndarray, scene: Scene, step: np.ndarray) -> np.ndarray:
+    """The level of the days whose own sales tell the step of an accepted one: by the step as it was known before each,
+    so that no day is expected by itself. ``x``: history moved by the whole ``step``."""
+    rows = np.flatnonzero(step)
+    if not len(rows):
+        return level
+    begin = scene.accepted[rows][:, None]
+    days = begin + np.arange(TELLING)[None, :]  # (R, D); those beyond the last are not known
+    lags = days[:, :, None] - np.array(WEEKS)[None, None, :]
+    inside = (lags >= 0) & (lags < scene.days)
+    at = (rows[:, None, None], np.where(inside, lags, 0))
+    moved, before = step[rows][:, None, None], lags < begin[:, :, None]
+    known = np.where(inside & usable[at], x[at] - np.where(before, moved, 0.0), np.nan)
+    last = np.minimum(days, scene.days - 1)
+    since = np.where(days < scene.days, x[rows[:, None], last], np.nan) - median(known, LEAST_WEEKS)
+    earlier = np.tri(TELLING, k=-1, dtype=bool)  # of each day those before it
+    told = np.nan_to_num(median(np.where(earlier, since[:, None, :], np.nan)))
+    known = known + np.where(before, told[:, :, None], 0.0)
+    calm = median(np.where(scene.promoted[at], np.nan, known), LEAST_WEEKS)
+    found = np.where(np.isnan(calm), median(known, LEAST_WEEKS), calm)
+    level = level.copy()
+    row, day = np.nonzero(days < scene.days)
+    level[rows[row], days[row, day]] = found[row, day]
+    return level
 
 
 def _young(level: np.ndarray, x: np.ndarray, observed: np.ndarray) -> np.ndarray:
