@@ -19,7 +19,6 @@ from trendcast.features.calendar import Events, infer_open, project, to_days
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-LEVELS = ("total", "region", "store", "category", "category_region", "category_store")
 DIMENSIONS = ("product_category", "region", "store")
 # The dimensions a level's rows are told apart by, and those it carries as parents.
 KEYS: dict[str, tuple[str, ...]] = {
@@ -30,6 +29,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "category_region": ("product_category", "region"),
     "category_store": ("product_category", "region", "store"),
 }
+LEVELS = tuple(KEYS)
 YEAR = 364
 # A node is out of stock on a day when this share of what it usually sells is.
 STOCKOUT_SHARE = 0.25

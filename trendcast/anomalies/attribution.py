@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from trendcast.anomalies.scene import DIMENSIONS, Scene
+from trendcast.anomalies.scene import Scene
+from trendcast.panel import DIMENSIONS
 
 
 def explained(scene: Scene, rows: np.ndarray, share: np.ndarray) -> list[dict[str, Any]]:

@@ -9,7 +9,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-DIMENSIONS = ("product_category", "region", "store")
+from trendcast.panel import DIMENSIONS
+
 AROUND = (0, -1, 1)  # days from an event that it may move, the event's own day first
 DIP = 3  # days after a promotion on which less is sold than usual
 SEASON = 0.5  # an "event" on more days than this is a season, not an event

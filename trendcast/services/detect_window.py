@@ -16,10 +16,10 @@ from trendcast.anomalies.arrays import median
 from trendcast.anomalies.entries import Found
 from trendcast.anomalies.incidents import Episode
 from trendcast.anomalies.limits import Limits
-from trendcast.anomalies.scene import DIMENSIONS, Scene, Stock, Taught, Wrong
+from trendcast.anomalies.scene import Scene, Stock, Taught, Wrong
 from trendcast.anomalies.trend import LASTING
 from trendcast.errors import Conflict
-from trendcast.panel import last_full_day
+from trendcast.panel import DIMENSIONS, last_full_day
 from trendcast.services.health import is_historical
 
 if TYPE_CHECKING:

@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 
 from trendcast.errors import InvalidInput, NoRun, NotFound
+from trendcast.panel import LEVELS
 from trendcast.services.health import is_historical
 from trendcast.services.names import nearest
 
 if TYPE_CHECKING:
     from trendcast.store.engine import Database
 
-LEVELS = ("total", "region", "store", "category", "category_region", "category_store")
 QUANTILES = ("q025", "q05", "q10", "q25", "q50", "q75", "q90", "q95", "q975")
 COMBINATION = "combination"
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from trendcast.errors import InvalidInput
+from trendcast.panel import DIMENSIONS
 from trendcast.services.forecast import QUANTILES, RunInfo, Selection, resolve
 
 if TYPE_CHECKING:
     from trendcast.store.engine import Database
 
 NUMBERS = ("mean", *QUANTILES)
-DIMENSIONS = ("level", "product_category", "region", "store")
+NAMES = ("level", *DIMENSIONS)
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def series_rows(index: pd.DataFrame, selection: Selection, offset: int, limit: i
     """The series of a selection: level, product_category, region, store, recent_units, unit_price."""
     found = resolve(index, selection)
     some = found.iloc[offset : offset + limit]
-    names = [*DIMENSIONS, "recent_units", "unit_price"]
+    names = [*NAMES, "recent_units", "unit_price"]
     columns = [_known(some[name]) for name in names]
     return Page(len(found), [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)])
 
@@ -97,7 +98,7 @@ def forecast_rows(
         stored[row["series_id"]].append(row)
     rows = []
     for number, series in zip(ids, some, strict=True):
-        dimensions = {name: series[name] for name in DIMENSIONS}
+        dimensions = {name: series[name] for name in NAMES}
         for row in stored[number]:
             numbers = {name: row[name] for name in NUMBERS}
             if money:

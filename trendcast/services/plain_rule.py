@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from trendcast.anomalies import plain as rule
-from trendcast.anomalies.scene import DIMENSIONS
+from trendcast.panel import DIMENSIONS
 from trendcast.services.detect_window import Packed, as_date, read_state
 
 if TYPE_CHECKING:

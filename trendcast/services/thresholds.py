@@ -15,6 +15,7 @@ import pandas as pd
 from trendcast import wording
 from trendcast.anomalies.incidents import RANK, Episode
 from trendcast.errors import InvalidInput, NotFound
+from trendcast.panel import DIMENSIONS, KEYS
 from trendcast.services.names import nearest
 from trendcast.services.progress import Progress, silent
 
@@ -24,17 +25,8 @@ if TYPE_CHECKING:
 
 DAYS = 90  # of the past that a preview replays
 EXAMPLES = 10
-DIMENSIONS = ("product_category", "region", "store")
-# Level -> the dimensions its node is named by.
-LEVELS: dict[str, tuple[str, ...]] = {
-    "": (),
-    "total": (),
-    "region": ("region",),
-    "store": ("region", "store"),
-    "category": ("product_category",),
-    "category_region": ("product_category", "region"),
-    "category_store": ("product_category", "region", "store"),
-}
+# Level -> the dimensions its node is named by; '' is everything.
+LEVELS: dict[str, tuple[str, ...]] = {"": (), **KEYS}
 _WORDS = {"product_category": "category", "region": "region", "store": "store"}
 
 
