@@ -45,7 +45,7 @@ def test_tiles_show_the_services_figures(retailer, open_page):
     total = retailer.forecast_weekly(7, [1])["mean"].head(12).sum()
     assert shown["Next 12\u202fweeks"] == f"{total / 1000:.0f}\u202fk"
     assert shown["Weekly error"] == "8.1\u202f%"
-    assert shown["80\u202f% band of weeks held"] == "82.3\u202f%"
+    assert shown["80\u202f% band, weeks"] == "82.3\u202f%"
 
 
 def test_the_chart_has_history_last_year_forecast_and_both_bands(retailer, open_page):
@@ -181,13 +181,13 @@ def test_a_level_measured_under_its_other_name_has_its_accuracy(make_retailer, o
     retailer.series_accuracy = lambda run, ids: plain(run, ids) | dict.fromkeys(scores.MEASURED)
     app = open_page(level="store", store="S0001")
     assert not app.error
-    assert tiles(app)["80\u202f% band of weeks held"] == "82.3\u202f%"
+    assert tiles(app)["80\u202f% band, weeks"] == "82.3\u202f%"
 
 
 @pytest.mark.parametrize(("by", "held", "count"), [("week", "82.3", "45 past weeks"), ("day", "79.1", "312 past days")])
 def test_the_coverage_is_that_of_the_bands_on_view(retailer, open_page, by, held, count):
     app = open_page(level="total", by=by)
-    assert tiles(app)[f"80\u202f% band of {by}s held"] == f"{held}\u202f%"
+    assert tiles(app)[f"80\u202f% band, {by}s"] == f"{held}\u202f%"
     tile = next(metric for metric in app.metric if "80\u202f% band" in metric.label)
     assert count in tile.help
     names = [str(trace.get("name", "")) for trace in figure(app, 0)["data"]]

@@ -12,7 +12,7 @@ from trendcast.export import tables
 from trendcast.services import accuracy as service
 from trendcast.services.forecast import COMBINATION
 from trendcast.services.review_parts import Link
-from trendcast.ui import charts_accuracy, plots, reads, scores, text
+from trendcast.ui import charts_accuracy, painted, plots, reads, scores, text
 from trendcast.ui.provider import Choice
 from trendcast.ui.shell import View, link
 from trendcast.ui.states import calm
@@ -122,7 +122,7 @@ def tiles(view: View) -> None:
         share = float(bands["coverage80"].get(0, float("nan"))) if "coverage80" in bands else float("nan")
         points = float(bands["quantile_n"].get(0, 0)) if "quantile_n" in bands else 0
         st.metric(
-            f"80{text.NARROW}% band of days held",
+            f"80{text.NARROW}% band, days",
             text.percent(share),
             delta=_width(share, text.level_inline(_level(view))),
             delta_color="orange" if abs(share - 0.8) > service.COVERAGE_LIMIT else "off",
@@ -223,7 +223,7 @@ def leaderboard(view: View) -> None:
     board = service.board(found)
     shown = pd.DataFrame(
         {
-            "Model": [text.member(model) + (" (naive)" if model in service.NAIVES else "") for model in board["model"]],
+            "Model": [text.member(model) for model in board["model"]],
             "Weekly error": [text.percent(v) for v in board["wape"]],
             "Better than the best naive": [text.percent(v, 0, sign=True) for v in board["margin"]],
             **{
@@ -238,12 +238,16 @@ def leaderboard(view: View) -> None:
         hide_index=True,
         key="leaderboard",
         height="content",
-        column_config={"Model": st.column_config.TextColumn(pinned=True, width=210)},
+        column_config={
+            "Model": st.column_config.TextColumn(pinned=True, width=210),
+            **{name: st.column_config.TextColumn(alignment="right") for name in shown.columns[1:]},
+        },
         alt="Models by weekly error, best first.",
     )
+    naives = text.listing([f"“{text.member(model)}”" for model in service.NAIVES])
     st.caption(
-        "Measured on past weeks, forecast from the data before them. The weights of the combination are those of this "
-        "run, so its own error is very slightly flattered."
+        f"The naive ones, which need no model, are {naives}. Measured on past weeks, forecast from the data before "
+        "them. The weights of the combination are those of this run, so its own error is very slightly flattered."
     )
     steps = service.staircase(reads.series_accuracy(view.run_id, view.choice))
     if len(steps) > 1:
@@ -327,17 +331,19 @@ def bands(view: View) -> None:
         shown = everywhere.pivot_table(index="level", columns="nominal", values="share", aggfunc="first")
         counts = everywhere.groupby("level")["n"].max()
         order = [level for level in text.LEVELS if level in shown.index]
+        table = pd.DataFrame(
+            {
+                "Level": [text.level(level) for level in order],
+                **{f"{text.percent(n, 0)} band held": [_cell(v) for v in shown.loc[order, n]] for n in shown},
+                f"Past {of}": [text.full(counts[level]) for level in order],
+            }
+        )
         st.dataframe(
-            pd.DataFrame(
-                {
-                    "Level": [text.level(level) for level in order],
-                    **{f"{text.percent(n, 0)} band held": [_cell(v) for v in shown.loc[order, n]] for n in shown},
-                    f"Past {of}": [text.full(counts[level]) for level in order],
-                }
-            ),
+            table,
             hide_index=True,
             key="bands_by_level",
             height="content",
+            column_config={name: st.column_config.TextColumn(alignment="right") for name in table.columns[1:]},
             alt="How often the bands held, by level.",
         )
 
@@ -455,7 +461,7 @@ def _heat(cells: pd.DataFrame, actual: pd.Series, view: View) -> tuple[pd.DataFr
         styles.append(style)
     frame = pd.DataFrame(rows, columns=["Forecast before", *heads.values()])
     colours = pd.DataFrame(styles, columns=frame.columns, index=frame.index)
-    return frame, frame.style.apply(lambda _: colours, axis=None)
+    return frame, painted.once(frame.style.apply(lambda _: colours, axis=None))
 
 
 def _number(value: Any) -> str:

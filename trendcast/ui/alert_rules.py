@@ -17,6 +17,8 @@ from trendcast.ui.states import calm
 
 IMPACTS = {"HIGH": "High only", "MEDIUM": "Medium and high", "LOW": "All"}
 NEW = 0  # in the choice of an entry: none of those there are
+# Where on the page a change is said.
+MESSAGES, RECIPIENTS, THRESHOLDS, SILENT, SILENCE = "messages", "recipients", "thresholds", "silent", "silence"
 _SAID, _TURN, _PREVIEW = "alerts_said", "alerts_turn", "alerts_preview"
 _DIMENSIONS = ("product_category", "region", "store")
 _CALLED = {"product_category": "Category", "region": "Region", "store": "Store"}
@@ -25,17 +27,18 @@ _CALLED = {"product_category": "Category", "region": "Region", "store": "Store"}
 # --- what the last change did ----------------------------------------------------------------------------------------
 
 
-def say(words: str, *, good: bool = True) -> None:
-    """Keep what a change did, to be said when the page is drawn."""
-    st.session_state[_SAID] = (words, good)
+def say(place: str, words: str, *, good: bool = True) -> None:
+    """Keep what a change did, to be said where the person is looking when the page is drawn: at ``place``."""
+    st.session_state[_SAID] = (place, words, good)
 
 
-def said() -> None:
-    """What the last change did, or why it did not."""
-    found = st.session_state.pop(_SAID, None)
-    if found is None:
+def said(place: str) -> None:
+    """What the last change here did, or why it did not; drawn beside its form, as the page stays scrolled there."""
+    found = st.session_state.get(_SAID)
+    if found is None or found[0] != place:
         return
-    words, good = found
+    del st.session_state[_SAID]
+    _, words, good = found
     (st.success if good else st.error)(text.sentence(words), icon=":material/check:" if good else ":material/error:")
 
 
@@ -49,17 +52,16 @@ def _turn() -> int:
     return int(st.session_state.get(_TURN, 0))
 
 
-def _do(change: Callable[[], Any], words: str) -> bool:
-    """Make a change and say so; False, with the sentence why not, when it was refused."""
+def _do(place: str, change: Callable[[], Any], words: str) -> None:
+    """Make a change and say so at ``place``, or the sentence why it was refused."""
     try:
         change()
     except TrendCastError as error:
-        say(str(error), good=False)
-        return False
-    say(words)
+        say(place, str(error), good=False)
+        return
+    say(place, words)
     st.session_state[_TURN] = _turn() + 1
     st.session_state.pop(_PREVIEW, None)
-    return True
 
 
 # --- recipients ------------------------------------------------------------------------------------------------------
@@ -98,6 +100,7 @@ def recipients(admin: bool) -> None:
         st.markdown("Nobody is told of anything yet: incidents wait in the inbox until somebody is added here.")
     if admin:
         _recipient_form(rows)
+    said(RECIPIENTS)
 
 
 def _recipient_form(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -175,13 +178,17 @@ def _save_recipient(number: int, key: str) -> None:
     }
     address = str(st.session_state.get(f"{key}_address") or "")
     if number == NEW:
-        _do(lambda: alert_reads.add_recipient(address=address, **asked), f"{address.strip()} gets alerts from now on.")
+        _do(
+            RECIPIENTS,
+            lambda: alert_reads.add_recipient(address=address, **asked),
+            f"{address.strip()} gets alerts from now on.",
+        )
     else:
-        _do(lambda: alert_reads.change_recipient(number, **asked), f"What {address} hears of is changed.")
+        _do(RECIPIENTS, lambda: alert_reads.change_recipient(number, **asked), f"What {address} hears of is changed.")
 
 
 def _remove_recipient(number: int, address: str) -> None:
-    _do(lambda: alert_reads.remove_recipient(number), f"{address} gets no more alerts by this entry.")
+    _do(RECIPIENTS, lambda: alert_reads.remove_recipient(number), f"{address} gets no more alerts by this entry.")
 
 
 # --- thresholds ------------------------------------------------------------------------------------------------------
@@ -218,6 +225,7 @@ def thresholds(view: View | None, admin: bool) -> None:
         st.caption("The narrowest that fits holds. Where nothing is set, the rule's own figure does.")
     if admin:
         _threshold_form(view, frame)
+    said(THRESHOLDS)
 
 
 def _label(name: str) -> str:
@@ -415,6 +423,7 @@ def _impact(value: Any) -> str:
 def _save_threshold(what: dict[str, Any], key: str) -> None:
     reason = str(st.session_state.get(f"{key}_reason") or "")
     _do(
+        THRESHOLDS,
         lambda: alert_reads.put_threshold(**what, reason=reason),
         f"{_label(what['name'])}: {_value(what['name'], what['value'])} for {node(what['level'], *_scope(what))}. "
         "It holds from the next data on.",
@@ -422,7 +431,11 @@ def _save_threshold(what: dict[str, Any], key: str) -> None:
 
 
 def _remove_threshold(number: int) -> None:
-    _do(lambda: alert_reads.remove_threshold(number), "The threshold is removed; what is broader holds again.")
+    _do(
+        THRESHOLDS,
+        lambda: alert_reads.remove_threshold(number),
+        "The threshold is removed; what is broader holds again.",
+    )
 
 
 def _scope(what: Mapping[str, Any]) -> list[str]:
@@ -450,6 +463,7 @@ def silence(planner: bool) -> None:
                 disabled=not planner,
                 key=f"silent_{row['id']}_end",
             )
+    said(SILENT)
     if planner:
         _silence_form()
 
@@ -486,6 +500,7 @@ def _silence_form() -> None:
             triage.until_field(key, "On that day mails are sent again.")
         st.text_input("Why", key=f"{key}_reason", max_chars=500)
         st.form_submit_button("Be silent", on_click=_suppress, args=(key,), key=f"{key}_save")
+    said(SILENCE)
     st.caption("Incidents are found and listed all the same; only their mails are held back.")
 
 
@@ -494,10 +509,11 @@ def _suppress(key: str) -> None:
     matcher = {name: str(state.get(f"{key}_{name}") or "") for name in ("kind", "product_category", "region")}
     until = state.get(f"{key}_until")
     _do(
+        SILENCE,
         lambda: alert_reads.suppress(matcher=matcher, until=until, reason=str(state.get(f"{key}_reason") or "")),
         "Mails about it are held back until then.",
     )
 
 
 def _end(number: int) -> None:
-    _do(lambda: alert_reads.end_suppression(number), "Mails about it are sent again.")
+    _do(SILENT, lambda: alert_reads.end_suppression(number), "Mails about it are sent again.")

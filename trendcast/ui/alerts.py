@@ -55,7 +55,6 @@ def section(view: View | None, *, away: bool) -> None:
     admin = not away and who.actor().may("admin")
     planner = not away and who.actor().may("planner")
     _top()
-    alert_rules.said()
     if not admin and not away:
         st.caption("You may look at all of this; recipients and thresholds are changed by an administrator.")
     _week()
@@ -297,6 +296,7 @@ def _messages(planner: bool) -> None:
     total = int(frame["total"].iloc[0])
     more = f" The newest {text.full(len(frame))} of {text.full(total)}." if total > len(frame) else ""
     st.caption(f"A click on a line opens the message as it was rendered.{more}")
+    alert_rules.said(alert_rules.MESSAGES)
     chosen = event.get("selection", {}) if event else {}
     picked = [*chosen.get("rows", []), *(cell[0] for cell in chosen.get("cells") or [])]
     if picked and int(picked[0]) < len(frame):
@@ -343,9 +343,9 @@ def _again(number: int) -> None:
     try:
         row = alert_reads.send_again(number)
     except TrendCastError as error:
-        alert_rules.say(str(error), good=False)
+        alert_rules.say(alert_rules.MESSAGES, str(error), good=False)
         return
-    alert_rules.say(f"The message to {row['recipient']} is sent again.")
+    alert_rules.say(alert_rules.MESSAGES, f"The message to {row['recipient']} is sent again.")
 
 
 # --- week by week ----------------------------------------------------------------------------------------------------

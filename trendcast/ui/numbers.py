@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from trendcast.ui import measures, text
+from trendcast.ui import measures, painted, text
 
 AROUND = {"week": (4, 13), "day": (7, 28)}  # how far the table "around now" looks back and ahead
 MOST = 400  # columns
@@ -49,5 +49,5 @@ def _mark_future(frame: pd.DataFrame, heads: list[str], future: list[bool], dark
     ahead = [head for head, later in zip(heads, future, strict=True) if later]
     if not ahead:
         return frame
-    styled = frame.style.set_properties(subset=ahead[1:], **{"background-color": tint}) if ahead[1:] else frame.style
-    return styled.set_properties(subset=ahead[:1], **{"background-color": edge})
+    styled = frame.style.set_properties(subset=ahead[:1], **{"background-color": edge})
+    return painted.once(styled.set_properties(subset=ahead[1:], **{"background-color": tint}) if ahead[1:] else styled)

@@ -77,7 +77,9 @@ def accuracy_table(metrics: pd.DataFrame, *, raw: bool = False) -> pd.DataFrame:
     for column in table.columns[1:]:
         signed = column.startswith("Bias")
         table[column] = ["" if pd.isna(v) else text.percent(v, sign=signed) for v in table[column]]
-    return table.rename(columns=lambda name: name.removesuffix(" %"))
+    return table.rename(
+        columns=lambda name: name.removesuffix(" %").removesuffix(" (WAPE)").replace(" band of ", " band, ")
+    )
 
 
 def accuracy_sentence(metrics: pd.DataFrame, level: str, name: str = "") -> str:

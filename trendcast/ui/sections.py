@@ -73,7 +73,7 @@ def tiles(view: View) -> None:
         drifts = cover is not None and abs(cover - 0.8) > DRIFT
         level = text.level_inline(str(measured.get("level", view.choice.level)))
         st.metric(
-            f"80{text.NARROW}% band of {spans} held",
+            f"80{text.NARROW}% band, {spans}",
             text.percent(cover),
             delta=_drift(cover, level) if held.count else None,
             delta_color="orange" if drifts else "off",
@@ -342,13 +342,17 @@ def accuracy(view: View) -> None:
         st.caption("The backtest of this run is still to come; the next run brings it.")
         return
     st.markdown(scores.accuracy_sentence(found, level))
+    shown = reads.accuracy_table(view.run_id, level)
     st.dataframe(
-        reads.accuracy_table(view.run_id, level),
+        shown,
         hide_index=True,
         key="accuracy",
         height="content",
         alt="Accuracy by model.",
-        column_config={"Model": st.column_config.TextColumn(pinned=True, width=210)},
+        column_config={
+            "Model": st.column_config.TextColumn(pinned=True, width=210),
+            **{name: st.column_config.TextColumn(alignment="right") for name in shown.columns[1:]},
+        },
     )
 
 

@@ -14,7 +14,7 @@ import streamlit as st
 
 from trendcast import wording
 from trendcast.export import tables
-from trendcast.ui import inbox, reads, text
+from trendcast.ui import inbox, painted, reads, text
 from trendcast.ui.shell import View
 
 # In the order of the list: what needs a decision comes first.
@@ -350,7 +350,7 @@ def _picked(event: Any) -> int | None:
 
 def _coloured(shown: pd.DataFrame, found: list[str], dark: bool) -> Any:
     styles = [f"color: {COLOURS[v][dark]}; font-weight: 600" if v in COLOURS else "" for v in found]
-    return shown.style.apply(lambda _: styles, subset=["Status"])
+    return painted.once(shown.style.apply(lambda _: styles, subset=["Status"]))
 
 
 def _downloads(view: View, frame: pd.DataFrame, decisions: Mapping[str, str]) -> None:
