@@ -122,32 +122,39 @@ def test_what_is_no_name_is_in_quarantine_and_the_rest_is_published(strange: Dat
     assert not [name for name in names if name[0] in "=+-@"]
 
 
-@pytest.mark.nightly(minutes=40)
-def test_no_name_runs_or_fetches_anything_on_any_page(chromium: Any, strange: Database, strange_site: Live) -> None:
+def addresses(page: str, strange: Database) -> list[str]:
+    """Where a page shows names: every name on Forecasts, the worst of them and none on the others; ten incidents."""
+    if page == "incident":
+        with strange.read() as connection:
+            newest = connection.exec_driver_sql("SELECT id FROM incident ORDER BY id DESC LIMIT 10")
+            return [f"anomaly-inbox?incident={incident}" for incident in newest.scalars()]
+    names = published(strange)
+    if page == "forecasts":
+        return [f"{page}?" + urlencode({"level": "category_region", "category": name}) for name in names]
+    worst = [name for name in names if name in WORST]
+    return [page, *(f"{page}?" + urlencode({"level": "category", "category": name}) for name in worst)]
+
+
+@pytest.mark.nightly(minutes=60)
+@pytest.mark.parametrize("page", ["forecasts", *PAGES, "incident"])
+def test_no_name_runs_or_fetches_anything_on_any_page(
+    chromium: Any, strange: Database, strange_site: Live, page: str
+) -> None:
     one = Visitor(chromium, strange_site.url, viewport={"width": 1440, "height": 1000})
     one.page.add_init_script(LISTEN)
     one.page.set_default_timeout(120_000)
-
-    def look(path: str) -> None:
+    paths = addresses(page, strange)
+    assert len(paths) >= 10
+    for path in paths:
         one.page.goto(f"{one.site}/{path}")
         one.page.locator(IDLE).wait_for(timeout=300_000)
         one.settle()
         assert not set(one.page.evaluate("window.heard")) - HARMLESS, path
-        assert one.page.locator('[data-testid="stException"], .st-key-state_broken').count() == 0, path
-
-    names = published(strange)
-    for name in names:
-        look("forecasts?" + urlencode({"level": "category_region", "category": name}))
-    for page in PAGES:
-        look(page)
-        for name in [name for name in names if name in WORST]:
-            look(f"{page}?" + urlencode({"level": "category", "category": name}))
-    with strange.read() as connection:
-        incidents = connection.exec_driver_sql("SELECT id FROM incident ORDER BY id DESC LIMIT 10").scalars().all()
-    for incident in incidents:
-        look(f"anomaly-inbox?incident={incident}")
+        if one.page.locator('[data-testid="stException"], .st-key-state_broken').count():
+            pytest.fail(f"{path}:\n{strange_site.stop()[-3000:]}")
     assert one.troubles == []
     one.page.context.close()
+    print(f"{page}: {len(paths)} addresses")
 
 
 @pytest.mark.nightly

@@ -18,6 +18,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 from sqlalchemy import text
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.testing.v1 import AppTest
 
 from benchmarks import _intact
 from benchmarks._installation import SECRET, Visitor
@@ -65,6 +67,43 @@ def dashboard(tmp_path: Path) -> Iterator[Callable[[str], Live]]:
     yield on
     for live in made:
         live.stop()
+
+
+class Shown:
+    """A websocket on which a page with three words and one more block is drawn."""
+
+    def __init__(self, block: Any) -> None:
+        self.messages = [ForwardMsg() for _ in range(6)]
+        self.messages[0].new_session.page_script_hash = "page"
+        for message in self.messages[1:4]:
+            message.delta.new_element.markdown.body = "a word"
+        self.messages[4].delta.add_block.CopyFrom(block)
+        self.messages[5].script_finished = ForwardMsg.FINISHED_SUCCESSFULLY
+
+    async def send(self, wish: bytes) -> None:
+        assert wish
+
+    async def recv(self) -> bytes:
+        return bytes(self.messages.pop(0).SerializeToString())
+
+
+def test_who_counts_pages_takes_none_that_failed_for_a_good_one() -> None:
+    def failed() -> None:
+        from trendcast.ui import states
+
+        states.broken()
+
+    def fine() -> None:
+        import streamlit as st
+
+        st.container(key="state_of_the_art").write("fine")
+
+    def counted(page: Callable[[], None]) -> str:
+        drawn = AppTest.from_function(page).run(timeout=60).main.children[0]
+        return asyncio.run(Visitor._rerun(Shown(drawn.proto), "forecasts"))  # type: ignore[arg-type]
+
+    assert counted(failed) == "exception: state_broken"
+    assert counted(fine) == ""
 
 
 @dataclass
@@ -127,6 +166,12 @@ class Traffic:
             self.stop = True
             await asyncio.gather(*people, *writers)
 
+    def warm(self) -> None:
+        """Wait until people have seen as many good pages as they are, a minute at most."""
+        latest = time.monotonic() + 60
+        while sum(not said for _, _, said in self.seen) < self.people and time.monotonic() < latest:
+            time.sleep(0.2)
+
     def exceptions(self, since: float) -> list[tuple[float, str]]:
         """What people saw that was neither the page nor the words that the database is away; seconds since then."""
         return [(asked - since, said) for asked, _, said in self.seen if said and AWAY not in said]
@@ -179,9 +224,7 @@ def stop_and_start(own_server: embedded.Server, live: Live, *, people: int, paus
     moments: list[tuple[float, float]] = []
 
     def what() -> None:
-        warm = time.monotonic() + 60
-        while sum(not said for _, _, said in traffic.seen) < people and time.monotonic() < warm:
-            time.sleep(0.2)
+        traffic.warm()
         for _ in range(restarts):
             pg_ctl(own_server, "restart", "-m", "immediate")
             time.sleep(RECOVERY)
@@ -298,9 +341,7 @@ def a_silence(own_server: embedded.Server, dashboard: Callable[[str], Live], *, 
     moments: list[tuple[float, float]] = []
 
     def what() -> None:
-        warm = time.monotonic() + 60
-        while sum(not said for _, _, said in traffic.seen) < people and time.monotonic() < warm:
-            time.sleep(0.2)
+        traffic.warm()
         proxy.silent, left = True, time.monotonic()
         time.sleep(14)
         proxy.silent = False
