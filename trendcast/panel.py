@@ -33,6 +33,8 @@ LEVELS = tuple(KEYS)
 YEAR = 364
 # A node is out of stock on a day when this share of what it usually sells is.
 STOCKOUT_SHARE = 0.25
+# Doubtful is a node's day when as much of it is, or when its doubtful series are off by this share of what it sells.
+DOUBTFUL_SHARE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +58,7 @@ class Panel:
     price: float32, price of a unit, NaN where not known; after history only what is planned.
     stockout: bool, a stock-out day of the series' category; False after history.
     opening: the part of `open` that was recorded or planned, NaN where `open` is inferred; None = all of it.
+    doubtful: bool, days that somebody confirmed to be out of the ordinary, or wrong data; None = none.
     """
 
     series: pd.DataFrame
@@ -70,6 +73,7 @@ class Panel:
     opening: np.ndarray | None = None
     # The events table itself, to be cut and carried on again at earlier origins.
     calendar: pd.DataFrame | None = field(default=None, repr=False)
+    doubtful: np.ndarray | None = None
     # A panel of nodes remembers what it was summed from: its weights depend on what was known.
     source: tuple[Hierarchy, Panel, np.ndarray] | None = field(default=None, repr=False)
 
@@ -90,6 +94,11 @@ class Panel:
     @property
     def n_series(self) -> int:
         return self.units.shape[0]
+
+    @property
+    def silent(self) -> np.ndarray:
+        """bool (S, days): what was sold says nothing about demand: there was no stock, or the day is doubtful."""
+        return self.stockout if self.doubtful is None else self.stockout | self.doubtful
 
     @property
     def ahead(self) -> int:
@@ -153,6 +162,7 @@ class Panel:
             promotion=planned(self.promotion, None if reach is None else reach.promotion),
             price=hidden(self.price, np.nan),
             stockout=hidden(self.stockout, False),
+            doubtful=None if self.doubtful is None else hidden(self.doubtful, False),
             events=self.events.until(days),
             opening=None if self.opening is None else planned(self.opening, None if reach is None else reach.opening),
         )
@@ -177,6 +187,7 @@ class Panel:
             promotion=self.promotion[picked],
             price=self.price[picked],
             stockout=self.stockout[picked],
+            doubtful=None if self.doubtful is None else self.doubtful[picked],
             opening=None if self.opening is None else self.opening[picked],
             source=None if self.source is None else (self.source[0], self.source[1], self.source[2][picked]),
         )
@@ -493,6 +504,11 @@ class Hierarchy:
         seen = sums @ observed.astype(np.float64) > 0
         units = np.where(seen, sums @ np.where(observed, bottom.units, 0), np.nan)
         out = (sums @ (bottom.stockout * weight)) / total >= STOCKOUT_SHARE
+        doubtful = None
+        if bottom.doubtful is not None:
+            off = np.where(bottom.doubtful & observed, np.abs(np.nan_to_num(bottom.units) - weight), 0.0)
+            mine = (sums @ (bottom.doubtful * weight)) / total >= STOCKOUT_SHARE
+            doubtful = np.vstack([mine | ((sums @ off) / total >= DOUBTFUL_SHARE), bottom.doubtful])
         panel = Panel(
             series=self.nodes,
             first_day=bottom.first_day,
@@ -502,6 +518,7 @@ class Hierarchy:
             promotion=np.vstack([promotion, bottom.promotion]),
             price=np.vstack([price, bottom.price]),
             stockout=np.vstack([out, bottom.stockout]),
+            doubtful=doubtful,
             events=bottom.events,
         )
         return replace(panel, source=(self, bottom, np.arange(panel.n_series)))

@@ -17,10 +17,10 @@ GROWTH_POWER = 0.8
 
 
 def rates(panel: Panel) -> np.ndarray:
-    """Units per fully open day, (S, history): NaN where closed, not observed, or out of stock."""
+    """Units per fully open day, (S, history): NaN where closed, not observed, out of stock, or doubtful."""
     history = panel.history
     share = panel.open[:, :history].astype(np.float64)
-    usable = (share > MEANINGFUL_OPEN) & ~panel.stockout[:, :history]
+    usable = (share > MEANINGFUL_OPEN) & ~panel.silent[:, :history]
     return np.where(usable, panel.units[:, :history] / np.where(usable, share, 1.0), np.nan)
 
 

@@ -58,11 +58,11 @@ def truth_after(panel: Panel, origin: int, horizon: int) -> np.ndarray:
     """Units (S, horizon) after ``origin`` as far as the panel knows them. Closed days are NaN: they are known to be
     closed, so they are neither learnt from nor counted as hits. Stock-out days are NaN as well: what is forecast is
     demand, and empty shelves say nothing about it; taken as truth they would pull the forecast and its lower bands
-    down."""
+    down. So are days that somebody confirmed to be out of the ordinary."""
     window = np.full((panel.n_series, horizon), np.nan)
     stop = min(origin + horizon, panel.history)
     units, is_open = panel.units[:, origin:stop], panel.open[:, origin:stop] > 0
-    says = is_open & ~panel.stockout[:, origin:stop]
+    says = is_open & ~panel.silent[:, origin:stop]
     window[:, : max(stop - origin, 0)] = np.where(says, units, np.nan)
     return window
 

@@ -91,7 +91,7 @@ def rates(panel: Panel) -> tuple[np.ndarray, np.ndarray]:
     share = panel.open[:, :history].astype(np.float64)
     units = panel.units[:, :history]
     recency = 0.5 ** (np.arange(history - 1, -1, -1) / HALF_LIFE_DAYS)
-    usable = (share > MEANINGFUL_OPEN) & ~panel.stockout[:, :history] & np.isfinite(units)
+    usable = (share > MEANINGFUL_OPEN) & ~panel.silent[:, :history] & np.isfinite(units)
     return np.where(usable, units / np.where(usable, share, 1.0), np.nan), np.where(usable, share, 0.0) * recency
 
 

@@ -18,7 +18,7 @@ import pandas as pd
 from trendcast import __version__
 from trendcast.errors import Conflict, TrendCastError
 from trendcast.features.calendar import to_date
-from trendcast.services import money
+from trendcast.services import money, verdicts
 
 if TYPE_CHECKING:
     from trendcast.forecasting.forecaster import Forecaster, Publication
@@ -95,7 +95,8 @@ def refresh(
             facts = db.rows("data_range", connection=connection)[0]
             if not facts["n_rows"]:
                 raise Conflict("There are no sales to forecast: load data first.")
-            panel = read_panel(db, connection)
+            said = db.rows("panel_verdicts", connection=connection)
+            panel = verdicts.without_doubtful(read_panel(db, connection), said)
         engine = forecasting.Forecaster(
             panel,
             members=[member for member in MEMBERS if not members or member.name in members],
