@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from trendcast.ui import inbox, incident, shell, triage
+from trendcast.ui import inbox, incident, shell
 
 view = shell.view()
 if view is None:
@@ -16,6 +16,5 @@ if number is not None:
 inbox.finding()
 inbox.tiles(view, inbox.asked())
 wanted = inbox.draw_filters()
-triage.said()
 inbox.listing(view, wanted)
 inbox.footer(view)

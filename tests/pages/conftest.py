@@ -43,6 +43,7 @@ class Inbox:
     (somebody else has moved everything meanwhile). What was moved is in ``moved``."""
 
     checked: dt.datetime | None = dt.datetime(2026, 9, 28, 6, 15, tzinfo=dt.UTC)
+    judged: dict[str, int] | None = None
     faster = False
 
     def _made_up_incidents(self, money: bool) -> list[dict[str, Any]]:
@@ -123,11 +124,15 @@ class Inbox:
             "last_checked": self.checked,
             "series_checked": 28,
             "days_checked": 56,
+            "as_of": LAST,
+            **(self.judged or {}),
         }
 
     def inbox_finding(self) -> str:
         self._ask()
         rows = [row for row in self.incident_rows if row["status"] != "RESOLVED"]
+        if not rows and self.judged:
+            return "Nothing is open, but nothing could be judged either."
         return f"{rows[0]['headline']} {len(rows)} are open." if rows else "Nothing unusual: 28 series."
 
     def _incident(self, incident_id: int) -> dict[str, Any]:
@@ -160,8 +165,17 @@ class Inbox:
                 columns=["at", "who", "action", "from_status", "to_status", "note"],
             ),
             "similar": pd.DataFrame(
-                [(LAST - dt.timedelta(days=200), "HE: 380 sold, 1,090 expected.", "confirmed", "RESOLVED")],
-                columns=["first_day", "headline", "disposition", "status"],
+                [
+                    (
+                        LAST - dt.timedelta(days=200),
+                        "HE: 380 sold, 1,090 expected.",
+                        "confirmed",
+                        "RESOLVED",
+                        "A storm.",
+                        4,
+                    )
+                ],
+                columns=["first_day", "headline", "disposition", "status", "note", "incident_id"],
             ),
             "rule": ["The day is 63 % below what was expected of it.", "HIGH, because 21,000 are above 5,000."],
             "next_step": "Call the shops of the region.",
@@ -478,7 +492,10 @@ class Weekly:
     def review(self, run: RunInfo, today: dt.date, unit: str, figures: Figures) -> Any:
         self._ask()
         scope = figures.scope
-        found = self.inbox(incidents.OPEN, (), (), scope.categories, scope.regions, scope.stores, None, None)
+        found, asleep = (
+            self.inbox(incidents.OPEN, (), (), scope.categories, scope.regions, scope.stores, None, snoozed)
+            for snoozed in (False, True)
+        )
         weeks = np.arange(26)
         stock = pd.DataFrame(
             {"weeks_ago": weeks, "days": 7.0, "stockouts": (weeks % 5 == 0) * 1.0, "value": 2400.0 + 10 * weeks}
@@ -493,6 +510,7 @@ class Weekly:
             today=min(today, run.last_day + dt.timedelta(days=1)),
             unit=unit,
             quarantined=3,
+            snoozed=len(asleep),
             past=run.id != self.run_info.id,
         )
 

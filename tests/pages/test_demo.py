@@ -24,6 +24,44 @@ def test_the_next_day_is_asked_for_at_a_click(retailer, open_page):
     assert [name for name, _ in retailer.asked] == ["next_day"]
 
 
+def test_the_next_day_says_what_it_brought_with_the_way_there(retailer, open_page):
+    retailer.demo = True
+    app = open_page()
+    app.sidebar.button("demo_next_day").click().run()
+    opened = [
+        {"incident_id": 76 + n, "impact": "HIGH", "name": f"Toys {n}", "headline": f"Toys {n}: 0 sold; worth 9."}
+        for n in range(6)
+    ]
+    done = {"day": "2026-11-23", "units": 182_000.0, "incidents": opened, "ended": 1}
+    retailer.slot_rows[0] |= {"state": "done", "progress": {"result": done}}
+    from trendcast.ui import reads
+
+    reads.slots.clear()
+    app.run()
+    assert not app.exception
+    said = next(one.value for one in app.sidebar.markdown if "came" in one.value)
+    assert said == "**Mon 23 Nov 2026** came: 182\u202fk\u202funits, 6\u202fnew incidents, 1\u202fincident over."
+    links = [one.proto for one in app.sidebar.get("page_link")]
+    assert [link.query_string for link in links] == [*(f"incident={76 + n}" for n in range(4)), ""]
+    assert "Toys 0" in links[0].label
+    assert [one.value.replace("\\", "") for one in app.sidebar.caption][1:5] == ["0 sold."] * 4
+    app.run()
+    assert any("came" in one.value for one in app.sidebar.markdown), "until the next one is asked for"
+
+
+def test_a_calm_next_day_says_so(retailer, open_page):
+    retailer.demo = True
+    app = open_page()
+    app.sidebar.button("demo_next_day").click().run()
+    done = {"day": "2026-11-23", "units": 950.0, "incidents": []}
+    retailer.slot_rows[0] |= {"state": "done", "progress": {"result": done}}
+    from trendcast.ui import reads
+
+    reads.slots.clear()
+    app.run()
+    assert "950\u202funits, nothing unusual." in words(app)
+
+
 def test_while_the_next_day_is_made_one_sees_how_far_it_is_and_cannot_ask_again(retailer, open_page):
     retailer.demo = True
     progress = {"stage": "Fitting the models", "done": 1, "total": 2}

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -12,12 +13,22 @@ from tests.pages.conftest import LAST
 from trendcast import wording
 from trendcast.ui import charts_inbox, inbox, incident, text
 
+LOGGED = r"- \*\*.+\*\*( by .+)?, \d+ \w+ \d{4}, \d\d:\d\d"
 HOSTILE = "<img src=x onerror=alert(1)> [link](http://evil.example) $x$ :red[danger]"
 
 
 def words(app) -> str:
     kinds = ("header", "subheader", "markdown", "caption", "warning", "error")
     return "\n".join(str(element.value) for kind in kinds for element in app.get(kind)).replace("\\", "")
+
+
+def spaced(cell: str) -> str:
+    """A cell with plain spaces."""
+    return cell.replace("\u202f", " ")
+
+
+def levels(app) -> list[str]:
+    return [spaced(cell).partition(" · ")[0] for cell in app.dataframe[0].value["Severity"]]
 
 
 def labels(app) -> dict[str, object]:
@@ -35,10 +46,11 @@ def test_the_finding_stands_above_the_counts_and_the_list(retailer, open_page):
     assert labels(app)["tile_open"].label == "Open **3**"
     assert labels(app)["tile_high"].label == "High impact **2**"
     frame = app.dataframe[0].value
-    assert frame["Severity"].tolist() == ["◆ High", "◆ High", "◈ Medium"]
-    assert frame["At stake"].tolist() == ["21.0\u202fk", "9,100", "900\u202funits"]
+    assert [spaced(one) for one in frame["Severity"]] == [
+        "◆ High · 21.0 k · 1 day", "◆ High · 9,100 · 2 days", "◈ Medium · 900 units · 3 days"
+    ]  # fmt: skip
     assert frame["State"].tolist() == ["New", "Acknowledged", "New"]
-    assert "Last checked 28 Sep 2026, 06:15 UTC" in words(app)
+    assert words(app).count("Last checked 28 Sep 2026, 06:15 UTC") == 1
 
 
 def test_each_severity_has_a_sign_besides_its_colour():
@@ -68,7 +80,7 @@ def test_a_pasted_url_restores_the_filters(retailer, open_page):
     app = open_page("anomaly-inbox", state="all", impact=["HIGH", "LOW"], kind="DEMAND", since="2026-09-20")
     assert app.session_state["inbox_impact"] == ["HIGH", "LOW"]
     assert app.session_state["inbox_since"] == dt.date(2026, 9, 20)
-    assert app.dataframe[0].value["Severity"].tolist() == ["◆ High", "◇ Low"]
+    assert levels(app) == ["◆ High", "◇ Low"]
 
 
 @pytest.mark.parametrize("given", [{"state": "x"}, {"impact": "x"}, {"since": "soon"}, {"incident": "x"}, {"kind": ""}])
@@ -87,7 +99,7 @@ def test_what_a_filter_says_is_what_its_url_says():
 
 def test_the_shared_filters_narrow_the_list(retailer, open_page):
     app = open_page("anomaly-inbox", level="category", category="Clothing")
-    assert app.dataframe[0].value["Where"].tolist() == ["Clothing"]
+    assert app.dataframe[0].value["Where"].tolist() == ["Clothing (category)"]
 
 
 def test_a_click_on_a_line_opens_it(retailer, open_page):
@@ -172,18 +184,18 @@ def test_several_get_one_verdict_without_an_event(retailer, open_page):
 def test_the_list_tells_money_level_class_state_owner_and_age(retailer, open_page):
     frame = open_page("anomaly-inbox").dataframe[0].value
     row = frame.iloc[1]
-    assert row[["Severity", "At stake", "Kind", "State", "Owner", "Age", "Level"]].tolist() == [
-        "◆ High", "9,100", "Supply, no sales", "Acknowledged", "anna", "2\u202fdays", "Category"
+    assert [spaced(cell) for cell in row[["Severity", "Kind", "State", "Owner", "Where"]]] == [
+        "◆ High · 9,100 · 2 days", "Supply, no sales", "Acknowledged", "anna", "Clothing (category)"
     ]  # fmt: skip
 
 
-def test_on_a_telephone_the_sentence_is_read_whole(retailer, open_page):
-    """390 pixels show some 320 of a table beside the ticks; a line has room for four lines of a sentence."""
-    proto = open_page("anomaly-inbox").dataframe[0].proto
-    columns = json.loads(proto.columns)
-    assert columns["What happened"]["width"] <= 320
-    assert proto.row_height >= 4 * 20
-    assert open_page("anomaly-inbox").dataframe[0].value.columns[0] == "What happened"
+def test_a_telephone_shows_level_money_age_and_the_sentence(retailer, open_page):
+    """390 pixels show some 320 of a table beside the ticks; a line has room for five lines of a sentence."""
+    shown = open_page("anomaly-inbox").dataframe[0]
+    columns = json.loads(shown.proto.columns)
+    assert list(shown.value.columns[:2]) == ["Severity", "What happened"]
+    assert columns["Severity"]["width"] + columns["What happened"]["width"] <= 320
+    assert shown.proto.row_height >= 5 * 20
 
 
 def test_what_is_suppressed_or_snoozed_is_counted_and_listed_with_its_end(retailer, open_page):
@@ -224,13 +236,13 @@ def test_two_hundred_incidents_are_one_list(retailer, open_page):
     app = open_page("anomaly-inbox")
     assert not app.exception
     assert len(app.dataframe[0].value) == 200
-    assert app.dataframe[0].value["At stake"].iloc[0] == "1.00\u202fM"
+    assert "1.00\u202fM" in app.dataframe[0].value["Severity"].iloc[0]
 
 
 def test_without_prices_the_list_is_in_units(make_retailer, open_page):
     make_retailer(money=False)
     frame = open_page("anomaly-inbox").dataframe[0].value
-    assert all(value.endswith("units") for value in frame["At stake"])
+    assert all("units" in value for value in frame["Severity"])
 
 
 # --- nothing to show --------------------------------------------------------------------------------------------------
@@ -241,7 +253,17 @@ def test_a_calm_day_says_what_was_checked_and_when(retailer, open_page):
     app = open_page("anomaly-inbox")
     assert not app.exception
     assert "Nothing unusual is open" in words(app)
-    assert "Last checked 28 Sep 2026, 06:15 UTC: 28\u202fseries over 56\u202fdays" in words(app)
+    assert words(app).count("Last checked 28 Sep 2026, 06:15 UTC: 28\u202fseries over 56\u202fdays") == 1
+    assert "Keys" not in words(app)
+
+
+def test_what_could_not_be_judged_is_no_calm_day(retailer, open_page):
+    retailer.incident_rows = []
+    retailer.judged = {"judged": 0, "learning": 20, "held": 0, "missing": 8, "closed": 0}
+    said = words(open_page("anomaly-inbox"))
+    assert "Nothing unusual" not in said
+    assert "Nothing could be judged" in said
+    assert "20\u202fseries have too little history, 8\u202fseries sent nothing" in said
 
 
 def test_filters_that_hide_everything_offer_the_way_out(retailer, open_page):
@@ -301,8 +323,12 @@ def test_a_link_opens_the_incident_with_everything_about_it(retailer, open_page)
     charts = app.get("plotly_chart")
     assert len(charts) == 2
     assert all(len(chart.proto.alt) > 40 for chart in charts)
-    assert app.dataframe[0].value["How it ended"].tolist() == ["Resolved: confirmed"]
-    assert app.dataframe[1].value["What"].tolist() == ["Opened by the check"]
+    assert "HE:\u2060 380 sold, 1,090 expected." in said  # the like of it, whole, with how it ended and why
+    before = next(one.proto for one in app.get("page_link") if "Resolved" in one.proto.label)
+    assert "confirmed" in before.label
+    assert "incident=4" in before.query_string
+    assert "A storm." in said
+    assert logged(app) == ["Opened by the check"]
 
 
 def test_an_incident_of_one_series_shows_the_rule_alone(retailer, open_page):
@@ -316,6 +342,8 @@ def test_an_incident_nobody_has_is_said_with_the_way_back(retailer, open_page):
     app = open_page("anomaly-inbox", incident="99")
     assert not app.exception
     assert "There is no incident 99" in words(app)
+    assert "Keys" not in words(app)
+    assert [button.label for button in app.main.button] == ["Inbox"]
     app.get_by_key("incident_back").click().run()
     assert "incident" not in app.query_params
     assert len(app.dataframe[0].value) == 3
@@ -346,7 +374,7 @@ def test_acknowledging_shows_the_new_state_at_once_and_can_be_undone(retailer, o
     assert retailer.moved == [(1, "acknowledge", {"who": "local", "version": 1, "note": ""})]
     assert "The incident was acknowledged." in words(app)
     assert "incident_acknowledge" not in labels(app)
-    assert app.dataframe[1].value["What"].tolist() == ["Opened by the check", "Acknowledged"]
+    assert logged(app) == ["Opened by the check", "Acknowledged"]
     app.get_by_key("inbox_undo").click().run()
     assert retailer.moved[-1] == (1, "undo", {"who": "local", "version": 2, "note": ""})
     assert "incident_acknowledge" in labels(app)
@@ -449,6 +477,14 @@ def test_a_verdict_without_the_note_it_needs_is_refused_in_a_sentence(retailer, 
     assert "Write which event it was" in words(app)
     assert "incident_acknowledge" in labels(app)
     assert "incident_1_1_verdict_do" in labels(app)  # what was written stays
+    assert app.get_by_key("incident_1_1_judged").value == "expected"
+
+
+@pytest.mark.parametrize(("verdict", "asked"), [("data_issue", "what is wrong with the data"), ("confirmed", None)])
+def test_a_note_that_is_needed_is_asked_for(retailer, open_page, verdict, asked):
+    app = open_fields(open_page("anomaly-inbox", incident="1"), "verdict")
+    app.get_by_key("incident_1_1_judged").set_value(verdict).run()
+    assert app.get_by_key("incident_1_1_judged_note").label == (f"Note: {asked} (needed)" if asked else "Note")
 
 
 @pytest.mark.parametrize(("days", "offered"), [(4, False), (5, True)])
@@ -485,9 +521,34 @@ def test_each_move_has_a_key_and_the_page_says_which(retailer, open_page):
         "Inbox": "escape", "Previous": "k", "Next": "j", "Acknowledge": "a", "Resolve": "d", "Snooze": "s",
         "Verdict": "v",
     }  # fmt: skip
+    assert "Keys: Esc inbox, J next, A acknowledge, D done (resolve), S snooze, V verdict." in words(app)
     app.get_by_key("incident_acknowledge").click().run()
     assert app.get_by_key("inbox_undo").proto.shortcut.lower() == "u"
-    assert "Keys: J next, K previous, A acknowledge, D done (resolve)" in words(app)
+    assert "Keys: Esc inbox, J next, D done (resolve), S snooze, V verdict, U undo." in words(app)
+
+
+def test_the_page_names_no_key_that_does_nothing(retailer, open_page):
+    retailer._incident(1)["status"] = "RESOLVED"
+    assert "Keys: Esc inbox, J next, O open again, V verdict." in words(open_page("anomaly-inbox", incident="1"))
+    assert "Keys" not in words(open_page("anomaly-inbox"))
+    assert "Keys: A acknowledge, F false alarm, D done" in words(tick(open_page("anomaly-inbox"), 0))
+
+
+def test_what_a_move_did_is_said_where_one_looks_until_the_next(retailer, open_page):
+    """Beside the buttons, among the fields that are still open, and at the page's edge; not above all of it."""
+    app = open_fields(open_page("anomaly-inbox", incident="1"), "verdict")
+    app.get_by_key("incident_1_1_judged").set_value("expected").run()
+    app.get_by_key("incident_1_1_verdict_do").click().run()
+    panel = next(one for one in app.get("vertical") + app.get("container") if one.key == "incident_1_1_panel")
+    assert "Write which event it was" in panel.warning[0].value
+    assert "Write which event it was" in app.toast[0].value
+    app.run()
+    assert not app.toast, "once"
+    assert "Write which event it was" in words(app), "and beside the button until the next move"
+    app.get_by_key("incident_1_1_event_name").set_value("Street festival")
+    app.get_by_key("incident_1_1_verdict_do").click().run()
+    assert "Write which event it was" not in words(app)
+    assert app.toast[0].value == "The incident was closed as expected."
 
 
 def test_who_may_only_look_sees_it_all_and_moves_nothing(retailer, open_page, monkeypatch):
@@ -499,6 +560,7 @@ def test_who_may_only_look_sees_it_all_and_moves_nothing(retailer, open_page, mo
     assert not app.exception
     assert "63 % below" in words(app)
     assert "takes the role planner" in words(app)
+    assert "Keys: Esc inbox, J next." in words(app)
     moves = ("incident_acknowledge", "incident_1_1_resolve", "incident_1_1_snooze", "incident_1_1_verdict")
     assert all(labels(app)[key].disabled for key in moves)
     assert not labels(app)["incident_next"].disabled
@@ -525,11 +587,31 @@ def mailed(monkeypatch, retailer, **facts):
     monkeypatch.setattr(retailer, "incident", lambda n: known(n) | {"mails": pd.DataFrame([row])})
 
 
+def plainly(app) -> str:
+    """The page's words without the marks that keep names apart from markup."""
+    said = words(app)
+    for mark in (text.ISOLATE, text.RELEASE, text.JOINER):
+        said = said.replace(mark, "")
+    return said
+
+
+def logged(app) -> list[str]:
+    """What the log has, the oldest first."""
+    return [line.partition("**")[2].partition("**")[0] for line in plainly(app).split("\n") if re.match(LOGGED, line)]
+
+
+def test_of_a_long_log_the_rest_waits_to_be_opened(retailer, open_page):
+    when = dt.datetime(2026, 9, 28, 7, tzinfo=dt.UTC)
+    retailer._incident(1)["log"] = [(when, "anna", "snooze", "NEW", "NEW", f"For the {n}th time.") for n in range(20)]
+    app = open_page("anomaly-inbox", incident="1")
+    assert next(one for one in app.expander if one.key == "incident_log_more").label == "9 more"
+    assert "- **Snoozed** by anna, 28 Sep 2026, 07:00 UTC: For the 19th time." in plainly(app)
+
+
 def test_the_delivery_log_names_the_servers_answer(retailer, open_page, monkeypatch):
     mailed(monkeypatch, retailer)
     app = open_page("anomaly-inbox", incident="1")
-    row = app.dataframe[-1].value.iloc[0]
-    assert row[["To", "Why", "Delivery", "Answer"]].tolist() == ["ann@example.com", "Alert", "Sent", "250 OK"]
+    assert "- **Sent** to ann@example.com · Alert · 28 Sep 2026, 06:16 UTC · 1\u202fattempt · 250 OK" in plainly(app)
     assert "412 sold" in [one.value for one in app.text]
 
 
@@ -538,7 +620,7 @@ def test_a_mail_that_is_not_sent_is_kept_and_names_the_setting(retailer, open_pa
     retailer.alerts.missing = "No mail is sent: SMTP_SERVER is not set."
     app = open_page("anomaly-inbox", incident="1")
     assert "kept here to be read, but not sent. No mail is sent:\u2060 SMTP_SERVER is not set." in words(app)
-    assert app.dataframe[-1].value["Delivery"].tolist() == ["Kept here"]
+    assert "- **Kept here** to ann@example.com · Alert · 28 Sep 2026, 06:16 UTC\n" in plainly(app) + "\n"
     assert "412 sold" in [one.value for one in app.text]
 
 

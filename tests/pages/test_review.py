@@ -105,6 +105,22 @@ def test_broken_rules_are_counted_and_the_others_are_said_to_be_fine(retailer, o
     assert "Checked, and nothing found: late data, held batches" in said
 
 
+def test_open_incidents_in_the_data_are_counted_and_lead_to_their_list(retailer, open_page):
+    app = open_page("review")
+    target = next(v for k, v in links(app).items() if "1 incident in the data is open" in k)
+    assert target.startswith("anomaly-inbox")
+    assert "kind=DATA_QUALITY" in target
+
+
+def test_what_is_snoozed_is_not_open_but_named(retailer, open_page):
+    retailer.incident_rows[1]["snoozed_until"] = dt.date(2100, 1, 1)
+    app = open_page("review")
+    assert tiles(app)["Open alerts"] == "2"
+    assert "1 high, 21.0\u202fk off; 1 more snoozed." in words(app)
+    assert any("1 high anomaly is open" in label for label in links(app))
+    assert "Clothing: 0 sold" not in words(app), "no risk either"
+
+
 def test_risks_are_ranked_by_money_and_those_beyond_five_wait(make_retailer, open_page):
     retailer = make_retailer(categories=tuple(f"Category {i:02d}" for i in range(24)))
     app = open_page("review")
@@ -178,8 +194,8 @@ def test_one_category_and_no_stock_and_no_past_forecasts(make_retailer, open_pag
     assert not app.error
     said = words(app)
     assert (
-        "Nothing stands out. Checked: late data, held batches, high anomalies, bands that do not hold, new series."
-        in said
+        "Nothing stands out. Checked: late data, held batches, incidents in the data, high anomalies, bands that do "
+        "not hold, new series." in said
     )
     assert "Nothing needs a decision this week." in said
     assert "No stock-out, overstock or open anomaly is known here." in said

@@ -178,6 +178,12 @@ def test_the_next_day_is_exactly_one_day(lived: Any) -> None:
     after = rows(database, "SELECT * FROM sales_daily ORDER BY 1, 2, 3, 4")
     assert after[: len(before)] == before
     assert {row[0] for row in after[len(before) :]} == {END + timedelta(days=1)} == {result["day"]}
+    sold = one(database, f"SELECT sum(sales_units) FROM sales_daily WHERE date_id = '{result['day']}'")
+    assert result["units"] == sold > 0
+    opened = rows(database, f"SELECT id FROM incident WHERE episode_start = '{result['day']}' AND status <> 'RESOLVED'")
+    assert {row[0] for row in opened} <= {row["incident_id"] for row in result["incidents"]}
+    assert all(row["headline"].startswith(row["name"]) for row in result["incidents"])
+    assert result["ended"] >= 0
     assert len(after) - len(before) == 4 * 2
     assert one(database, "SELECT count(*) FROM run") == runs + 1
     assert forecast.current_run(database).last_day == END + timedelta(days=1)

@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.services.shops import Shop
@@ -232,6 +233,43 @@ def test_the_finding_says_what_to_do_and_when_all_is_calm(shop: Shop) -> None:
     assert counts["last_checked"] == shop.clock()
 
 
+@pytest.mark.parametrize(
+    ("rows", "first"),
+    [
+        ([("HIGH", 20), ("LOW", 0), ("MEDIUM", 1)], 2),  # what is over, or of low impact, waits
+        ([("HIGH", 20), ("LOW", 3)], 1),
+        ([("LOW", 9), ("HIGH", 4)], 0),  # all are over: by money
+    ],
+)
+def test_the_finding_begins_with_what_still_runs_and_matters(rows: list[tuple[str, int]], first: int) -> None:
+    today = date(2026, 6, 15)
+    frame = pd.DataFrame([(impact, today - timedelta(days=back)) for impact, back in rows], columns=["impact", "day"])
+    assert incidents._first(frame, today).name == first
+
+
+def test_what_could_not_be_judged_is_no_calm(db: Database) -> None:
+    shop = Shop(db)
+    shop.load(6)
+    shop.detect()
+    said = incidents.finding(db)
+    assert said.startswith("Nothing is open, but nothing could be judged on")
+    assert "40 series have too little history" in said.replace("\u202f", " ")
+
+
+def test_of_a_calm_day_it_is_said_what_could_not_be_judged(db: Database) -> None:
+    shop = Shop(db)
+    shop.units[:3, 150:] = np.nan  # three that send nothing any more
+    shop.load(160)
+    shop.detect()
+    now = incidents.counts(db)
+    assert (now["judged"], now["missing"], now["learning"], now["held"]) == (37, 3, 0, 0)
+    for number in incidents.inbox(db)["incident_id"]:
+        move(shop, int(number), "false_alarm")
+    said = incidents.finding(db).replace("\u202f", " ")
+    assert said.startswith("Nothing unusual: 37 series checked")
+    assert said.endswith("3 series sent nothing.")
+
+
 def test_before_the_first_check_the_finding_says_so(db: Database) -> None:
     assert "Nothing has been checked" in incidents.finding(db)
     assert incidents.inbox(db).empty
@@ -245,7 +283,9 @@ def test_what_is_snoozed_is_quiet_until_its_day(shop: Shop) -> None:
     incidents.move(shop.db, lambda: datetime.now(UTC), number, "snooze", who="anna", until=zone + timedelta(days=3))
     now = incidents.counts(shop.db)
     assert (now["open"], now["new"], now["high"]) == (before["open"] - 1, before["new"] - 1, before["high"] - 1)
+    assert now["snoozed"] == before["snoozed"] + 1 == 1
     assert "Region South" not in incidents.finding(shop.db)
+    assert "(1 more snoozed)" in incidents.finding(shop.db).replace("1 of HIGH impact, ", "")
     # Filtered before the limit: the first of the list is one that is awake.
     assert list(incidents.inbox(shop.db, limit=1, snoozed=False)["incident_id"]) != [number]
     assert list(incidents.inbox(shop.db, snoozed=True)["incident_id"]) == [number]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from trendcast.demo import generate
 from trendcast.errors import NotFound
 from trendcast.services import decisions, findings, forecast, incidents, recommend, review, review_figures, review_rules
 from trendcast.services.review_figures import Scope, Volume
-from trendcast.services.review_parts import Link
+from trendcast.services.review_parts import Link, Risk
 from trendcast.store.engine import Database
 
 LAST_MONDAY = DEMO_LAST_DAY - timedelta(days=DEMO_LAST_DAY.weekday() + 7)  # of the last whole week
@@ -366,7 +367,10 @@ def test_a_line_has_ended_when_it_sold_once_and_not_for_eight_weeks():
 
 def test_a_loss_that_still_runs_comes_before_a_bigger_one_that_is_over(demo_db):
     found = review.figures(demo_db, forecast.current_run(demo_db))
-    facts = {"impact": "HIGH", "cause": "", "level": "category", "region": "", "store": "", "loss_units": -5.0}
+    facts = {
+        "impact": "HIGH", "cause": "", "level": "category", "region": "", "store": "", "loss_units": -5.0,
+        "kind": "DEMAND",
+    }  # fmt: skip
     rows = [
         facts | {"incident_id": 1, "headline": "A.", "product_category": "A", "loss": -9000.0, "day": back(20)},
         facts | {"incident_id": 2, "headline": "B.", "product_category": "B", "loss": -10.0, "day": back(0)},
@@ -376,6 +380,35 @@ def test_a_loss_that_still_runs_comes_before_a_bigger_one_that_is_over(demo_db):
     assert [risk.headline for risk in told] == ["B.", "A."]
     assert [risk.urgent for risk in told] == [True, False]
     assert told[1].why.startswith("Over since ")
+
+
+def risk(headline: str, money: float, **facts: Any) -> Risk:
+    kind = facts.pop("kind", "anomaly")
+    plain = {"why": "", "units": None, "order_by": None, "quantity": None, "urgent": False}
+    return Risk(**{"kind": kind, "name": "", "headline": headline, "money": money, "link": Link("x"), **plain, **facts})
+
+
+@pytest.mark.parametrize(
+    ("risks", "first"),
+    [
+        ([risk("A low one", 900.0, minor=True), risk("A medium one", 20.0)], "A medium one"),
+        ([risk("A low one", 900.0, minor=True)], "A low one"),
+        ([risk("One that is over", 9000.0, over=DEMO_LAST_DAY), risk("A low one", 9.0, minor=True)], "A low one"),
+        ([risk("An anomaly", 900.0, urgent=True), risk("Order 5", 20.0, kind="stock-out", urgent=True)], "Order 5"),
+        ([risk("One that is over", 9000.0, over=DEMO_LAST_DAY)], None),
+        ([], None),
+    ],
+)
+def test_first_is_what_still_runs_and_matters(risks, first):
+    found = review._first(risks)
+    assert (found.headline if found else None) == first
+
+
+def test_what_is_over_waits_to_be_settled_and_is_not_first(demo_db):
+    found = review.figures(demo_db, forecast.current_run(demo_db))
+    said = review._finding(found, None, "units", [risk("One that is over", 9e3, over=DEMO_LAST_DAY)], [])
+    assert "First" not in said
+    assert said.endswith("Nothing needs a decision this week. 1 anomaly that is over waits to be settled.")
 
 
 def back(days: int) -> pd.Timestamp:
@@ -425,6 +458,7 @@ def test_an_earlier_review_has_no_incident_that_began_later(later, monkeypatch):
     asked = frame.reindex(range(2)).assign(
         first_day=[back(0), pd.Timestamp(DEMO_LAST_DAY) + pd.Timedelta(5, "D")], impact="HIGH", headline="H.",
         cause="", level="category", product_category="A", region="", store="", incident_id=[1, 2], loss=5.0,
+        kind="DEMAND",
         loss_units=1.0, day=back(0),
     )  # fmt: skip
     monkeypatch.setattr(incidents, "inbox", lambda *_, **__: asked)

@@ -82,7 +82,11 @@ def _text(result: dict[str, object]) -> str:
 
 
 def _next_text(result: dict[str, object]) -> str:
-    return (
-        f"{result['day']} is loaded ({result['rows']:,} rows), with {result['new_incidents']} new incidents. "
-        f"Run {result['run_id']} is published."
+    opened = result["incidents"]
+    return "\n".join(
+        [
+            f"{result['day']} is loaded: {result['units']:,.0f} units, {len(opened)} new incidents.",  # type: ignore[arg-type]
+            *(f"- {one['headline']}" for one in opened),  # type: ignore[attr-defined]
+            f"Run {result['run_id']} is published.",
+        ]
     )

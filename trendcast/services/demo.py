@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 WEEKS = 13
 MORNING = time_of_day(6, 10)  # UTC, when a Monday's work is done
 QUICK = ("structural",)  # who speaks on past Mondays
+EVERY = 100_000  # incidents: all a made-up retailer can have
 
 
 def build(
@@ -90,8 +91,13 @@ def build(
 def next_day(db: Database, clock: Clock, progress: Progress, token: str) -> dict[str, Any]:
     """Append one day to the demo retailer as the daily job would: load, detection, refresh.
 
-    Raises Conflict when the database does not hold the demo retailer.
+    What it brought is in the result: its ``day``, its ``units``, the ``incidents`` that were opened, the most money
+    first (incident_id, impact, name, headline), and how many ``ended``. Raises Conflict when the database does not hold
+    the demo retailer.
     """
+    from trendcast.anomalies.explain import node_name
+    from trendcast.services import incidents
+
     demo = _drawn(db, one_more=True)
     day = demo.last_day
     told = _Told(progress)
@@ -100,8 +106,29 @@ def next_day(db: Database, clock: Clock, progress: Progress, token: str) -> dict
         # The demo may run ahead of the calendar on the wall.
         rows = _load(db, demo, day - timedelta(days=1), day, lambda: max(clock(), evening))
         _write_truth(db, demo, anew=False)
+    before = incidents.inbox(db, statuses=(), limit=EVERY)
     result = _look_and_forecast(db, clock, told, token, announce=True)
-    return {**result, "rows": rows, "day": day, "seconds": told.seconds}
+    after = incidents.inbox(db, statuses=incidents.OPEN, limit=EVERY)
+    opened = after[~after["incident_id"].isin(before["incident_id"])]
+    was_open = before.loc[before["status"] != "RESOLVED", "incident_id"]
+    units = float(demo.frames(day - timedelta(days=1), day)["sales_daily"]["sales_units"].sum())
+    return {
+        **result,
+        "rows": rows,
+        "day": day,
+        "units": units,
+        "incidents": [
+            {
+                "incident_id": int(one["incident_id"]),
+                "impact": one["impact"],
+                "name": node_name((one["level"], one["product_category"], one["region"], one["store"])),
+                "headline": one["headline"],
+            }
+            for one in opened.to_dict("records")
+        ],
+        "ended": int((~was_open.isin(after["incident_id"])).sum()),
+        "seconds": told.seconds,
+    }
 
 
 def is_demo(db: Database) -> bool:

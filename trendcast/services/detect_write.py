@@ -13,6 +13,7 @@ from trendcast.anomalies import explain, incidents
 from trendcast.anomalies.detect import VERSION
 from trendcast.anomalies.entries import Entry, Found
 from trendcast.anomalies.incidents import Episode
+from trendcast.services.detect_judged import judged
 from trendcast.services.detect_window import CORRECTIONS, FIRST_READ, RECOVERED, USUAL_MARGIN, Window, as_date
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def write(
         "first_look": window.first_look,
         "looked_to": window.state["last_sale"],
         "waits_until": window.waits_until if found.waiting else None,
+        "judged": judged(found, window.scene, int(max(window.judged, default=window.scene.days - 1))),
     }
     rows = db.rows(
         "detect_write",

@@ -40,6 +40,8 @@ NEEDS_NOTE = {
     "data_issue": "what is wrong with the data",
 }
 LONGEST_EVENT = timedelta(days=60)
+OVER_DAYS = 3  # an incident without a notable day for longer is over
+FIRST_OF = 50  # open ones that the first to look at is taken from
 _STATE = (
     "status", "owner", "snoozed_until", "disposition", "note", "acked_by", "acked_at", "resolved_by", "resolved_at",
 )  # fmt: skip
@@ -246,8 +248,9 @@ def listed(db: Database, *, offset: int = 0, limit: int = 500, **wanted: Unpack[
 
 
 def counts(db: Database) -> dict[str, Any]:
-    """open, high, medium, low, new, data_quality (what is snoozed is none of these), resolved_7d; last_checked (None:
-    never), series_checked, days_checked, as_of."""
+    """open, high, medium, low, new, data_quality (what is snoozed is none of these), snoozed, resolved_7d; last_checked
+    (None: never), series_checked, days_checked, as_of; of the last day that was checked how many series were judged,
+    learning, held, missing and closed (services.detect_judged; not there of detections before these were counted)."""
     last = last_detection(db)
     checked = last["finished"] if last else None
     since = (checked or datetime(1970, 1, 1).astimezone()) - timedelta(days=7)
@@ -258,7 +261,24 @@ def counts(db: Database) -> dict[str, Any]:
         "series_checked": int(last["n_series"]) if last else 0,
         "days_checked": int(last["summary"]["result"]["days"]) if last else 0,
         "as_of": last["as_of"] if last else None,
+        **(last["summary"].get("judged", {}) if last else {}),
     }
+
+
+def unjudged(now: Mapping[str, Any]) -> str:
+    """What of the last day that was checked could not be judged, and why, in a sentence; '' when all was. ``now``: of
+    ``counts``."""
+    whys = {
+        "learning": ("has too little history", "have too little history"),
+        "held": ("is held back until its data are right", "are held back until their data are right"),
+        "missing": ("sent nothing", "sent nothing"),
+    }
+    parts = [
+        f"{wording.count(now[name], 'series', 'series')} {one if now[name] == 1 else many}"
+        for name, (one, many) in whys.items()
+        if now.get(name)
+    ]
+    return f"Not judged on {wording.day(now['as_of'])}: {', '.join(parts)}." if parts else ""
 
 
 def version(db: Database) -> tuple[object, ...]:
@@ -271,19 +291,49 @@ def finding(db: Database) -> str:
     now = counts(db)
     if now["last_checked"] is None:
         return "Nothing has been checked yet: anomalies are looked for as soon as data arrive."
-    checked = f"{wording.fixed(now['series_checked'])} series checked up to {wording.day(now['as_of'])}"
     if not now["open"]:
-        return f"Nothing unusual: {checked}."
-    top = inbox(db, limit=1, snoozed=False).iloc[0]
+        return " ".join(part for part in (_calm(now), unjudged(now), _snoozed(now)) if part)
+    top = _first(inbox(db, limit=FIRST_OF, snoozed=False), now["as_of"])
     parts = []
     if now["high"]:
         parts.append(f"{now['high']} of HIGH impact")
     if now["data_quality"]:
         parts.append(f"{now['data_quality']} in the data themselves")
+    if now["snoozed"]:
+        parts.append(f"{now['snoozed']} more snoozed")
     named = f" ({', '.join(parts)})" if parts else ""
     word = "incident" if now["open"] == 1 else "incidents"
     said = str(top["headline"]).rstrip(".")
     return f"{now['open']} open {word}{named}. First: {said}. {top['next_step']}"
+
+
+def _calm(now: Mapping[str, Any]) -> str:
+    """Nothing is open: whether that says that nothing happened."""
+    day, judged = wording.day(now["as_of"]), now.get("judged")
+    if judged == 0 and now["closed"] and not unjudged(now):
+        return f"Nothing is open: everything was closed on {day}."
+    if judged == 0:
+        return f"Nothing is open, but nothing could be judged on {day} either."
+    series = now["series_checked"] if judged is None else judged
+    return f"Nothing unusual: {wording.fixed(series)} series checked up to {day}."
+
+
+def _snoozed(now: Mapping[str, Any]) -> str:
+    if not now["snoozed"]:
+        return ""
+    return f"{wording.count(now['snoozed'], 'incident')} {'is' if now['snoozed'] == 1 else 'are'} snoozed."
+
+
+def over(day: Any, last_day: date) -> bool:
+    """Whether an incident whose newest notable day is ``day`` is over: its money is gone, whoever looks into it."""
+    return bool((pd.Timestamp(last_day) - pd.Timestamp(day)).days > OVER_DAYS)
+
+
+def _first(frame: pd.DataFrame, last_day: date) -> pd.Series:
+    """Of the open ones, by money, the first that still runs and matters; else one that runs; else the first."""
+    runs = ~frame["day"].map(lambda day: over(day, last_day)).astype(bool)
+    matters = runs & (frame["impact"] != "LOW")
+    return frame[matters if matters.any() else runs if runs.any() else runs | True].iloc[0]
 
 
 def move(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from trendcast.store.engine import Database
 
 MOST_RISKS, MOST_MOVES = 20, 6
+MOST_INCIDENTS = 5000
 DECISIONS, NEWEST, SCORED = 200, 4, 5  # read; shown of the newest; shown of those with an outcome
 
 
@@ -56,9 +57,9 @@ def review(
     found = known or figures(db, run, scope)
     scope = found.scope
     advised = recommend.advice(db, run.id, scope.categories)
-    open_incidents = incidents.inbox(
-        db, statuses=incidents.OPEN, categories=scope.categories, regions=scope.regions, stores=scope.stores
-    )
+    narrowed: dict[str, Any] = {"categories": scope.categories, "regions": scope.regions, "stores": scope.stores}
+    open_incidents = incidents.inbox(db, statuses=incidents.OPEN, snoozed=False, limit=MOST_INCIDENTS, **narrowed)
+    snoozed = incidents.total(db, statuses=incidents.OPEN, snoozed=True, **narrowed)
     past = forecast.current_run(db).id != run.id
     if past:  # nobody knew then what was found later
         open_incidents = open_incidents[pd.to_datetime(open_incidents["first_day"]) <= pd.Timestamp(run.last_day)]
@@ -85,6 +86,7 @@ def review(
         unit=unit,
         quarantined=int(batches["quarantined"]),
         held=int(batches["held"]),
+        snoozed=snoozed,
         past=past,
     )
 
@@ -101,11 +103,13 @@ def assemble(
     unit: str = "units",
     quarantined: int = 0,
     held: int = 0,
+    snoozed: int = 0,
     past: bool = False,
 ) -> Review:
     """The review of what was read: ``advised`` as services.recommend.advice, ``open_incidents`` as
-    services.incidents.inbox, ``decided`` as services.decisions.log, ``stock`` as sql/review_stock.sql; ``past``: not
-    the run of now, so its data cannot be late."""
+    services.incidents.inbox without those ``snoozed``, of which only the number is told, ``decided`` as
+    services.decisions.log, ``stock`` as sql/review_stock.sql; ``past``: not the run of now, so its data cannot be late.
+    """
     late = 0 if run.historical or past else max(0, (today - run.last_day).days - 1)
     header = Header(
         run.id, run.kind, run.last_day, run.published_at, run.n_series, found.level, found.dimension, len(found.lines),
@@ -125,7 +129,7 @@ def assemble(
         kpis=(
             *review_tiles.of_forecasts(found, unit),
             *stock_kpis,
-            review_tiles.of_alerts(open_incidents, run.last_day),
+            review_tiles.of_alerts(open_incidents, run.last_day, snoozed),
         ),
         risers=risers,
         fallers=fallers,
@@ -243,8 +247,7 @@ def _finding(found: Figures, header: Header, unit: str, risks: Sequence[Risk], b
         )
         said.append(f"The next {review_figures.AHEAD_WEEKS} weeks should bring sales of {amount}{compared}.")
     late = next((breach for breach in breaches if breach.name == "late" and breach.high), None)
-    # An order still saves its money; an anomaly's is gone, and who looks at it finds out why.
-    first = next((risk for risk in risks if risk.urgent and risk.kind == "stock-out"), risks[0] if risks else None)
+    first = _first(risks)
     if late:
         said.append(f"First load the missing sales: they are {late.count} days late.")
     elif first:
@@ -258,9 +261,22 @@ def _finding(found: Figures, header: Header, unit: str, risks: Sequence[Risk], b
         rest.append(f"{left} {'exception' if left == 1 else 'exceptions'}")
     if rest:
         said.append(f"Then {' and '.join(rest)} below.")
-    elif not risks and not late:
+    elif first is None and not late:
         said.append("Nothing needs a decision this week.")
+    ended = sum(1 for risk in risks if risk.over is not None)
+    if first is None and ended:
+        what = "1 anomaly that is over waits" if ended == 1 else f"{ended} anomalies that are over wait"
+        said.append(f"{what} to be settled.")
     return " ".join(said)
+
+
+def _first(risks: Sequence[Risk]) -> Risk | None:
+    """What to do first of what still runs: an order that is due still saves its money, an anomaly's is gone and who
+    looks at it finds out why; then whatever matters, by money. What is over never comes first."""
+    runs = [risk for risk in risks if risk.over is None]
+    due = [risk for risk in runs if risk.urgent and risk.kind == "stock-out"]
+    matters = [risk for risk in runs if not risk.minor]
+    return next(iter([*due, *matters, *runs]), None)
 
 
 def _do(risk: Risk) -> str:

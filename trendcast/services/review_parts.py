@@ -81,6 +81,7 @@ class Risk:
     urgent: bool
     link: Link
     over: date | None = None  # its last day, when it no longer runs: nothing more can be saved
+    minor: bool = False  # an anomaly of low impact
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from trendcast import wording
-from trendcast.services import findings
+from trendcast.services import findings, incidents
 from trendcast.services.accuracy import (
     BIAS_LIMIT,
     BIAS_WEEKS,
@@ -27,7 +27,6 @@ MOST_LINKED = 40
 WORSE, WORST_SHARE = 1.5, 0.15
 REVISED = 0.20
 LATE_DAYS = 1
-OVER_DAYS = 3  # an anomaly without a notable day for longer is over
 
 
 def risks_of(advised: pd.DataFrame, open_incidents: pd.DataFrame, last_day: date) -> list[Risk]:
@@ -78,7 +77,7 @@ def told(sentence: str) -> tuple[str, str]:
 def _anomaly_risk(row: dict[str, Any], last_day: date) -> Risk:
     place = findings.series_name(pd.DataFrame([row]))
     ended = date_of(row["day"])
-    over = ended if ended is not None and (last_day - ended).days > OVER_DAYS else None
+    over = ended if ended is not None and incidents.over(ended, last_day) else None
     why = f"Over since {wording.day(over)}." if over else ""
     if row["cause"]:
         why = f"{why} Likely cause: {row['cause']}.".strip()
@@ -87,7 +86,7 @@ def _anomaly_risk(row: dict[str, Any], last_day: date) -> Risk:
         "anomaly", place, str(row["headline"]), why, None if loss is None else abs(loss),
         None if units is None else abs(units), None, None,
         row["impact"] == "HIGH" and over is None,
-        Link("anomaly-inbox", (("incident", str(int(row["incident_id"]))),)), over,
+        Link("anomaly-inbox", (("incident", str(int(row["incident_id"]))),)), over, row["impact"] == "LOW",
     )  # fmt: skip
 
 
@@ -124,6 +123,7 @@ def exceptions(
     fresh = [line for line in lines if line.days_observed < NEW_DAYS]
     short = advised[advised["status"] == "order_now"]["product_category"].tolist() if len(advised) else []
     high = open_incidents[open_incidents["impact"] == "HIGH"]
+    doubted = open_incidents[open_incidents["kind"] == "DATA_QUALITY"]
     found_all = [
         Breach(
             "late",
@@ -140,6 +140,15 @@ def exceptions(
             header.held,
             Link("data"),
             True,
+        ),
+        Breach(
+            "data",
+            "incidents in the data are open" if len(doubted) != 1 else "incident in the data is open",
+            "Sales are missing, counted twice or in another unit: demand is not judged there until they are right.",
+            len(doubted),
+            Link("anomaly-inbox", (("kind", "DATA_QUALITY"),)),
+            bool((doubted["impact"] == "HIGH").any()),
+            tuple(findings.series_name(doubted.iloc[[row]]) for row in range(len(doubted))),
         ),
         Breach(
             "stockout",

@@ -172,8 +172,8 @@ def of_stock(stock: pd.DataFrame, advised: pd.DataFrame, scope: Scope) -> list[K
     ]
 
 
-def of_alerts(found: pd.DataFrame, last_day: date) -> Kpi:
-    """The tile of open incidents; its line is how many of them began in each week."""
+def of_alerts(found: pd.DataFrame, last_day: date, snoozed: int = 0) -> Kpi:
+    """The tile of open incidents; its line is how many of them began in each week. Those ``snoozed`` are named only."""
     high = found[found["impact"] == "HIGH"]
     lost = found["loss"].abs().sum(min_count=1)
     ago = (pd.Timestamp(last_day) - pd.to_datetime(found["first_day"])).dt.days // 7
@@ -183,11 +183,14 @@ def of_alerts(found: pd.DataFrame, last_day: date) -> Kpi:
         "Open alerts",
         float(len(found)),
         "count",
-        "Anomalies that are new or acknowledged, each with all it caused counted once. High: money at risk is large "
-        f"for this retailer. The bars: when they began, the last {ALERT_WEEKS} weeks.",
+        "Anomalies that are new or acknowledged, each with all it caused counted once; what is snoozed is not open "
+        "until its day. High: money at risk is large for this retailer. The bars: when they began, the last "
+        f"{ALERT_WEEKS} weeks.",
         Link("anomaly-inbox"),
         better=-1,
-        note=f"{len(high)} high" + (f", {wording.money(float(lost))} off" if np.isfinite(lost) and lost else ""),
+        note=f"{len(high)} high"
+        + (f", {wording.money(float(lost))} off" if np.isfinite(lost) and lost else "")
+        + (f"; {snoozed} more snoozed" if snoozed else ""),
         line=tuple(began) if any(began) else (),
     )
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import streamlit as st
 
+from trendcast import wording
 from trendcast.errors import TrendCastError
+from trendcast.services.review_parts import Link
 from trendcast.ui import reads, states, text
 
+MOST = 4  # new incidents that are named
+SIGNS = {"HIGH": ":material/notification_important:", "MEDIUM": ":material/notifications:"}
 _ON = "demo_truth"
 _MADE = "demo_made"
 
@@ -48,8 +53,32 @@ def next_day_button() -> None:
         st.rerun()
     if busy:
         states.follow(_newest, _lived)
-    elif slot.get("state") == "dead" and slot.get("id") == st.session_state.get(_MADE):
+    elif slot.get("id") != st.session_state.get(_MADE):
+        return
+    elif slot.get("state") == "dead":
         st.error("The next day failed: " + text.markdown(slot.get("error") or "no reason was given", 300))
+    elif slot.get("state") == "done":
+        _brought((slot.get("progress") or {}).get("result") or {})
+
+
+def _brought(result: dict[str, Any]) -> None:
+    """What the day has brought, with the way to each incident; kept until the next one is asked for."""
+    from trendcast.ui import shell
+
+    if not result.get("day"):
+        return
+    opened = result.get("incidents") or []
+    parts = [wording.units(result["units"])]
+    parts.append(text.count(len(opened), "new incident") if opened else "nothing unusual")
+    if result.get("ended"):
+        parts.append(f"{text.count(result['ended'], 'incident')} over")
+    st.markdown(f"**{text.day(dt.date.fromisoformat(result['day']))}** came: {', '.join(parts)}.")
+    for one in opened[:MOST]:
+        where = Link("anomaly-inbox", (("incident", str(one["incident_id"])),))
+        shell.lead(where, text.markdown(one["name"], 40), icon=SIGNS.get(one["impact"]))
+        st.caption(text.sentence(one["headline"].removeprefix(f"{one['name']}: ").split("; ")[0].rstrip(".") + "."))
+    if len(opened) > MOST:
+        shell.lead(Link("anomaly-inbox"), f"All {text.full(len(opened))}")
 
 
 def _lived() -> None:

@@ -15,6 +15,7 @@ import streamlit as st
 
 from trendcast import wording
 from trendcast.errors import TrendCastError
+from trendcast.services import incidents
 from trendcast.services.review_parts import Link
 from trendcast.ui import alert_reads, alert_rules, charts_inbox, filters, reads, states, text, triage
 from trendcast.ui.shell import View, link
@@ -48,9 +49,9 @@ CLASSES = {
     "known_fault": "Fault seen before",
 }
 COLOURS: dict[str, tuple[str, str]] = {"HIGH": ("#DC2626", "#F87171"), "MEDIUM": ("#B45309", "#FBBF24")}
-# Pixels: above 64 Streamlit wraps the text of a cell. What happened stands first and narrow enough to be read whole on
-# a telephone, where a table shows some 320 pixels; so a line is high enough for four lines of it.
-ROW, SENTENCE = 96, 312
+# Pixels: above 64 Streamlit wraps the text of a cell. A telephone shows some 320 of a table: how serious it is, what is
+# at stake and since when stand there in one cell, beside what happened; so a line is high enough for all of that.
+ROW, WEIGHT, SENTENCE = 122, 80, 236
 NAMES = ("state", "impact", "kind", "since")
 _KEY = "inbox_{}".format
 _WRITTEN, _WALK = "inbox_written", "inbox_walk"
@@ -176,20 +177,26 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
     rows = [row for _, row in frame.iterrows()]
     return pd.DataFrame(
         {
+            "Severity": [weight(row) for row in rows],
             "What happened": [text.plain(v) for v in frame["headline"]],
-            "Severity": [IMPACTS.get(v, v) for v in frame["impact"]],
-            "At stake": [stake(row) for row in rows],
             "Kind": [kind_words(row) for row in rows],
             "State": [state_words(row) for row in rows],
             "Owner": [said(v) or text.NONE for v in frame["owner"]],
-            "Age": [age(v) for v in frame["age_days"]],
-            "Level": [text.level(v) for v in frame["level"]],
-            "Where": [charts_inbox.place(*(str(v or "") for v in names)) for names in places],
             "Likely cause": [said(v) or text.NONE for v in frame["cause"]],
+            "Where": [
+                f"{charts_inbox.place(*(str(v or '') for v in names))} ({text.level_inline(level)})"
+                for names, level in zip(places, frame["level"], strict=True)
+            ],
             "Day": [text.day_short(v) for v in frame["day"]],
             "Series": [int(v) for v in frame["members"]],
         }
     )
+
+
+def weight(row: Any) -> str:
+    """How serious it is, what is at stake and since when; the cell wraps between them."""
+    parts = (IMPACTS.get(row["impact"], str(row["impact"])), stake(row), age(row["age_days"]))
+    return " · ".join(part.replace(" ", text.NARROW) for part in parts)
 
 
 def said(value: Any) -> str:
@@ -232,10 +239,16 @@ def checked(counts: Mapping[str, Any]) -> str:
     if counts.get("last_checked") is None:
         return "The sales have not been checked for anomalies yet."
     series, days = int(counts.get("series_checked") or 0), int(counts.get("days_checked") or 0)
-    return (
+    said = (
         f"Last checked {text.moment(counts['last_checked'])}: {text.count(series, 'series', 'series')} over "
         f"{text.count(days, 'day')}."
     )
+    return f"{said} {unjudged(counts)}".strip()
+
+
+def unjudged(counts: Mapping[str, Any]) -> str:
+    """What of the last day checked could not be judged, and why; '' when all was."""
+    return text.sentence(incidents.unjudged(counts))
 
 
 def tiles(view: View, wanted: Asked) -> None:
@@ -271,6 +284,7 @@ def listing(view: View, wanted: Asked) -> None:
     """The list: a click on a row opens it, ticked rows move together."""
     frame = rows(view, wanted)
     if frame.empty:
+        triage.said()
         nothing(view, wanted)
         return
     key = f"inbox_rows_{triage.turn()}"
@@ -286,16 +300,17 @@ def listing(view: View, wanted: Asked) -> None:
         row_height=ROW,
         height="content" if len(shown) < 12 else 640,
         column_config={
+            "Severity": st.column_config.TextColumn(
+                width=WEIGHT,
+                help="How serious it is, what is at stake, and how many days ago it began by the retailer's own "
+                "calendar.",
+            ),
             "What happened": st.column_config.TextColumn(width=SENTENCE),
-            "Severity": st.column_config.TextColumn(width=90),
-            "At stake": st.column_config.TextColumn(width=84, alignment="right"),
-            "Kind": st.column_config.TextColumn(width=108),
+            "Kind": st.column_config.TextColumn(width=104),
             "State": st.column_config.TextColumn(width=116),
             "Owner": st.column_config.TextColumn(width=84),
-            "Age": st.column_config.TextColumn(width=66, help="Days since it began, by the retailer's own calendar."),
-            "Level": st.column_config.TextColumn(width=86),
+            "Likely cause": st.column_config.TextColumn(width=150),
             "Where": st.column_config.TextColumn(width=150),
-            "Likely cause": st.column_config.TextColumn(width=160),
             "Day": st.column_config.TextColumn(width=92),
             "Series": st.column_config.NumberColumn(
                 width=64, help="How many series it took along: one event is one line."
@@ -315,7 +330,12 @@ def listing(view: View, wanted: Asked) -> None:
             with fields:
                 chosen = tuple((int(a), int(b)) for a, b in zip(ticked["incident_id"], ticked["version"], strict=True))
                 triage.panel(view, chosen, "bulk")
+                if not view.locked:
+                    moves = ("acknowledge", "false_alarm", "resolve", "snooze", "verdict")
+                    triage.keyboard([*moves, *["undo"] * triage.can_undo()])
         else:
+            with fields:
+                triage.said()
             first = int(frame["incident_id"].iloc[0])
             st.button(
                 "Start at the top",
@@ -327,7 +347,7 @@ def listing(view: View, wanted: Asked) -> None:
             )
             st.caption(
                 f"{text.count(len(frame), 'incident')}, the most money first. A click on a "
-                f"line opens it; ticked lines move together. {triage.KEYBOARD}"
+                f"line opens it{'' if view.locked else '; ticked lines move together'}."
             )
 
 
@@ -403,7 +423,7 @@ def walk(view: View, number: int) -> tuple[int, ...]:
 
 
 def nothing(view: View, wanted: Asked) -> None:
-    """An empty list says what was checked and when, or which filter hides the rest."""
+    """An empty list says why, or which filter hides the rest; what was checked, and when, stands below every list."""
     counts = reads.inbox_counts()
     if counts.get("last_checked") is None:
         never(view)
@@ -414,13 +434,15 @@ def nothing(view: View, wanted: Asked) -> None:
             st.subheader("No incident fits these filters", anchor=False)
             if wanted != Asked():
                 st.button("Show all open ones", on_click=put, args=(Asked(),), key="inbox_clear")
+        elif counts.get("judged") == 0 and unjudged(counts):
+            st.subheader("Nothing could be judged", anchor=False)
+            st.write("That nothing is open here does not say that nothing happened. " + unjudged(counts))
         else:
             st.subheader("Nothing unusual is open", anchor=False)
             st.write(
                 "Each new day is compared with the forecast that was published before it. What falls out of its "
                 "usual range appears here, the most money first."
             )
-        st.caption(checked(counts))
 
 
 def never(view: View) -> None:

@@ -19,6 +19,8 @@ from trendcast.ui.plots import CONFIG
 from trendcast.ui.shell import View, link
 
 DAYS = 56  # of context
+MOST_LINES = 12  # of a log, before the rest waits to be opened
+DETECTOR = "TrendCast"  # who is in the log for what no person did
 KEYS = ("level", "product_category", "region", "store")
 MOVES = {
     "acknowledge": "Acknowledged",
@@ -43,15 +45,15 @@ MOVES = {
 
 def show(view: View, number: int) -> None:
     """The whole incident; one that does not exist gets a sentence and the way back."""
-    _steps(view, number)
     try:
         found = reads.incident(number)
     except NotFound as error:
-        st.warning(text.sentence(error), icon=":material/link_off:")
+        _back()
+        st.warning(f"{text.sentence(error)} The inbox has all there are.", icon=":material/link_off:")
         return
+    keys = _steps(view, number)
     _head(found)
-    triage.said()
-    _moves(view, found)
+    _moves(view, found, keys)
     _chart(view, found)
     parts = charts_inbox.contributions(found["anomalies"], [str(found[key] or "") for key in KEYS])
     if len(parts) > 1:
@@ -62,21 +64,27 @@ def show(view: View, number: int) -> None:
             _rule(found)
     else:
         _rule(found)
-    _similar(found)
+    _similar(view, found)
     _calendar(found)
     _log(found)
     _mails(found)
     _plain(view, found)
 
 
-def _steps(view: View, number: int) -> None:
-    """Back to the list, and to the one before and after."""
+def _back() -> None:
+    st.button("Inbox", icon=":material/arrow_back:", on_click=inbox.close, key="incident_back", shortcut="Esc")
+
+
+def _steps(view: View, number: int) -> list[str]:
+    """Back to the list, and to the one before and after; which of these there are."""
     line = inbox.walk(view, number)
     at = line.index(number)
+    keys = ["inbox"]
     with st.container(horizontal=True, vertical_alignment="center", key="incident_steps"):
-        st.button("Inbox", icon=":material/arrow_back:", on_click=inbox.close, key="incident_back", shortcut="Esc")
+        _back()
         for label, icon, step, key in (("Previous", "expand_less", -1, "K"), ("Next", "expand_more", 1, "J")):
             there = 0 <= at + step < len(line)
+            keys += [label.lower()] * there
             st.button(
                 label,
                 icon=f":material/{icon}:",
@@ -87,7 +95,7 @@ def _steps(view: View, number: int) -> None:
                 key=f"incident_{label.lower()}",
             )
         st.caption(f"{at + 1} of {len(line)}")
-    st.caption(triage.KEYBOARD)
+    return keys
 
 
 def _head(found: dict[str, Any]) -> None:
@@ -120,7 +128,8 @@ def _facts(found: dict[str, Any]) -> list[str]:
     return facts
 
 
-def _moves(view: View, found: dict[str, Any]) -> None:
+def _moves(view: View, found: dict[str, Any], keys: list[str]) -> None:
+    """What can be done about it; ``keys``: of the keyboard that do something besides."""
     number, version = int(found["incident_id"]), int(found["version"])
     chosen = ((number, version),)
     key = f"incident_{number}_{version}"  # another version closes the fields
@@ -153,6 +162,10 @@ def _moves(view: View, found: dict[str, Any]) -> None:
             triage.opener(view, key, "snooze")
         triage.opener(view, key, "verdict")
     triage.panel(view, chosen, key, about=found)
+    if not view.locked:
+        moves = {"RESOLVED": ["reopen"], "NEW": ["acknowledge", "resolve", "snooze"]}
+        keys = [*keys, *moves.get(found["status"], ["resolve", "snooze"]), "verdict", *["undo"] * triage.can_undo()]
+    triage.keyboard(keys)
     if view.locked and not view.away:
         st.caption("You may look at all of it; settling it takes the role planner.")
 
@@ -217,7 +230,7 @@ def _chart(view: View, found: dict[str, Any]) -> None:
         last=pd.Timestamp(found["day"]),
         measure=text.axis("units", "day"),
         dark=view.dark,
-        strips=_strips(view, series_id, first, last),
+        strips=_strips(view, series_id, first, last, set(marks["date"]) if found["kind"] == "DATA_QUALITY" else set()),
     )
     st.plotly_chart(figure, key=f"incident_chart_{view.dark}", config=CONFIG, alt=alt)
     if not days["expected"].notna().any():
@@ -227,11 +240,13 @@ def _chart(view: View, found: dict[str, Any]) -> None:
     link(view, Link("forecasts", where), "Its forecast and what to do", icon=":material/trending_up:")
 
 
-def _strips(view: View, series_id: int, first: dt.date, last: dt.date) -> pd.DataFrame:
-    """What else was on those days: date, promotion, events, closed, stockout."""
+def _strips(view: View, series_id: int, first: dt.date, last: dt.date, doubted: set[pd.Timestamp]) -> pd.DataFrame:
+    """What else was on those days: date, promotion, events, closed, stockout. Of days whose data are ``doubted``, that
+    nothing was sold does not say that it was closed."""
     table = reads.table(view.run_id, reads.series_choice(view.run_id, series_id), "units", "day")
     rows = table[(table["date"] >= pd.Timestamp(first)) & (table["date"] <= pd.Timestamp(last))]
-    return rows[["date", "promotion", "events", "closed", "stockout"]]
+    rows = rows[["date", "promotion", "events", "closed", "stockout"]]
+    return rows.assign(closed=rows["closed"].where(~rows["date"].isin(doubted), 0.0)) if doubted else rows
 
 
 # --- what it is made of ----------------------------------------------------------------------------------------------
@@ -255,27 +270,19 @@ def _rule(found: dict[str, Any]) -> None:
         st.markdown("- " + text.sentence(line))
 
 
-def _similar(found: dict[str, Any]) -> None:
+def _similar(view: View, found: dict[str, Any]) -> None:
+    """What was like it, how it ended and why, each with the way there. Sentences, not a table: they are read whole on
+    every screen."""
     st.subheader("The like of it before", anchor=False)
     frame = found.get("similar")
     if frame is None or frame.empty:
         st.caption("Nothing like it is on record.")
         return
-    shown = pd.DataFrame(
-        {
-            "When": [text.day(v) for v in frame["first_day"]],
-            "What happened": [text.plain(v) for v in frame["headline"]],
-            "How it ended": [_ended(row) for _, row in frame.iterrows()],
-        }
-    )
-    st.dataframe(
-        shown,
-        hide_index=True,
-        height="content",
-        key="incident_similar",
-        column_config={"When": st.column_config.TextColumn(width=130)},
-        alt=f"{len(shown)} similar incidents of the past.",
-    )
+    for row in frame.to_dict("records"):
+        where = Link("anomaly-inbox", (("incident", str(int(row["incident_id"]))),))
+        link(view, where, f"{text.day(row['first_day'])}: **{text.markdown(_ended(row))}**", icon=":material/history:")
+        note = inbox.said(row["note"])
+        st.markdown(text.sentence(row["headline"]) + (f"  \n:gray[{text.sentence(note)}]" if note else ""))
 
 
 def _ended(row: Any) -> str:
@@ -302,16 +309,24 @@ def _log(found: dict[str, Any]) -> None:
     if frame is None or frame.empty:
         st.caption("Nobody has moved it yet.")
         return
-    shown = pd.DataFrame(
-        {
-            "When": [text.moment(v) for v in frame["at"]],
-            "Who": [text.plain(v) for v in frame["who"]],
-            "What": [MOVES.get(str(v), text.plain(v).replace("_", " ").capitalize()) for v in frame["action"]],
-            "State": [inbox.STATUSES.get(inbox.said(v), text.NONE) for v in frame["to_status"]],
-            "Note": [inbox.said(v) for v in frame["note"]],
-        }
-    )
-    st.dataframe(shown, hide_index=True, height="content", key="incident_log", alt=f"{len(shown)} moves, who and when.")
+    _lines([_move_words(row) for row in frame.to_dict("records")], "incident_log")
+
+
+def _move_words(row: dict[str, Any]) -> str:
+    """A move in a line: what, by whom, when, and why."""
+    what = MOVES.get(str(row["action"]), text.plain(row["action"]).replace("_", " ").capitalize())
+    by = "" if row["who"] == DETECTOR else f" by {text.markdown(row['who'])}"
+    note = inbox.said(row["note"])
+    return f"**{text.markdown(what)}**{by}, {text.moment(row['at'])}" + (f": {text.sentence(note)}" if note else "")
+
+
+def _lines(lines: list[str], key: str) -> None:
+    """Lines of markdown, read whole on every screen; of many, the later ones can be opened."""
+    with st.container(key=key):
+        st.markdown("\n".join(f"- {line}" for line in lines[:MOST_LINES]))
+        if len(lines) > MOST_LINES:
+            with st.expander(f"{text.full(len(lines) - MOST_LINES)} more", key=f"{key}_more"):
+                st.markdown("\n".join(f"- {line}" for line in lines[MOST_LINES:]))
 
 
 def _mails(found: dict[str, Any]) -> None:
@@ -319,7 +334,13 @@ def _mails(found: dict[str, Any]) -> None:
     st.subheader("Who was told", anchor=False)
     frame = found.get("mails")
     if frame is None or frame.empty:
-        st.caption("Nobody yet: incidents of high impact are mailed at once, the others are in the next digest.")
+        urgent = found["impact"] == "HIGH"
+        st.caption(
+            "Nobody: no message was written about it. What a first look at a past finds, and what is held back, is not "
+            "mailed."
+            if urgent
+            else "Nobody by name: only incidents of high impact are mailed at once, the others are in the next digest."
+        )
         return
     rows = frame.to_dict("records")
     kept = [alert_reads.why_kept(row) for row in rows]
@@ -329,33 +350,22 @@ def _mails(found: dict[str, Any]) -> None:
             + text.sentence(next(why for why in kept if why)),
             icon=":material/mail_off:",
         )
-    times = [row["created"] if pd.isna(row["sent_at"]) else row["sent_at"] for row in rows]
-    shown = pd.DataFrame(
-        {
-            "When": [text.moment(v) for v in times],
-            "To": [text.plain(row["recipient"]) for row in rows],
-            "Why": [alerts.REASONS.get(str(row["reason"]), text.plain(row["reason"])) for row in rows],
-            "Delivery": [
-                alerts.STATES["kept" if why else alerts.STATE_OF[row["status"]]]
-                for row, why in zip(rows, kept, strict=True)
-            ],
-            "Attempts": frame["attempts"],
-            "Answer": [
-                text.plain(why) or alerts.said_of(row, "last_error") for row, why in zip(rows, kept, strict=True)
-            ],
-        }
-    )
-    st.dataframe(
-        shown,
-        hide_index=True,
-        height="content",
-        key="incident_mails",
-        column_config={"Answer": st.column_config.TextColumn(width=360)},
-        alt=f"{len(shown)} messages, to whom and what became of each.",
-    )
+    _lines([_mail_words(row, why) for row, why in zip(rows, kept, strict=True)], "incident_mails")
     with st.expander("The message", key="incident_message"):
         st.text(str(frame["subject"].iloc[0]))
         st.text(str(frame["body_text"].iloc[0]))
+
+
+def _mail_words(row: dict[str, Any], why: str) -> str:
+    """What became of a message, in a line; ``why``: it is kept here and not sent, for this reason."""
+    state = alerts.STATES["kept" if why else alerts.STATE_OF[row["status"]]]
+    reason = alerts.REASONS.get(str(row["reason"]), text.plain(row["reason"]))
+    when = text.moment(row["created"] if pd.isna(row["sent_at"]) else row["sent_at"])
+    facts = [f"**{text.markdown(state)}** to {text.markdown(row['recipient'])}", text.markdown(reason), when]
+    if row["attempts"]:
+        facts.append(text.count(int(row["attempts"]), "attempt"))
+    answer = alerts.said_of(row, "last_error")
+    return " · ".join([*facts, *([text.sentence(answer)] if answer and not why else [])])
 
 
 # --- the customer's plain rule beside ours ---------------------------------------------------------------------------

@@ -120,7 +120,8 @@ def exceptions(view: View, found: Review) -> None:
                     help=text.sentence(breach.rule)
                     + (" " + text.listing([text.markdown(name) for name in breach.names], 6) if breach.names else ""),
                 )
-    rules = {"late": "late data", "held": "held batches", "stockout": "orders due now", "anomalies": "high anomalies",
+    rules = {"late": "late data", "held": "held batches", "data": "incidents in the data",
+                  "stockout": "orders due now", "anomalies": "high anomalies",
                   "accuracy": "worse accuracy", "bias": "bias", "coverage": "bands that do not hold",
                   "level_coverage": "bands that do not hold",
                   "revised": "jumps of the forecast", "new": "new series"}  # fmt: skip

@@ -172,6 +172,15 @@ def link(view: View, where: Link, label: str, *, icon: str | None = None, help: 
     st.page_link(page, label=label, icon=icon, help=help, query_params=query)
 
 
+def lead(where: Link, label: str, *, icon: str | None = None) -> None:
+    """A link from beside the page, where no view is: to exactly what it names. ``label`` is markdown."""
+    row = next(row for row in PAGES if row[0] == f"{where.page}.py")
+    query: dict[str, list[str]] = {}
+    for name, value in where.query:
+        query.setdefault(name, []).append(value)
+    st.page_link(_page(*row), label=label, icon=icon, query_params=query)
+
+
 def go(view: View, where: Link) -> None:
     """Follow a link now, from a click that was no link."""
     found = _target(view, where)

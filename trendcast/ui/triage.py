@@ -6,6 +6,7 @@ A move that takes words or a date opens its fields below the row of buttons; eac
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import streamlit as st
@@ -33,11 +34,23 @@ VERDICTS = {
     "expected": ("Expected", "It has a known cause, such as an event nobody had entered: it can go into the calendar."),
     "new_normal": ("New normal", "The level has changed for good: the new one is expected from its first day on."),
     "false_alarm": ("False alarm", "Nothing was wrong: its days go on counting as usual."),
-    "data_issue": ("Data issue", "The figures are wrong, not the sales: its days do not count as usual. Write why."),
+    "data_issue": ("Data issue", "The figures are wrong, not the sales: its days do not count as usual."),
 }
 Chosen = tuple[tuple[int, int | None], ...]  # incidents and the version of each on view
 # R and C are Streamlit's own.
-KEYBOARD = "Keys: J next, K previous, A acknowledge, D done (resolve), S snooze, V verdict, U undo, Esc inbox."
+KEYS = {
+    "start": "J the first of them",
+    "next": "J next",
+    "previous": "K previous",
+    "acknowledge": "A acknowledge",
+    "resolve": "D done (resolve)",
+    "false_alarm": "F false alarm",
+    "snooze": "S snooze",
+    "verdict": "V verdict",
+    "reopen": "O open again",
+    "undo": "U undo",
+    "inbox": "Esc inbox",
+}
 HELD_DAYS = 5  # of a level, after which it may be the new one (science: anomalies, 3.5)
 STILL = dt.timedelta(days=14)  # since its last unusual day: by then the expectation has followed a level that stays
 _SAID, _TURN, _OPEN = "inbox_said", "inbox_turn", "inbox_open_move"
@@ -52,17 +65,35 @@ def next_turn() -> None:
     st.session_state[_TURN] = turn() + 1
 
 
+def keyboard(names: Iterable[str]) -> None:
+    """Which keys do something now, those of these moves."""
+    st.caption("Keys: " + ", ".join(KEYS[name] for name in names) + ".")
+
+
+def can_undo() -> bool:
+    """Whether the last move can be taken back from here."""
+    found = st.session_state.get(_SAID)
+    return bool(found and found["moved"] and found["action"] != "undo")
+
+
 def said() -> None:
-    """What the last move did, with the way back; a sentence when somebody else was faster."""
+    """What the last move did, with the way back; a sentence when somebody else was faster. It stands beside the buttons
+    until the next move; a note at the page's edge says it wherever somebody has scrolled to."""
     found = st.session_state.get(_SAID)
     if not found:
         return
+    if not found["told"]:
+        found["told"] = True
+        if found["trouble"]:
+            st.toast(found["trouble"], icon=":material/sync_problem:", duration="long")
+        if found["done"]:
+            st.toast(found["done"], icon=":material/check:", duration="long")
     with st.container(horizontal=True, vertical_alignment="center", key="inbox_said_row"):
         if found["trouble"]:
             st.warning(found["trouble"], icon=":material/sync_problem:")
         if found["done"]:
             st.markdown(f":material/check: {found['done']}")
-        if found["moved"] and found["action"] != "undo":
+        if can_undo():
             st.button("Undo", icon=":material/undo:", shortcut="U", on_click=_undo, key="inbox_undo")
         st.button("Close", type="tertiary", icon=":material/close:", on_click=forget, key="inbox_close")
 
@@ -105,9 +136,15 @@ def act(incidents: Chosen, action: str, *, note: str = "", until: Any = None, ev
     if same:
         done = f"{done} {text.count(same, 'incident')} {'was' if same == 1 else 'were'} so already.".strip()
     if faster:
-        trouble = list(dict.fromkeys(t for t in trouble))
         trouble.append("Its newest state is shown; look, then decide again.")
-    st.session_state[_SAID] = {"done": done, "trouble": " ".join(trouble), "moved": moved, "action": action}
+    trouble = list(dict.fromkeys(trouble))  # of several the same
+    st.session_state[_SAID] = {
+        "done": done,
+        "trouble": " ".join(trouble),
+        "moved": moved,
+        "action": action,
+        "told": False,
+    }
     if moved:
         st.session_state.pop(_OPEN, None)
     if len(incidents) > 1:
@@ -148,10 +185,11 @@ def opener(view: View, key: str, move: str, *, main: bool = False) -> None:
 
 
 def panel(view: View, chosen: Chosen, key: str, *, about: dict[str, Any] | None = None) -> None:
-    """The fields of the move that is open, if one is. ``about``: the incident, when it is one (its days and region are
-    proposed for the calendar)."""
+    """The fields of the move that is open, if one is, and above its button what became of the last one. ``about``: the
+    incident, when it is one (its days and region are proposed for the calendar)."""
     move = opened(key)
     if not move or view.locked:
+        said()
         return
     with st.container(border=True, key=f"{key}_panel"):
         {"resolve": _resolve, "snooze": _snooze, "verdict": _verdict}[move](chosen, key, about or {})
@@ -172,6 +210,7 @@ def until_field(key: str, words: str, *, width: int | Literal["stretch"] = "stre
 
 
 def _snooze(chosen: Chosen, key: str, about: dict[str, Any]) -> None:
+    said()
     with st.form(f"{key}_snooze_form", border=False):
         until_field(key, "It leaves the open list and comes back on that day.", width=220)
         st.form_submit_button(
@@ -180,9 +219,10 @@ def _snooze(chosen: Chosen, key: str, about: dict[str, Any]) -> None:
 
 
 def _resolve(chosen: Chosen, key: str, about: dict[str, Any]) -> None:
+    said()
     with st.form(f"{key}_resolve_form", border=False):
         st.text_input(
-            "What was found or done",
+            "What was found or done (needed)",
             key=f"{key}_note",
             placeholder="For whoever sees the like of it again",
             max_chars=500,
@@ -211,9 +251,14 @@ def _verdict(chosen: Chosen, key: str, about: dict[str, Any]) -> None:
     calendar = judged == "expected" and bool(about)
     if calendar:
         _calendar(key, about)
+    needed = incidents.NEEDS_NOTE.get(judged)
     st.text_input(
-        "Note", key=f"{key}_judged_note", max_chars=500, placeholder="The event's name will do" if calendar else None
+        f"Note: {needed} (needed)" if needed else "Note",
+        key=f"{key}_judged_note",
+        max_chars=500,
+        placeholder="The event's name will do" if calendar else None,
     )
+    said()
     st.button("Give the verdict", type="primary", on_click=_judge, args=(chosen, key), key=f"{key}_verdict_do")
 
 
