@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.installation import start
+
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
 IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
@@ -32,26 +28,11 @@ def program() -> str | None:
 @contextmanager
 def dashboard() -> Iterator[tuple[str, int]]:
     """A server of its own on the environment's database: its address, once it answers, and its process id."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    server = subprocess.Popen(
-        [sys.executable, *f"-m streamlit run streamlit_app.py --server.headless=true --server.port={port}".split()],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    live = start(Path(os.environ["TRENDCAST_HOME"])).ready()
     try:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        yield f"http://localhost:{port}", server.pid
+        yield live.url, live.process.pid
     finally:
-        server.send_signal(signal.SIGINT)
-        server.wait(40)
+        live.stop()
 
 
 @contextmanager

@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import sys
 import time
 from collections import Counter
@@ -26,6 +25,8 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from tests.waiting import free_port
+
 ROOT = Path(__file__).resolve().parents[1]
 SECRET = "a secret of the soak, long enough to be one"
 USER, PASSWORD = "ann", "of the soak"
@@ -36,12 +37,6 @@ STEP = 0.2  # seconds between looks at whether it is ready
 NO_FIGURES = re.compile(rb"state_(starting|away|empty|waiting|first|failed)\w*|database does not answer")
 # What it says where its script failed: the exception itself is in the log only.
 BROKEN = re.compile(rb"state_(broken|error)")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

@@ -16,8 +16,6 @@ import json
 import os
 import random
 import shutil
-import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -30,8 +28,9 @@ import httpx
 import numpy as np
 import psutil
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tests.installation import start_api
 
 MEMBERS = ("structural", "naive7", "naive364")
 
@@ -63,26 +62,6 @@ def publish(home: Path, categories: int, regions: int, years: int) -> None:
         print(f"{found['incidents']} incidents", flush=True)
     finally:
         db.close()
-
-
-def serve(home: Path) -> tuple[subprocess.Popen[bytes], str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", "trendcast.api.app:app", "--port", str(port), "--no-access-log"],
-        cwd=ROOT,
-        env={**os.environ, "TRENDCAST_HOME": str(home), "DATABASE_URL": ""},
-        stdout=subprocess.DEVNULL,
-    )
-    url = f"http://127.0.0.1:{port}"
-    while True:
-        try:
-            if httpx.get(f"{url}/health").status_code == 200:
-                return process, url
-        except httpx.TransportError:
-            pass
-        time.sleep(0.2)
 
 
 def ask(url: str, requests: list[tuple[str, str, Any]], connections: int) -> np.ndarray:
@@ -171,7 +150,8 @@ def main() -> None:
     home.chmod(0o755)  # under root PostgreSQL runs as another user, who must be able to pass
     try:
         publish(home, args.categories, args.regions, args.years)
-        process, url = serve(home)
+        live = start_api(home, DATABASE_URL="").ready().healthy()
+        url = live.url
         try:
             series = []
             for level in ("category", "category_region"):
@@ -206,7 +186,7 @@ def main() -> None:
             asyncio.run(sent_at(url, mixed(names, 100), args.rate))  # the first of each kind fill the memories
             taken, statuses = asyncio.run(sent_at(url, mixed(names, int(args.rate * args.seconds)), args.rate))
             shown = {f"p{q}": round(float(np.percentile(taken, q)), 1) for q in (50, 95, 99)}
-            server = psutil.Process(process.pid)
+            server = psutil.Process(live.process.pid)
             memory = round(server.memory_info().rss / 2**20)
             print(
                 f"{args.rate:g} mixed reads a second for {args.seconds:g} s: {json.dumps(shown)} ms, "
@@ -214,8 +194,7 @@ def main() -> None:
                 flush=True,
             )
         finally:
-            process.terminate()
-            process.wait(30)
+            live.stop()
     finally:
         shutil.rmtree(home, ignore_errors=True)
 

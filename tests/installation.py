@@ -92,20 +92,31 @@ class Live:
         return self._printed
 
 
-def start(home: Path, *options: str, entry: Path = ROOT / "streamlit_app.py", **environment: str) -> Live:
-    """``{port}`` in the environment is the port. Jobs are off unless it says otherwise."""
+def launch(home: Path, command: list[str], **environment: str) -> Live:
+    """A server in a process of its own; ``{port}`` in the command and the environment is a port that is free."""
     port = free_port()
     environment = {name: value.replace("{port}", str(port)) for name, value in environment.items()}
     output = tempfile.TemporaryFile()  # noqa: SIM115  closed with the server
     process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", str(entry), "--server.port", str(port), "--server.headless", "true",
-         *options],
+        [word.replace("{port}", str(port)) for word in command],
         cwd=ROOT,
-        env={**os.environ, "TRENDCAST_HOME": str(home), "TRENDCAST_JOBS": "off", "TZ": "UTC", **environment},
+        env={**os.environ, "TRENDCAST_HOME": str(home), "TZ": "UTC", **environment},
         stdout=output,
         stderr=subprocess.STDOUT,
-    )  # fmt: skip
+    )
     return Live(port, process, home, output)
+
+
+def start(home: Path, *options: str, entry: Path = ROOT / "streamlit_app.py", **environment: str) -> Live:
+    """The dashboard. Jobs are off unless the environment says otherwise."""
+    command = [sys.executable, "-m", "streamlit", "run", str(entry), "--server.port", "{port}", "--server.headless"]
+    return launch(home, [*command, "true", *options], **{"TRENDCAST_JOBS": "off", **environment})
+
+
+def start_api(home: Path, **environment: str) -> Live:
+    """The REST service alone."""
+    command = [sys.executable, "-m", "uvicorn", "trendcast.api.app:app", "--port", "{port}", "--no-access-log"]
+    return launch(home, command, **environment)
 
 
 async def _session(port: int, page: str, headers: dict[str, str], seconds: float) -> list[Any]:
