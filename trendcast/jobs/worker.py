@@ -21,7 +21,7 @@ from trendcast.store.listen import MAIL, Listener
 
 log = logging.getLogger("trendcast.jobs.worker")
 
-POLL = 30.0  # seconds: what a lost notification costs at most
+POLL = 25.0  # seconds: what a lost notification costs at most, and with a lease of 90 a killed worker: two minutes
 MAIL_POLL = 5.0  # seconds between looks at messages whose next attempt is due
 SYNC = 60.0  # seconds between syncs of the customer's own tables
 # A quick look for something new there: so many seconds apart, and never more than a twentieth of the time.
