@@ -107,3 +107,84 @@ def test_a_year_of_restless_shops_has_no_fault() -> None:
     units[:, 250::20] *= 2
     found = detect(scene(np.round(units), regions=4), np.arange(240, 400))
     assert "DATA_QUALITY" not in {entry.kind for entry in found.entries}
+
+
+def small(regions: int, each: int, seed: int = 1, **how: float) -> np.ndarray:
+    """Units of a retailer with so few series in each region; those of a region are ``rows_of``."""
+    return noisy(regions * each, DAYS, seed=seed, **how)
+
+
+def told(units: np.ndarray, regions: int, **more: object) -> list[tuple[str, str, str]]:
+    found = detect(scene(units, regions=regions, **more), LAST)
+    return [(entry.kind, entry.cls, entry.region) for entry in found.entries]
+
+
+@pytest.mark.parametrize("each", [1, 3, 4])
+def test_a_small_region_that_sent_nothing_is_one_fault(each: int) -> None:
+    units = small(6, each)
+    units[2::6, -1] = np.nan
+    assert told(units, 6) == [("DATA_QUALITY", "MISSING_FEED", "R2")]
+
+
+@pytest.mark.parametrize("each", [1, 3, 4])
+def test_half_of_many_small_regions_that_sent_nothing_are_one_fault_of_all(each: int) -> None:
+    units = small(8, each)
+    for region in range(4):
+        units[region::8, -1] = np.nan
+    assert told(units, 8) == [("DATA_QUALITY", "PARTIAL_FEED", "")]
+
+
+@pytest.mark.parametrize(("factor", "cls"), [(2.0, "DOUBLED_FEED"), (100.0, "RESCALED_FEED"), (0.01, "RESCALED_FEED")])
+@pytest.mark.parametrize(("regions", "each"), [(6, 1), (6, 3), (1, 4), (1, 3)])
+def test_a_small_retailer_with_a_wrong_feed_has_one_fault_and_no_demand(
+    regions: int, each: int, factor: float, cls: str
+) -> None:
+    """Also one without regions, of which there is but one."""
+    units = small(regions, each, sd=0.04)
+    units[:, -1] *= factor
+    frame = scene(units, regions=regions)
+    if regions == 1:
+        frame.series["region"] = ""
+    found = detect(frame, LAST).entries
+    assert [(entry.kind, entry.cls, entry.region) for entry in found] == [("DATA_QUALITY", cls, "")]
+
+
+@pytest.mark.parametrize(("factor", "each", "cls"), [
+    (2.0, 3, "DOUBLED_FEED"), (100.0, 1, "RESCALED_FEED"), (0.01, 2, "RESCALED_FEED"), (10.0, 3, "RESCALED_FEED"),
+])  # fmt: skip
+def test_a_small_region_of_several_with_a_wrong_feed_is_told_alone(factor: float, each: int, cls: str) -> None:
+    units = small(6, each)
+    units[2::6, -1] *= factor
+    assert told(units, 6) == [("DATA_QUALITY", cls, "R2")]
+
+
+def test_half_the_series_of_a_small_region_are_part_of_a_feed_and_one_is_not() -> None:
+    units = small(6, 4)
+    units[[2, 8], -1] = np.nan
+    assert told(units, 6) == [("DATA_QUALITY", "PARTIAL_FEED", "R2")]
+    units = small(6, 4)
+    units[2, -1] = np.nan
+    assert told(units, 6) == []
+
+
+def test_a_single_series_that_sold_twice_as_much_is_demand() -> None:
+    """Nobody can tell it from a good day."""
+    units = small(6, 1, level=400)
+    units[2, -1] *= 2
+    assert told(units, 6) == [("DEMAND", "SPIKE", "R2")]
+
+
+def test_small_regions_that_truly_sell_twice_as_much_hardly_ever_have_a_fault() -> None:
+    """Three series in each of thirty regions; on 40 days one of them sells about twice as much."""
+    rng = np.random.default_rng(8)
+    units = noisy(90, 400, sd=0.15, seed=8)
+    for day in range(240, 400, 4):
+        units[rng.integers(30) :: 30, day] *= 2 * np.exp(rng.normal(0, 0.05))
+    found = detect(scene(np.round(units), regions=30), np.arange(240, 400)).entries
+    assert sum(entry.kind == "DATA_QUALITY" for entry in found) <= 3
+
+
+def test_a_day_of_which_less_than_half_came_is_one_fault_and_nothing_of_it_is_judged(units: np.ndarray) -> None:
+    units[:50, -1] = np.nan
+    units[71, -1] = 1
+    assert kinds(units) == [("DATA_QUALITY", "PARTIAL_FEED", "")]

@@ -14,7 +14,9 @@ from trendcast.anomalies.scene import Scene
 
 LIKE = 4  # weeks whose same weekday says how many rows are due
 PARTIAL = 0.95
-FEWEST = 5  # series below which nothing can be said about a feed as a whole
+FEWEST = 5  # series below which only what cannot be chance says something about a feed
+HALF = 0.5  # of all rows that are due, below which nothing that came is believed
+MANY_GONE = 3  # small regions without rows, from which it is the feed of all that came in part
 SHARE, NEARLY, SURE = 0.6, 0.8, 0.95
 BEFORE = 56  # days that say how far series usually are off, and what units come in
 NOTHING = (-1.0, 0.3)  # a middle, in logarithms, at which units neither doubled nor are another unit's
@@ -46,15 +48,57 @@ def check(scene: Scene, expected: Expectation, days: np.ndarray) -> list[Fault]:
     """The faults of these days; one that all regions share is one fault of all."""
     regions = sorted(set(scene.series["region"]))
     rows_of = {region: np.flatnonzero((scene.series["region"] == region).to_numpy()) for region in regions}
+    small = len(regions) > 1 and all(len(rows) < FEWEST for rows in rows_of.values())
     faults: list[Fault] = []
     for day in days:
         found = [fault for region in regions if (fault := _fault(scene, expected, int(day), region, rows_of[region]))]
         kinds = {fault.kind for fault in found}
         if len(regions) > 1 and len(found) == len(regions) and len(kinds) == 1:
             found = [_together(found)]
+        elif (torso := _torso(scene, expected, int(day))) is not None:
+            found = [torso]
+        elif small:
+            found = _of_small(scene, expected, int(day), rows_of, found)
         faults += found
         faults += _known(scene, expected, int(day), np.concatenate([one.rows for one in found] or [np.zeros(0, int)]))
     return faults
+
+
+def _torso(scene: Scene, expected: Expectation, day: int) -> Fault | None:
+    """A day of which less than half of all rows came: a feed that stopped halfway, and nothing of it is believed."""
+    rows = np.flatnonzero(~scene.closed[:, day])
+    before = _like(day)
+    if len(before) < 2:
+        return None
+    came = np.isfinite(scene.units[rows][:, [*before, day]])
+    due, known = float(came[:, :-1].mean(axis=1).sum()), int(came[:, -1].sum())
+    if due < FEWEST or not 0 < known < HALF * due:
+        return None
+    units, mean = scene.units[rows, day], expected.units[rows, day]
+    both = np.isfinite(units) & np.isfinite(mean)
+    actual, expect = float(units[both].sum()), float(mean[both].sum())
+    every = np.arange(len(scene.units))
+    return Fault(day, "", "PARTIAL_FEED", every, actual, expect, known / due, known, round(due))
+
+
+def _of_small(
+    scene: Scene, expected: Expectation, day: int, rows_of: dict[str, np.ndarray], found: list[Fault]
+) -> list[Fault]:
+    """The faults of a retailer whose regions are all too small to say much: what several of them share is seen in all
+    of them together, and is one fault of all."""
+    gone = [fault.region for fault in found if fault.kind == "MISSING_FEED"]
+    left = [rows for region, rows in rows_of.items() if len(gone) >= MANY_GONE or region not in gone]
+    if len(left) < 2:
+        return found
+    pooled = _fault(scene, expected, day, "", np.sort(np.concatenate(left)))
+    if pooled is None:
+        return found
+    return [pooled, *(fault for fault in found if fault.kind == "MISSING_FEED" and len(gone) < MANY_GONE)]
+
+
+def _like(day: int) -> list[int]:
+    """The same weekday of the weeks before."""
+    return [day - 7 * k for k in range(1, LIKE + 1) if day - 7 * k >= 0]
 
 
 def _known(scene: Scene, expected: Expectation, day: int, taken: np.ndarray) -> list[Fault]:
@@ -93,7 +137,7 @@ def held(scene: Scene, faults: list[Fault]) -> np.ndarray:
 
 def _fault(scene: Scene, expected: Expectation, day: int, region: str, rows: np.ndarray) -> Fault | None:
     units, mean = scene.units[rows, day], expected.units[rows, day]
-    before = [day - 7 * k for k in range(1, LIKE + 1) if day - 7 * k >= 0]
+    before = _like(day)
     if len(before) < 2:
         return None
     came = np.isfinite(scene.units[rows])
@@ -110,13 +154,14 @@ def _fault(scene: Scene, expected: Expectation, day: int, region: str, rows: np.
     if due >= 1 and known == 0 and usual.max() >= 0.75 and not closed:
         return fault("MISSING_FEED")
     absent = int(((usual >= 1) & ~came[:, day]).sum())
-    if due >= FEWEST and known < PARTIAL * due and absent >= 3 and not closed:
+    enough = absent >= 3 if due >= FEWEST else due >= 3 and absent >= 2
+    if enough and known < PARTIAL * due and not closed:
         # As many may be absent as ever were on such a day.
         worst = max(int((usual >= 0.75).sum() - came[:, one][usual >= 0.75].sum()) for one in before)
         if absent > 2 * worst:
             return fault("PARTIAL_FEED", known / due)
     both = np.isfinite(units) & (units > 0) & np.isfinite(mean) & (mean >= 20) & ~scene.closed[rows, day]
-    if both.sum() < FEWEST:
+    if not both.any():
         return None
     size = np.log(units[both] / mean[both])
     middle = float(np.median(size))
@@ -125,11 +170,37 @@ def _fault(scene: Scene, expected: Expectation, day: int, region: str, rows: np.
         unsure = scene.special[rows, day].mean() > 0.5 and expected.frozen[rows, day].mean() <= 0.5
         spread = _spread(scene, expected, rows[both], day)
         grain = _Grain(scene.units[rows, max(0, day - BEFORE) : day])
-        if _doubled(units[both], size, spread, grain, unsure):
+        few = both.sum() < FEWEST
+        if (_few_doubled if few else _doubled)(units[both], size, spread, grain, unsure):
             return fault("DOUBLED_FEED", float(np.exp(middle)))
-        if _rescaled(units[both], size, spread, grain):
+        if (_few_rescaled if few else _rescaled)(units[both], size, spread, grain):
             return fault("RESCALED_FEED", float(np.exp(middle)))
     return None
+
+
+def _few_doubled(units: np.ndarray, size: np.ndarray, spread: np.ndarray, grain: _Grain, unsure: bool) -> bool:
+    """Whether three or four series were added twice: each is even, and close to twice what was expected. Of fewer
+    nobody can tell it from a good day."""
+    if unsure or len(units) < 3:
+        return False
+    off = np.abs(size - np.log(2))
+    if grain.whole:
+        return bool(grain.times(units, 2).all() and (off <= np.maximum(0.15, spread)).all())
+    return bool((off <= np.maximum(0.05, 1.5 * spread)).all())
+
+
+def _few_rescaled(units: np.ndarray, size: np.ndarray, spread: np.ndarray, grain: _Grain) -> bool:
+    """Whether one to four series are of another unit: parts of pieces, a hundred times as much in each of them, or, of
+    three, tens as no three sell by chance."""
+    power = int(np.clip(np.round(float(np.median(size)) / np.log(10)), -3, 3))
+    off = np.abs(size - power * np.log(10))
+    if power == 0 or not (off <= np.maximum(0.25, NEAR * spread)).all():
+        return False
+    if power > 1:
+        return True
+    if grain.whole and power < 0 and (~grain.times(units, 1)).any():
+        return True
+    return bool(len(units) >= 3 and ((grain.whole and power > 0 and grain.times(units, 10).all()) or power < -1))
 
 
 def _doubled(units: np.ndarray, size: np.ndarray, spread: np.ndarray, grain: _Grain, unsure: bool) -> bool:
