@@ -54,7 +54,7 @@ ONLY_IN = {
     "plotly": {"ui", "export"},
 }
 # What takes seconds to import is imported inside the functions that use it.
-HEAVY = {"prophet", "statsmodels", "lightgbm", "matplotlib", "cmdstanpy"}
+HEAVY = {"prophet", "statsmodels", "matplotlib", "cmdstanpy"}
 
 
 @cache

@@ -49,8 +49,6 @@ INSTALLED = VENV / ".installed.json"
 # The address of the dashboard that runs from this folder.
 RUNNING = VENV / ".running"
 LOCKS = {"install": "requirements.lock", "install-dev": "requirements-dev.lock"}
-# Libraries of the system that only some packages need: (library, package of Debian, what is missed without it).
-OPTIONAL_LIBRARIES = (("libgomp.so.1", "libgomp1", "gradient boosting"),)
 # Seconds the dashboard has for stopping its refresh and its database before it is ended.
 PATIENCE = 25
 
@@ -156,7 +154,7 @@ def _works() -> bool:
 
 
 def check_system() -> None:
-    """Stopped for what is missing and needed, one line on stderr for what is missing and useful."""
+    """Stopped for what is missing of the system."""
     try:
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
@@ -166,17 +164,6 @@ def check_system() -> None:
             "The system package python3-venv is missing: install it ('apt-get install python3-venv', or "
             f"{version}-venv when that is not the system's own Python), then run the same command again."
         ) from None
-    if sys.platform != "linux":
-        return
-    for library, package, missed in OPTIONAL_LIBRARIES:
-        try:
-            ctypes.CDLL(library)
-        except OSError:
-            print(
-                f"Note: the system package {package} is missing ('apt-get install {package}'): {missed} stays off "
-                "without it, everything else works.",
-                file=sys.stderr,
-            )
 
 
 def _pip_install(lock: str) -> None:

@@ -93,11 +93,11 @@ def background(folder: Path, command: str, **changes: str) -> subprocess.Popen[s
 
 
 def said(done: subprocess.CompletedProcess[str]) -> list[str]:
-    """What a failed command said, without make's own line and the notes on progress."""
+    """What a failed command said, without make's own line and how far the install is."""
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
     lines = (done.stdout + done.stderr).splitlines()
-    return [line for line in lines if not line.startswith(("make: ***", "Installing ", "Note: "))]
+    return [line for line in lines if not line.startswith(("make: ***", "Installing "))]
 
 
 def wheel(folder: Path, name: str = "tinything") -> tuple[Path, str]:
@@ -175,10 +175,8 @@ def test_a_missing_venv_package_is_one_sentence(folder: Path, target: str) -> No
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    """A folder into which two installs began at once, on a system without libgomp1; what each of them said."""
+    """A folder into which two installs began at once; what each of them said."""
     folder = clone(tmp_path_factory.mktemp("installed"))
-    text = (folder / "tools/launch.py").read_text()
-    (folder / "tools/launch.py").write_text(text.replace('"libgomp.so.1"', '"libgomp-not-here.so.1"'))
     both = [background(folder, "install") for _ in range(2)]
     texts = [process.communicate(timeout=120)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0]
@@ -189,13 +187,6 @@ def test_two_installs_at_once_take_turns(installed: tuple[Path, list[str]]) -> N
     _, texts = installed
     assert sum("Installing 0 packages" in text for text in texts) == 1
     assert sum("waiting for it" in text for text in texts) == 1
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="a library of Linux")
-def test_a_missing_system_library_is_one_line_and_no_obstacle(installed: tuple[Path, list[str]]) -> None:
-    _, texts = installed
-    (note,) = [line for text in texts for line in text.splitlines() if line.startswith("Note:")]
-    assert "libgomp1 is missing ('apt-get install libgomp1')" in note
 
 
 def test_a_second_install_does_nothing_and_a_changed_lock_installs_again(installed: tuple[Path, list[str]]) -> None:

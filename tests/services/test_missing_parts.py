@@ -18,7 +18,7 @@ import datetime, json, sys
 
 class Missing:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("prophet", "cmdstanpy", "lightgbm"):
+        if name.partition(".")[0] in ("prophet", "cmdstanpy"):
             raise OSError("libgomp.so.1: cannot open shared object file: No such file or directory")
 
 sys.meta_path.insert(0, Missing())
