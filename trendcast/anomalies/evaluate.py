@@ -20,7 +20,7 @@ from trendcast.anomalies.entries import Entry
 from trendcast.anomalies.impact import Q_MEDIUM
 from trendcast.anomalies.incidents import Episode
 from trendcast.anomalies.limits import Limits
-from trendcast.anomalies.residuals import MAD
+from trendcast.anomalies.residuals import FAR, MAD
 from trendcast.anomalies.scene import Scene, event_codes
 
 WINDOW, FROZEN, BLOCK = 240, 112, 28  # days a pass reads, of which it reads forecasts, and days judged in one go
@@ -61,7 +61,9 @@ RIGHT: dict[str, tuple[str, ...]] = {
 LASTS = 14  # days of a shift or ramp
 WITHIN = 5  # days after its first one in which a shift counts as found
 APART = 28  # days between two injections into the same series
-RATE = 0.0020  # of series-days start one of a single series; each region has one of its own besides
+# Of series-days start one of a single series; half of the regions have one of their own besides. Together fewer than
+# one day of two hundred lies in one: more of them, and what is usual would be made of injections.
+RATE = 0.0005
 
 Key = tuple[str, str, str, str]
 Forecaster = Callable[[np.ndarray], np.ndarray]
@@ -135,8 +137,8 @@ def inject(
     kinds: Iterable[str] | None = None,
     rate: float = RATE,
 ) -> tuple[np.ndarray, list[Case]]:
-    """(units with injections, what they are): ``rate`` of the judged series-days start one of a single series, and each
-    region has one of its own, kinds and sizes drawn evenly."""
+    """(units with injections, what they are): ``rate`` of the judged series-days start one of a single series, and half
+    of the regions have one of their own, kinds and sizes drawn evenly."""
     wanted = set(kinds) if kinds is not None else {*SINGLE, *WIDE}
     scene, units = world.scene, world.scene.units.copy()
     end = scene.days
@@ -146,7 +148,7 @@ def inject(
     open_day = np.isfinite(units) & ~scene.closed & (units > 0)
     wide = [(kind, size) for kind, sizes in WIDE.items() if kind in wanted for size in sizes]
     regions = sorted(set(scene.series["region"])) if (scene.series["region"] != "").any() else []
-    for region in regions if wide else []:
+    for region in rng.permutation(regions)[: -(-len(regions) // 2)] if wide else []:
         rows = np.flatnonzero((scene.series["region"] == region).to_numpy())
         share = open_day[rows].mean(axis=0)
         days = np.flatnonzero(share > 0.5)
@@ -161,9 +163,10 @@ def inject(
     single = [(kind, size) for kind, sizes in SINGLE.items() if kind in wanted for size in sizes]
     if not (scene.promoted.any() and (~scene.promoted).any()):
         single = [one for one in single if one[0] != "no uplift"]
-    count = rng.binomial(len(units) * judged, rate) if single else 0
+    wide_cases = len(cases)
+    count = max(1, rng.binomial(len(units) * judged, rate)) if single else 0
     for number, place in enumerate(rng.permutation(len(units) * judged)[: 3 * count]):
-        if len(cases) >= count + len(regions):
+        if len(cases) >= count + wide_cases:
             break
         row, day = int(place // judged), int(world.first + place % judged)
         kind, size = single[number % len(single)]
@@ -332,15 +335,22 @@ def spread_before(world: World, frozen: np.ndarray) -> np.ndarray:
     return MAD * median(np.abs(own[:, -FROZEN:]), 14)
 
 
-def null_world(world: World, calm: Lived, rng: np.random.Generator) -> World:
-    """A retailer of whom it is known that nothing happened: what was expected of each judged day, times the series' own
-    residuals in another order. Its forecast is right, its tails are the real ones."""
+def null_world(world: World, calm: Lived, rng: np.random.Generator, *, shuffled: bool = False) -> World:
+    """A retailer of whom it is known that nothing happened: what was expected of each judged day, and noise.
+
+    The noise of each series has the scale of its usual days and the tails of all of them, up to the 97th of a hundred:
+    what lies beyond was found because something had happened. ``shuffled``: its own residuals in another order
+    instead, those of real events among them, which then stand where nothing happened.
+    """
     days = slice(world.first, world.scene.days)
     mean, own = calm.mean[:, days], calm.own[:, days]
     known = np.isfinite(mean) & np.isfinite(own)
     mixed = np.full(own.shape, np.nan)
-    for row, mine in enumerate(known):
-        mixed[row, mine] = rng.permutation(own[row, mine])
+    if shuffled:
+        for row, mine in enumerate(known):
+            mixed[row, mine] = rng.permutation(own[row, mine])
+    else:
+        mixed[known] = _usual_noise(own, rng)[known]
     units = np.where(
         known, np.maximum(np.round((1 + np.nan_to_num(mean)) * np.exp(np.nan_to_num(mixed)) - 1), 0), np.nan
     )
@@ -355,3 +365,16 @@ def null_world(world: World, calm: Lived, rng: np.random.Generator) -> World:
         promotion=np.full(units.shape, np.nan),
     )
     return World(scene, world.events.iloc[:0], lambda _: forecast, min(WINDOW, units.shape[1] // 2), world.limits)
+
+
+def _usual_noise(own: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Noise (S, T) of a Student distribution: the median size of each series' residuals, and the degrees of freedom at
+    which the 97th of a hundred sizes lies as far beyond the median as that of all series."""
+    from scipy.stats import t as student
+
+    middle = median(np.abs(own), 14)
+    far = np.nanquantile(np.abs(own) / middle[:, None], FAR)
+    freedom = np.concatenate([np.arange(2.5, 10, 0.5), np.arange(10, 60, 5.0)])
+    ratio = student.ppf((1 + FAR) / 2, freedom) / student.ppf(0.75, freedom)
+    chosen = float(freedom[np.argmin(np.abs(ratio - far))])
+    return rng.standard_t(chosen, own.shape) * (middle / student.ppf(0.75, chosen))[:, None]

@@ -165,7 +165,8 @@ def episodes_of(found: Flags, rows: np.ndarray) -> int:
 
 
 def false_alarms(lived: Lived, scene: Scene, first: int, calm: np.ndarray, budget: int = 15) -> dict[str, Any]:
-    """Of a replay into which nothing was injected: rows of the log and HIGH mails a week; real events are among them.
+    """Of a replay into which nothing was injected: entries, rows of the log and HIGH mails a week; real events are
+    among them. An entry is a row that stands for itself: of a wider movement one, not each series in it.
 
     More than ``budget`` new incidents of a day are one mail about all of them, as announced."""
     days = scene.days - first
@@ -174,6 +175,7 @@ def false_alarms(lived: Lived, scene: Scene, first: int, calm: np.ndarray, budge
     feeds = [one for one in lived.episodes if one.family == "feed"]
     calm_rows = [one for one in sales if one.key in row_of and calm[row_of[one.key]]]
     heads = {one.group: one for one in sales if one.lead}
+    calm_heads = [one for one in calm_rows if one.lead]
     high = [one for one in heads.values() if one.impact == "HIGH"]
     calm_high = [one for one in high if one.key in row_of and calm[row_of[one.key]]]
     whole, quiet = len(scene.units), int(calm.sum())
@@ -183,18 +185,22 @@ def false_alarms(lived: Lived, scene: Scene, first: int, calm: np.ndarray, budge
 
     return {
         "days": days,
-        "entries": len(sales),
-        "incidents": len(heads),
+        "entries": len(heads),
+        "rows": len(sales),
         "feed_incidents": len({one.group for one in feeds}),
-        "entries_per_week_per_1000": rate(len(sales), 1000),
-        "entries_per_week_per_2500": rate(len(sales), 2500),
+        "entries_per_week_per_1000": rate(len(heads), 1000),
+        "entries_per_week_per_2500": rate(len(heads), 2500),
+        "rows_per_week_per_1000": rate(len(sales), 1000),
+        "rows_per_week_per_2500": rate(len(sales), 2500),
         "high_incidents": len(high),
         "high_mails": _mails(high, budget),
         "high_incidents_per_week_per_2500": rate(len(high), 2500),
         "calm_high_incidents_per_week_per_2500": rate(len(calm_high), 2500, quiet),
         "high_mails_per_week_per_2500": rate(_mails(high, budget), 2500),
-        "calm_entries_per_week_per_1000": rate(len(calm_rows), 1000, quiet),
-        "calm_entries_per_week_per_2500": rate(len(calm_rows), 2500, quiet),
+        "calm_entries_per_week_per_1000": rate(len(calm_heads), 1000, quiet),
+        "calm_entries_per_week_per_2500": rate(len(calm_heads), 2500, quiet),
+        "calm_rows_per_week_per_1000": rate(len(calm_rows), 1000, quiet),
+        "calm_rows_per_week_per_2500": rate(len(calm_rows), 2500, quiet),
         "calm_high_mails_per_week_per_2500": rate(_mails(calm_high, budget), 2500, quiet),
         "by_class": _count([one.cls for one in sales]),
         "by_impact": _count([one.impact for one in sales]),

@@ -25,7 +25,12 @@ FLOOR = 0.02
 USUAL = 2.5  # deviations up to which a factor's middle is believed without everybody's agreement
 UNSURE = 0.31  # deviation, in logarithms, of an event that was never seen before
 UNSURE_FROZEN = 0.15  # and where a forecast says what it does
-RESTLESS, CROWD = (0.7, 3.0), 100  # how much wider all may be on a day, and series from which half of that is believed
+# How far series go on a day against other days: which quantile of them is compared, how much less or more may come of
+# it, and the number of series from which half of that is believed.
+RESTLESS = (0.5, 0.7, 3.0, 100)
+RESTLESS_REGION = (0.9, 0.8, 4.0, 20)
+ASKED = 2_000  # series that are enough to know how far all go
+ALIKE = 0.25  # of a series' scale, in logarithms, that is the one of all
 ENOUGH = 3  # others from which the usual movements of a node are taken off each of its series
 FEW = 12  # series of a node that are few enough for one of them to matter in what they agree on
 STEP = 7  # days for which the scale of the past is kept
@@ -89,7 +94,7 @@ def residuals(scene: Scene, expected: Expectation, held: np.ndarray, days: np.nd
     widen = _widen(expected)
     learnable = np.where(scene.masked | np.isfinite(expected.examples), np.nan, own)
     sigma = _scale(learnable, expected, widen, days)
-    sigma = sigma * _restless(own / sigma, expected)[None, :]
+    sigma = sigma * _restless(own / sigma, expected, scene.series["region"].to_numpy(object))
     dispersion = _dispersion(scene, expected, learnable, days)
     z = _score(scene.units, expected.units, common, own, sigma, dispersion, widen)
     z_raw = _score(scene.units, expected.units, np.zeros_like(common), raw, sigma, dispersion, widen)
@@ -194,24 +199,39 @@ def _scale(own: np.ndarray, expected: Expectation, widen: np.ndarray, days: np.n
     usual = np.nan_to_num(median(spread.T, 1), nan=0.2)
     young = (expected.observed < LEARNING) | np.isnan(spread)
     spread = np.where(young, np.fmax(spread, 1.5 * usual[None, :]), spread)
+    with np.errstate(invalid="ignore"):
+        spread = spread ** (1 - ALIKE) * usual**ALIKE
     floor = 1 / np.maximum(expected.units, 1) + FLOOR**2
     return np.sqrt(np.maximum(spread**2, floor) + widen**2)
 
 
-def _restless(z: np.ndarray, expected: Expectation) -> np.ndarray:
-    """(T,): how much further from what was expected all series are on a day than on the 112 days before.
+def _restless(z: np.ndarray, expected: Expectation, region: np.ndarray) -> np.ndarray:
+    """(S, T): how much further from what was expected all series are on a day than on the 112 days before, and how much
+    further than that those of a region.
 
-    The eve of a holiday scatters everybody: then the middle of all sizes says so, and what half of them do is no
-    anomaly of one. Of few series it says little and is believed little.
+    The eve of a holiday scatters everybody, a carnival the shops of some towns of one region: then many go far, and
+    what many do is no anomaly of one. Of few series it says little and is believed little.
     """
     size = np.where(expected.units >= TELLS, np.abs(z), np.nan)
-    middle, count = median(size.T, 3), np.isfinite(size).sum(axis=0)
-    usual = np.full(middle.shape, np.nan)
-    for day in range(SHORTEST, len(middle)):
-        usual[day] = median(middle[None, max(0, day - WINDOW) : day], SHORTEST)[0]
+    wider = np.broadcast_to(_further(size, *RESTLESS), z.shape).copy()
+    size /= wider
+    for one in np.unique(region):
+        rows = np.flatnonzero(region == one)
+        wider[rows] *= _further(size[rows], *RESTLESS_REGION)
+    return wider
+
+
+def _further(size: np.ndarray, share: float, least: float, most: float, crowd: int) -> np.ndarray:
+    """(T,): a quantile of the sizes (S, T) of a day over what it was on the 112 days before, within bounds; half of it
+    where ``crowd`` series are known."""
+    few = size[:: max(1, len(size) // ASKED)]
+    far, count = quantile(few.T, share, 3), np.isfinite(size).sum(axis=0)
+    usual = np.full(far.shape, np.nan)
+    for day in range(SHORTEST, len(far)):
+        usual[day] = median(far[None, max(0, day - WINDOW) : day], SHORTEST)[0]
     with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = np.nan_to_num(middle / usual, nan=1.0, posinf=1.0)
-    return np.clip(ratio, *RESTLESS) ** (count / (count + CROWD))
+        ratio = np.nan_to_num(far / usual, nan=1.0, posinf=1.0)
+    return np.clip(ratio, least, most) ** (count / (count + crowd))
 
 
 def _dispersion(scene: Scene, expected: Expectation, learnable: np.ndarray, days: np.ndarray) -> np.ndarray:

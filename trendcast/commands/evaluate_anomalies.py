@@ -88,14 +88,18 @@ def text(result: dict[str, Any]) -> str:
             [
                 ["entries, series up to .08", _figure(false["calm_entries_per_week_per_1000"], 1),
                  _figure(false["calm_entries_per_week_per_2500"], 1)],
+                ["the same, each series of a wider movement counted",
+                 _figure(false["calm_rows_per_week_per_1000"], 1), _figure(false["calm_rows_per_week_per_2500"], 1)],
                 ["entries, all series and nodes", _figure(false["entries_per_week_per_1000"], 1),
                  _figure(false["entries_per_week_per_2500"], 1)],
+                ["the same, each series of a wider movement counted",
+                 _figure(false["rows_per_week_per_1000"], 1), _figure(false["rows_per_week_per_2500"], 1)],
                 ["HIGH mails, series up to .08", "", _figure(false["calm_high_mails_per_week_per_2500"], 2)],
                 ["HIGH mails, all", "", _figure(false["high_mails_per_week_per_2500"], 2)],
                 ["HIGH incidents, all", "", _figure(false["high_incidents_per_week_per_2500"], 2)],
             ],
         ),
-        f"In {false['days']} days {false['entries']:,} entries in {false['incidents']:,} incidents; by class "
+        f"In {false['days']} days {false['entries']:,} entries, {false['rows']:,} rows of the log; rows by class "
         + ", ".join(f"{name} {count}" for name, count in false["by_class"].items()) + "; by impact "
         + ", ".join(f"{name} {count}" for name, count in false["by_impact"].items())
         + f"; besides, {false['feed_incidents']} of the data themselves. Real events are among them.",
@@ -109,7 +113,9 @@ def text(result: dict[str, Any]) -> str:
             ],
         ),
         f"Where nothing happened ({own['days']} days, {own['tests']:,} tests), the false discovery rate at q = .05 is "
-        f"{_figure(own['fdr_null'], 3)}, with drops and spikes injected {_figure(own['fdr_injected'], 3)}; p-values "
+        f"{_figure(own['fdr_null'], 3)}, with drops and spikes injected {_figure(own['fdr_injected'], 3)}, with real "
+        f"residuals in another order, their events among them, {_figure(own['fdr_shuffled'], 3)}; "
+        f"{_figure(own['entries_per_week_per_2500'], 1)} entries a week per 2,500 series; p-values "
         f"exceed the uniform distribution by at most {_figure(own['uniform']['above'], 3)} and fall short of it by "
         f"{_figure(own['uniform']['below'], 3)} (Kolmogorov-Smirnov), {_figure(own['uniform']['at_001'], 4)} of them "
         f"are at most .001; on the real days {_figure(own['uniform_real']['above'], 3)}, "
@@ -117,7 +123,7 @@ def text(result: dict[str, Any]) -> str:
     ]  # fmt: skip
     kinds = [f"{one['kind']} {one['size']:+g}" for one in result["recall"]]
     rules = [("", "ours", None, {f"{one['kind']} {one['size']:+g}": one["recall"] for one in result["recall"]})]
-    rows = [["early warning", "", _figure(false["calm_entries_per_week_per_2500"], 1),
+    rows = [["early warning", "", _figure(false["calm_rows_per_week_per_2500"], 1),
              *(_share(rules[0][3].get(kind)) for kind in kinds)]]  # fmt: skip
     for title, name in (("plain rule", "plain"), ("Prophet", "prophet")):
         rows += [
@@ -125,7 +131,7 @@ def text(result: dict[str, Any]) -> str:
              *(_share(one["recall"].get(kind)) for kind in kinds)]
             for one in result[name]
         ]  # fmt: skip
-    parts.append(_table(["rule", "threshold", "false entries a week per 2,500", *kinds], rows))
+    parts.append(_table(["rule", "threshold", "rows a week per 2,500", *kinds], rows))
     if result["prophet"]:
         parts.append(f"Prophet: a sample of {result['prophet'][0]['series']} of these series, fitted every four weeks.")
     took = result["seconds"]

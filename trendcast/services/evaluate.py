@@ -30,11 +30,10 @@ if TYPE_CHECKING:
 
 YEAR = 364
 STEP = 7  # days between forecasts
-ENOUGH = 150  # injections of each kind and size, from which their share found is known well enough
-MOST_SEEDS = 12
+ENOUGH = 50  # injections of each kind and size, from which their share found is known well enough
+MOST_SEEDS = 24
 SAMPLE = 16  # series Prophet is fitted to
 BANDS = {"80 %": 1.2816, "95 %": 1.96, "99 %": 2.5758}
-NULLS = 2  # made-up retailers on which nothing happened
 
 
 def evaluate(
@@ -203,29 +202,34 @@ class Weekly:
 
 
 def _calibration(world: World, usual: Lived, progress: Progress) -> dict[str, Any]:
-    """On retailers of whom it is known that nothing happened, and with drops and spikes injected into these."""
-    null, mixed, p = [], [], []
-    for number in range(NULLS):
-        progress("Where nothing happened", number, NULLS)
-        rng = np.random.default_rng(77 + number)
-        quiet = replays.null_world(world, usual, rng)
-        lived = replays.replay(quiet, frozen_days=WINDOW)
-        null.append(scores.discovery(lived, quiet.first))
-        p.append(lived.p[:, quiet.first :].ravel())
-        units, cases = replays.inject(quiet, rng, ("drop", "spike"))
-        truth = np.zeros(units.shape, bool)
-        for case in cases:
-            truth[list(case.rows), case.start] = True
-        mixed.append(scores.discovery(replays.replay(quiet, units, frozen_days=WINDOW), quiet.first, truth))
-    progress("Where nothing happened", NULLS, NULLS)
-    days = sum(one["days"] for one in null)
+    """On a retailer of whom it is known that nothing happened, and with drops and spikes injected into it; and on one
+    made of real residuals in another order."""
+    progress("Where nothing happened", 0, 3)
+    rng = np.random.default_rng(77)
+    quiet = replays.null_world(world, usual, rng)
+    lived = replays.replay(quiet, frozen_days=WINDOW)
+    null = scores.discovery(lived, quiet.first)
+    days = quiet.scene.days - quiet.first
+    entries = sum(one.family == "sales" and one.lead for one in lived.episodes)
+    progress("Where nothing happened", 1, 3)
+    units, cases = replays.inject(quiet, rng, ("drop", "spike"))
+    truth = np.zeros(units.shape, bool)
+    for case in cases:
+        truth[list(case.rows), case.start] = True
+    mixed = scores.discovery(replays.replay(quiet, units, frozen_days=WINDOW), quiet.first, truth)
+    progress("Where nothing happened", 2, 3)
+    other = replays.null_world(world, usual, rng, shuffled=True)
+    shuffled = scores.discovery(replays.replay(other, frozen_days=WINDOW), other.first)
+    progress("Where nothing happened", 3, 3)
     return {
         "q": 0.05,
-        "days": days,
-        "tests": sum(one["tests"] for one in null),
-        "fdr_null": float(np.average([one["fdr"] for one in null], weights=[one["days"] for one in null])),
-        "fdr_injected": float(np.average([one["fdr"] for one in mixed], weights=[one["days"] for one in mixed])),
-        "uniform": scores.uniformity(np.concatenate(p)),
+        "days": null["days"],
+        "tests": null["tests"],
+        "fdr_null": null["fdr"],
+        "fdr_injected": mixed["fdr"],
+        "fdr_shuffled": shuffled["fdr"],
+        "entries_per_week_per_2500": scores.weekly(entries, days, len(quiet.scene.units), 2500),
+        "uniform": scores.uniformity(lived.p[:, quiet.first :].ravel()),
         "uniform_real": scores.uniformity(usual.p[:, world.first :].ravel()),
     }
 
@@ -251,10 +255,10 @@ def _plain(
 
     usual = of(world.scene.units)
     injected = [(of(units), cases) for units, cases in past]
-    wanted = false["calm_entries_per_week_per_1000"] * false["days"] / 7 / 1000 * max(int(calm.sum()), 1)
+    wanted = false["calm_rows_per_week_per_1000"] * false["days"] / 7 / 1000 * max(int(calm.sum()), 1)
     equal = scores.at_rate(lambda threshold: flags(*usual, threshold), calm, int(wanted), 1.0, 3.6)
     table = []
-    for name, threshold in (("as written, above 2.5", THRESHOLD), ("at our rate of false entries", equal)):
+    for name, threshold in (("as written, above 2.5", THRESHOLD), ("at our rate of rows", equal)):
         outcomes = [
             one
             for score, cases in injected
@@ -320,10 +324,10 @@ def _prophet(
         z = np.where(scene.closed, np.nan, (units - mean) / sd)
         return np.where(np.abs(np.nan_to_num(z)) > threshold, np.sign(np.nan_to_num(z)), 0).astype(np.int8)
 
-    wanted = false["calm_entries_per_week_per_1000"] * false["days"] / 7 / 1000 * len(rows)
+    wanted = false["calm_rows_per_week_per_1000"] * false["days"] / 7 / 1000 * len(rows)
     equal = scores.at_rate(lambda threshold: flags(scene.units, threshold), mine, max(round(wanted), 1), 0.5, 40.0)
     table = []
-    for name, threshold in (*BANDS.items(), ("at our rate of false entries", equal)):
+    for name, threshold in (*BANDS.items(), ("at our rate of rows", equal)):
         outcomes: list[scores.Outcome] = []
         for units, cases in past:
             own = [case for case in cases if not case.region and mine[case.rows[0]]]
@@ -395,6 +399,7 @@ def targets(document: dict[str, Any]) -> list[dict[str, Any]]:
         ("shifts of -20 % within 5 days", of("shift", -0.2), 0.95, True),
         ("mean delay of these, days", of("shift", -0.2, "mean_delay"), 2.5, False),
         ("false entries a week per 2,500 series", false["calm_entries_per_week_per_2500"], 50, False),
+        ("the same, each series of a wider movement counted", false["calm_rows_per_week_per_2500"], 50, False),
         ("false HIGH mails a week per 2,500 series", false["calm_high_mails_per_week_per_2500"], 3, False),
         ("the same of all series, regions and totals", false["high_mails_per_week_per_2500"], 3, False),
         ("false discovery rate at q = .05, nothing happened", document["calibration"]["fdr_null"], 0.07, False),
