@@ -250,13 +250,13 @@ def test_five_hundred_categories_are_drawn_and_asked_for_once(make_retailer, ope
 
 
 def test_away_later_the_last_review_stays_under_a_banner(retailer, open_page, monkeypatch):
-    from trendcast.ui import reads
+    from trendcast.ui import memory, reads
 
     app = open_page("review")
     shown = tiles(app)
     retailer.away = True
     reads.standing(fresh=True)
-    monkeypatch.setattr(reads.Recent, "SECONDS", 0.0)
+    monkeypatch.setattr(memory.Recent, "SECONDS", 0.0)
     app.run()
     assert not app.exception
     assert "The database does not answer" in app.error[0].value

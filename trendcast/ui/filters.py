@@ -16,6 +16,7 @@ from typing import Any
 import streamlit as st
 
 from trendcast.ui import reads, text
+from trendcast.ui.catalogue import Catalogue
 from trendcast.ui.provider import Choice
 
 NAMES = ("level", "category", "region", "store", "from", "to", "unit", "as_of")
@@ -88,7 +89,7 @@ def implied_level(names: Mapping[str, tuple[str, ...]]) -> str:
     return "region" if names["region"] else "total"
 
 
-def fit(filters: Filters, catalogue: reads.Catalogue, run: Any, *, strict: bool = True) -> tuple[Filters, list[str]]:
+def fit(filters: Filters, catalogue: Catalogue, run: Any, *, strict: bool = True) -> tuple[Filters, list[str]]:
     """The nearest valid view of this run, and what had to be changed, a sentence each (none with ``strict=False``,
     where a widget's change makes an older choice impossible and nobody needs to be told)."""
     said: list[str] = []
@@ -138,7 +139,7 @@ def fit(filters: Filters, catalogue: reads.Catalogue, run: Any, *, strict: bool 
     return fitted, (said + words if strict else [])
 
 
-def _narrowing(catalogue: reads.Catalogue, level: str, name: str) -> tuple[str, ...]:
+def _narrowing(catalogue: Catalogue, level: str, name: str) -> tuple[str, ...]:
     """A store level may be narrowed by the category a store belongs to, where every store has one only."""
     if name == "category" and level == "store" and "category_store" in catalogue.levels:
         frame = catalogue.by_level["category_store"]
@@ -196,7 +197,7 @@ def window(filters: Filters, run: Any) -> tuple[dt.date, dt.date]:
     return filters.first or default, filters.last or latest
 
 
-def choice(filters: Filters, catalogue: reads.Catalogue) -> Choice:
+def choice(filters: Filters, catalogue: Catalogue) -> Choice:
     """The series on view: dimensions left at "all" are dropped where the whole is a series of its own.
 
     All categories of a region are the region, so its own bands and accuracy can be shown. Forecasts add up, so the
@@ -253,7 +254,7 @@ _KEY = "filter_{}".format
 _WRITTEN, _SAID = "filters_written", "filters_said"
 
 
-def from_session(run: Any, catalogue: reads.Catalogue, as_of: dt.date | None) -> tuple[Filters, list[str]]:
+def from_session(run: Any, catalogue: Catalogue, as_of: dt.date | None) -> tuple[Filters, list[str]]:
     """The filters of this session: from the URL when it is new to us, else from the widgets. Leaves the widgets'
     state valid, so they can be drawn right after. ``as_of``: the day decided on, None for now."""
     current = {name: tuple(st.query_params.get_all(name)) for name in NAMES if st.query_params.get_all(name)}
@@ -348,7 +349,7 @@ def as_of_asked() -> dt.date | None:
         return None
 
 
-def draw(filters: Filters, catalogue: reads.Catalogue, run: Any, days: Sequence[dt.date]) -> None:
+def draw(filters: Filters, catalogue: Catalogue, run: Any, days: Sequence[dt.date]) -> None:
     """The filter bar. The widgets read their values from the session, where from_session has put them."""
     st.selectbox(
         "Level",

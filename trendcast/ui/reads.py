@@ -8,89 +8,34 @@ shared between sessions as they are (``cache_resource``); nobody may change them
 from __future__ import annotations
 
 import datetime as dt
-import threading
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from trendcast.errors import DatabaseAway, InvalidInput, NoRun, NotFound
+from trendcast.errors import DatabaseAway, InvalidInput, NotFound
 from trendcast.services import findings, incidents
 from trendcast.services.review_figures import Figures, Scope
 from trendcast.services.review_parts import Review
 from trendcast.services.scenarios import Saved
 from trendcast.services.what_if import Baseline
 from trendcast.ui import charts, measures, numbers, plots, scores, text, who
+from trendcast.ui.catalogue import Catalogue, choice_of
 from trendcast.ui.live import LiveProvider
+from trendcast.ui.memory import CurrentRun, Recent, Standing
 from trendcast.ui.provider import Choice, Provider
 
 DAY = 86_400
-# Seconds a run counts as confirmed: so soon is a red banner there when the database is away.
-RUN_SECONDS, AWAY_SECONDS = 4.0, 4.0
 MANY = 24  # up to so many series of one selection are explained part by part
 
 provider: Provider = LiveProvider()
 
 
-@dataclass(frozen=True)
-class Standing:
-    """What there is to show: a run or none, and whether the database answered. ``error`` is the sentence why not."""
-
-    run: Any = None
-    away: bool = False
-    error: str = ""
-    read_at: dt.datetime | None = None  # when the run was last confirmed
-
-
-class CurrentRun:
-    """The current run as this process knows it. One question per 4 s, however many sessions; while the database is
-    away the last known run goes on being served, so that fifty sessions do not queue for a connection."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._standing = Standing()
-        self._until = 0.0
-        self.runs: dict[int, Any] = {}
-
-    def get(self, *, fresh: bool = False) -> Standing:
-        with self._lock:
-            if fresh or time.monotonic() >= self._until:
-                self._standing = self._ask(self._standing)
-                # Without a run every visitor waits for one: look again soon.
-                calm = self._standing.run is not None and not self._standing.away
-                self._until = time.monotonic() + (RUN_SECONDS if calm else AWAY_SECONDS)
-            return self._standing
-
-    def _ask(self, before: Standing) -> Standing:
-        now = dt.datetime.now(dt.UTC)
-        try:
-            run = provider.current_run()
-        except NoRun:
-            return Standing(read_at=now)
-        except DatabaseAway as error:
-            return Standing(before.run, True, str(error), before.read_at)
-        self.runs[run.id] = run
-        return Standing(run, False, "", now)
-
-    def note(self, run: Any) -> Any:
-        """Remember a run that was read otherwise (an earlier one), by its id."""
-        self.runs[run.id] = run
-        return run
-
-    def run(self, run_id: int) -> Any:
-        """The run with this id, as it was read."""
-        if run_id not in self.runs:
-            raise NotFound(f"Run {run_id} is not known here.")
-        return self.runs[run_id]
-
-
 @st.cache_resource(ttl=None, max_entries=1, show_spinner=False)
 def _holder() -> CurrentRun:
-    return CurrentRun()
+    return CurrentRun(lambda: provider.current_run())
 
 
 def standing(*, fresh: bool = False) -> Standing:
@@ -115,65 +60,6 @@ def run_as_of(day: dt.date, current: int) -> Any:
 
 
 # --- the series of a run -------------------------------------------------------------------------------------------
-
-
-class Catalogue:
-    """The series of one run and what the filters offer; shared, never changed.
-
-    Stores depend on the regions and categories chosen, so that nobody has to search 1,115 of them.
-    """
-
-    def __init__(self, index: pd.DataFrame) -> None:
-        self.index = index
-        self.levels = tuple(level for level in measures_levels(index))
-        # dict() would take the groups for a mapping: they have keys.
-        self.by_level = {level: index[index["level"] == level] for level in self.levels}
-        self._options: dict[tuple[Any, ...], tuple[str, ...]] = {}
-
-    def options(
-        self, level: str, column: str, regions: tuple[str, ...] = (), categories: tuple[str, ...] = ()
-    ) -> tuple[str, ...]:
-        """The names a filter offers at a level; () when the level does not have the dimension."""
-        key = (level, column, regions, categories)
-        if key not in self._options:
-            self._options[key] = self._find(level, column, regions, categories)
-        return self._options[key]
-
-    def _find(self, level: str, column: str, regions: tuple[str, ...], categories: tuple[str, ...]) -> tuple[str, ...]:
-        if not has(level, column):
-            return ()
-        frame = self.by_level.get(level)
-        if frame is None:
-            return ()
-        if (
-            column == "store"
-            and not has(level, "product_category")
-            and categories
-            and "category_store" in self.by_level
-        ):
-            frame = self.by_level["category_store"]
-        if regions and column == "store":
-            frame = frame[frame["region"].isin(regions)]
-        if categories and column == "store":
-            frame = frame[frame["product_category"].isin(categories)]
-        names = frame[column]
-        return tuple(sorted({str(name) for name in names if name != ""}))
-
-
-def measures_levels(index: pd.DataFrame) -> list[str]:
-    """Levels present, from the whole to the parts."""
-    order = ("total", "region", "store", "category", "category_region", "category_store")
-    present = set(index["level"].unique())
-    return [level for level in order if level in present]
-
-
-def has(level: str, column: str) -> bool:
-    """Whether a level has a dimension of its own (a store also names its region, which narrows the list)."""
-    return {
-        "product_category": level.startswith("category"),
-        "region": level.endswith(("region", "store")),
-        "store": level.endswith("store"),
-    }[column]
 
 
 @st.cache_resource(ttl=DAY, max_entries=16, show_spinner=False)
@@ -514,42 +400,6 @@ def runs(limit: int = 50) -> pd.DataFrame:
 # --- the anomaly inbox and stock decisions: they change under one's hands ---------------------------------------------
 
 
-class Recent:
-    """Answers that change: asked again after ten seconds or after a move of ours; while the database is away the last
-    answer goes on being served. Bounded; shared between sessions, nobody may change what it returns."""
-
-    SECONDS, MOST = 10.0, 200
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._held: dict[tuple[Any, ...], tuple[float, Any]] = {}
-
-    def get(self, key: tuple[Any, ...], ask: Callable[[], Any]) -> Any:
-        with self._lock:
-            until, value = self._held.get(key, (0.0, None))
-        if time.monotonic() < until:
-            return value
-        try:
-            value = ask()
-        except DatabaseAway:
-            if not until:
-                raise
-            return value
-        with self._lock:
-            self._held.pop(key, None)
-            self._held[key] = (time.monotonic() + self.SECONDS, value)
-            while len(self._held) > self.MOST:
-                self._held.pop(next(iter(self._held)))
-        return value
-
-    def expire(self, *rooms: str) -> None:
-        """Ask again at the next look; what is held still serves while the database is away."""
-        with self._lock:
-            for key, (_, value) in self._held.items():
-                if key[0] in rooms:
-                    self._held[key] = (0.001, value)
-
-
 @st.cache_resource(ttl=None, max_entries=1, show_spinner=False)
 def _recent() -> Recent:
     return Recent()
@@ -631,14 +481,7 @@ def marked_days(run_id: int, series_id: int) -> list[pd.Timestamp]:
 
 def series_choice(run_id: int, series_id: int) -> Choice:
     """The choice that means one series."""
-    row = catalogue(run_id).index.set_index("series_id").loc[series_id]
-    level = str(row["level"])
-    return Choice(
-        level,
-        (str(row["product_category"]),) if has(level, "product_category") else (),
-        (str(row["region"]),) if level.endswith("region") else (),
-        (str(row["store"]),) if has(level, "store") else (),
-    )
+    return choice_of(catalogue(run_id).index, series_id)
 
 
 @st.cache_resource(ttl=DAY, max_entries=32, show_spinner=False)

@@ -18,6 +18,7 @@ from trendcast.services.people import needed, require
 from trendcast.services.review_parts import Link
 from trendcast.ui import demo, reads, states, who
 from trendcast.ui import filters as bar
+from trendcast.ui.memory import Standing
 from trendcast.ui.provider import Choice
 
 logger = logging.getLogger(__name__)
@@ -199,7 +200,7 @@ def view() -> View | None:
     return found if isinstance(found, View) else None
 
 
-def _view(standing: reads.Standing) -> View:
+def _view(standing: Standing) -> View:
     run, as_of = standing.run, bar.as_of_asked()
     said: list[str] = []
     if as_of is not None and as_of < run.last_day:

@@ -12,6 +12,7 @@ import streamlit as st
 from trendcast import wording
 from trendcast.errors import TrendCastError
 from trendcast.ui import reads, text
+from trendcast.ui.memory import Standing
 
 STAGES = {
     "load": "Loading data",
@@ -96,13 +97,13 @@ def away(error: str) -> None:
         _watch()
 
 
-def away_banner(standing: reads.Standing) -> None:
+def away_banner(standing: Standing) -> None:
     """The database is away, but the last figures are remembered."""
     when = f" These are the figures of {text.moment(standing.read_at)}." if standing.read_at else ""
     st.error(f"The database does not answer.{when} Changes are off until it is back.", icon=":material/cloud_off:")
 
 
-def nothing_yet(standing: reads.Standing) -> None:
+def nothing_yet(standing: Standing) -> None:
     """No run: the database is starting, there is no data, or the first refresh is on its way."""
     starting = reads.provider.startup()
     if getattr(starting, "busy", False) or getattr(starting, "error", ""):
