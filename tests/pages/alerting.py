@@ -24,6 +24,7 @@ class MadeUpAlerts:
         self.away = False
         self.missing = ""
         self.failing: str = ""
+        self.refused: list[dict[str, Any]] = []
         self.answer: dict[str, Any] = {"outcome": "sent", "code": 250, "answer": "250 OK queued"}
         self.environment: tuple[str, ...] = ("all@example.com",)
         self.people: list[dict[str, Any]] = []
@@ -69,12 +70,12 @@ class MadeUpAlerts:
             "failing_since": NOW - dt.timedelta(hours=1) if self.failing else None, "last_code": None,
             "last_error": self.failing or None, "last_ok": None if self.missing else NOW - dt.timedelta(minutes=5),
             "waiting": sum(row["state"] in ("waiting", "unknown") for row in self.rows), "urgent_since": None,
-            "dead": sum(row["state"] == "dead" for row in self.rows),
+            "dead": sum(row["state"] == "dead" for row in self.rows), "refused": self.refused,
             "route": "" if self.missing else "mail.example.com:587 (STARTTLS), from tc@example.com",
         }  # fmt: skip
         hook = dict.fromkeys(mail, None) | {
             "channel": "webhook", "missing": "No webhook is called: ALERT_WEBHOOK_URL is not set.", "route": "",
-            "waiting": 0, "dead": 0, "setup": False,
+            "waiting": 0, "dead": 0, "setup": False, "refused": [],
         }  # fmt: skip
         return [mail, hook]
 

@@ -82,9 +82,35 @@ def test_a_failing_server_says_since_when_and_why(retailer, page):
     assert "It is tried again by itself." in table(app, "Way")["How it does"].iloc[0]
 
 
+GONE = {
+    "recipient": "gone@example.com", "since": dt.datetime(2026, 9, 25, 6, tzinfo=dt.UTC), "messages": 3, "code": 550,
+    "error": "550 no such user", "in_settings": False,
+}  # fmt: skip
+
+
+def test_an_address_the_server_refuses_is_named_with_what_to_do(retailer, page):
+    retailer.alerts.refused = [GONE]
+    app = page()
+    said = (
+        "the server has refused gone@example.com since 25 Sep 2026, 06:00 UTC (550 no such user): 3\u202fmessages did "
+        "not arrive. Correct the address or take it out under “Who gets alerts”."
+    )
+    assert f"Mail works, but {said}" in words(app)
+    assert [one.value for one in app.warning if "refused" in one.value]  # where the addresses are kept, too
+    assert table(app, "Way")["How it does"].iloc[0] == "Works, but not for 1\u202faddress."
+
+
+def test_several_refused_addresses_are_counted_above_and_named_below(retailer, page):
+    retailer.alerts.refused = [GONE, {**GONE, "recipient": "left@example.com", "in_settings": True}]
+    app = page()
+    assert "the server refuses 2\u202faddresses, the first since 25 Sep 2026, 06:00 UTC" in words(app)
+    assert len(app.warning) == 2
+    assert "take it out in ALERT_RECIPIENTS" in words(app)
+
+
 def test_a_wrong_setting_is_told_from_a_server_that_is_away():
     row = {"missing": "", "failing_since": dt.datetime(2026, 9, 28, tzinfo=dt.UTC), "last_error": "535 bad login",
-           "setup": True}  # fmt: skip
+           "setup": True, "refused": []}  # fmt: skip
     assert alerts.standing(row).endswith("535 bad login. A setting is wrong: time alone does not help.")
 
 
@@ -136,19 +162,28 @@ def test_the_weekly_card_counts_what_alerts_were_worth(retailer, page):
 # --- messages ---------------------------------------------------------------------------------------------------------
 
 
-def test_every_message_is_listed_with_its_state_and_the_answer(retailer, page):
+def mail_states(app) -> list[str]:
+    return table(app, "Subject")["State"].tolist()
+
+
+def test_every_message_is_listed_with_its_state_and_what_became_of_it(retailer, page):
     app = page()
-    listed = table(app, "Subject")
-    assert listed["State"].tolist() == ["Sent", "Could not be sent", "Sent, no answer", "Held back", "Waiting", "Sent"]
-    assert listed["Answer"].iloc[:2].tolist() == ["250 OK queued", "550 no such user"]
+    assert mail_states(app) == ["Sent", "Could not be sent", "Sent, no answer", "Held back", "Waiting", "Sent"]
+    assert table(app, "Subject")["Answer"].iloc[:2].tolist() == ["250 OK queued", "550 no such user"]
     app.get_by_key("mail_states").set_value(["dead", "held"]).run()
-    assert table(app, "Subject")["State"].tolist() == ["Could not be sent", "Held back"]
+    assert mail_states(app) == ["Could not be sent", "Held back"]
     app.get_by_key("mail_states").set_value(["kept"]).run()
     assert "No message fits." in words(app)
 
 
+def test_all_columns_of_the_messages_fit_a_screen_and_the_first_two_a_telephone(retailer, page):
+    widths = [alerts.WIDTHS[name] for name in table(page(), "Subject")]
+    assert sum(widths) <= 980  # what a screen of 1,440 pixels leaves beside the filters
+    assert sum(widths[:2]) <= 358  # of 390
+
+
 def opened(app, row: int):
-    app.session_state["mail_list"] = {"selection": {"rows": [row], "columns": [], "cells": []}}
+    app.session_state["mail_list"] = {"selection": {"rows": [], "columns": [], "cells": [[row, "Subject"]]}}
     return app.run()
 
 
@@ -171,7 +206,7 @@ def test_a_dead_letter_can_be_sent_again(retailer, page):
     app.get_by_key("mail_again").click().run()
     assert retailer.alerts.asked == [("send_again", {"number": 5, "who": "local"})]
     assert "The message to gone@example.com is sent again." in words(app)
-    assert table(app, "Subject")["State"].iloc[1] == "Waiting"
+    assert mail_states(app)[1] == "Waiting"
 
 
 def test_before_the_first_message_the_list_says_so(retailer, page):
@@ -216,6 +251,21 @@ def test_a_refused_recipient_is_a_sentence_and_the_form_stays(retailer, page):
     assert not app.error
 
 
+def order(app) -> list[str]:
+    """What stands on the page, from top to bottom, by kind and words."""
+    return [f"{block.type}: {getattr(block, 'value', getattr(block, 'label', ''))}" for block in app.main]
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_what_a_form_did_is_said_below_that_form(retailer, page, good):
+    app = page()
+    app.get_by_key("recipient_0_0_address").set_value("a@example.com" if good else "nobody")
+    button(app, "recipient_0_0_save").click().run()
+    said = order(app)
+    place = next(n for n, line in enumerate(said) if line.startswith("success:" if good else "error:"))
+    assert said.index("subheader: Who gets alerts") < place < said.index("subheader: From when on")
+
+
 def test_where_nobody_is_told_it_says_so(retailer, page):
     retailer.alerts.environment = ()
     assert "Nobody is told of anything yet" in words(page())
@@ -243,7 +293,7 @@ def test_a_threshold_is_tried_on_the_past_before_it_can_be_saved(retailer, page)
     figures = {metric.label: (metric.value, metric.delta) for metric in app.metric}
     assert figures["Incidents"] == ("14", "instead of 61")
     assert figures["Confirmed ones missed"][0] == "1"
-    assert table(app, "With it")["With it"].tolist() == ["No incident"]
+    assert "No incident instead of high: HE fell." in words(app).replace("*", "")
     app.get_by_key("threshold_0_0_reason").set_value("Too many mails.")
     button(app, "threshold_0_0_save").click().run()
     assert retailer.alerts.asked[-1] == ("put_threshold", {**what, "reason": "Too many mails.", "who": "local"})

@@ -3,6 +3,7 @@
 import base64
 import datetime as dt
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -47,7 +48,17 @@ def test_untouched_it_shows_the_published_forecast(retailer, open_page):
     assert "As planned" in names(app)
     planned = next(trace for trace in figure(app)["data"] if trace.get("name") == "As planned")
     expected = retailer.forecast_weekly(7, [8])["mean"].to_numpy()
-    np.testing.assert_array_equal(numbers(planned)[-13:], expected)
+    np.testing.assert_array_equal(numbers(planned)[-12:], expected[:12])
+    assert len(app.get_by_key(key(app, "weeks")).options) == 12  # as many as every page shows
+    assert "running week" not in shown(app)
+
+
+def test_a_running_week_in_the_sums_is_told(make_retailer, open_page):
+    retailer = make_retailer()
+    earlier = retailer.run_info.last_day - dt.timedelta(days=3)
+    retailer.run_info = replace(retailer.run_info, last_day=earlier)
+    app = open_page("what-if", level="category", category="Clothing")
+    assert "what is left of the running week, Fri 25 Sep to Sun 27 Sep, and the 12 whole weeks after it" in shown(app)
 
 
 def test_a_lower_price_sells_more_and_the_page_says_so(retailer, open_page):
@@ -85,9 +96,9 @@ def test_changes_hold_in_the_weeks_chosen_only(retailer, open_page):
     app = move(app, "price", 5)
     assert "from 5 Oct to 25 Oct" in shown(app)
     line = next(trace for trace in figure(app)["data"] if trace.get("name") == "What if")
-    base = retailer.forecast_weekly(7, [1])["mean"].to_numpy()
+    base = retailer.forecast_weekly(7, [1])["mean"].to_numpy()[:12]
     touched = ~np.isclose(numbers(line), base)
-    assert touched.tolist() == [False, True, True, True] + [False] * 9
+    assert touched.tolist() == [False, True, True, True] + [False] * 8
 
 
 def test_without_running_at_once_it_waits_for_the_button(retailer, open_page):

@@ -285,3 +285,18 @@ def test_mail_whose_links_open_on_this_machine_only_is_told(db: Database) -> Non
     assert webhook["note"] == ""
     assert alert_log.channels(db, chosen(TRENDCAST_PUBLIC_URL="https://trend.example.com"))[0]["note"] == ""
     assert alert_log.channels(db, chosen(SMTP_SERVER=""))[0]["note"] == ""
+
+
+def test_an_address_the_server_refuses_is_told_until_it_takes_a_message_or_is_taken_out(db: Database) -> None:
+    def refused(**more: str) -> list[tuple[str, int, bool]]:
+        mail = next(row for row in alert_log.channels(db, chosen(**more)) if row["channel"] == "email")
+        return [(row["recipient"], row["messages"], row["in_settings"]) for row in mail["refused"]]
+
+    for key in ("1", "2"):
+        become(db, put(db, key), status="DEAD", attempts=1, last_code=550, last_error="550 no such user")
+    become(db, put(db, "3", "gone@example.com"), status="DEAD", attempts=1, last_code=550, last_error="550 no")
+    become(db, put(db, "4", "late@example.com"), status="DEAD", attempts=9, last_code=451, last_error="451 later")
+    assert refused() == [("ann@example.com", 2, True)]  # nobody wants gone@ to get anything any more
+    assert refused(ALERT_RECIPIENTS="late@example.com") == []  # it could not be reached, which time may heal
+    become(db, put(db, "5"), status="SENT", attempts=1, last_code=250)
+    assert refused() == []

@@ -55,6 +55,20 @@ def test_no_change_gives_the_published_forecast_out_to_the_last_digit(demo_db, r
         assert (found.units, found.money, found.first, found.warnings) == (0.0, 0.0, None, ())
 
 
+def test_a_baseline_of_fewer_days_says_the_same_of_those(bottoms):
+    last = day(bottoms, 83)
+    short = what_if.through(bottoms, last)
+    assert (short.days, short.last) == (84, last)
+    changes = Changes(
+        (Change("price", -0.1, bottoms.first, last),), (Promotion(day(bottoms, 3), day(bottoms, 9), True),)
+    )
+    found, whole = what_if.simulate_on(short, changes), what_if.simulate_on(bottoms, changes)
+    assert found.daily.equals(whole.daily.head(84))
+    assert found.weekly.equals(whole.weekly.head(len(found.weekly)))
+    assert found.weekly["week"].iloc[-1].date() + timedelta(days=6) <= last
+    assert what_if.through(bottoms, day(bottoms, 200)) is bottoms
+
+
 def test_what_is_expected_already_changes_nothing(total):
     planned = [n for n in range(total.days) if total.planned[0, n] == 1.0]
     same = Changes((Change("price", 0.0),), tuple(Promotion(day(total, n), day(total, n), True) for n in planned))

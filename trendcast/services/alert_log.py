@@ -26,17 +26,27 @@ BUDGET_HOURS = 24  # the budget is that of any 24 hours, as services.alerts coun
 
 
 def channels(db: Database, settings: Settings) -> list[dict[str, Any]]:
-    """How each way out does: services.outbox.state, ``route``: where it leads, '' when it is not set up, and
-    ``note``: what is not well with the mails all the same."""
+    """How each way out does: services.outbox.state, ``route``: where it leads, '' when it is not set up, ``note``:
+    what is not well with the mails all the same, and ``refused``: the addresses that take none (``refused``)."""
     routes = {"email": _mail_route(settings), "webhook": str(settings.alert_webhook_url)}
     return [
         {
             **row,
             "route": "" if row["missing"] else routes[row["channel"]],
             "note": outbox.local_links(settings) if row["channel"] == "email" and not row["missing"] else "",
+            "refused": refused(db, settings) if row["channel"] == "email" else [],
         }
         for row in outbox.state(db, settings)
     ]
+
+
+def refused(db: Database, settings: Settings) -> list[dict[str, Any]]:
+    """Addresses that are still to get alerts and that the mail server refuses: sql/mail_refused.sql, and
+    ``in_settings``: whether ALERT_RECIPIENTS names them. An address that was taken out is nobody's trouble any more."""
+    given = {address.casefold() for address in settings.alert_recipients}  # type: ignore[attr-defined]
+    kept = {str(row["address"]).casefold() for row in db.rows("recipient_list")}
+    rows = [{**row, "in_settings": row["recipient"].casefold() in given} for row in db.rows("mail_refused")]
+    return [row for row in rows if row["recipient"].casefold() in given | kept]
 
 
 def _mail_route(settings: Settings) -> str:

@@ -120,6 +120,8 @@ def settings_table() -> pd.DataFrame:
 
 
 def _setting_words(value: Any) -> str:
+    if isinstance(value, tuple | list | set | frozenset):
+        return ", ".join(str(one) for one in value)
     if isinstance(value, dict):
         return ", ".join(f"{table}.{ours}={theirs}" for table, names in value.items() for ours, theirs in names.items())
     return str(value)

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LOAD", "PRICE", "PROMOTION", "Baseline", "Change", "Changes", "Driver", "Promotion", "Scenario", "absent",
     "baseline", "described", "drivers", "drivers_of", "finding", "label", "simulate", "simulate_on", "stock_words",
+    "through",
 ]  # fmt: skip
 
 BANDS = ("q025", "q05", "q10", "q25", "q50", "q75", "q90", "q95", "q975")
@@ -255,6 +256,21 @@ def baseline(db: Database, run: RunInfo, series_ids: Sequence[int]) -> Baseline:
         clear=str(facts.get("clear", "")),
         missing=dict(facts.get("missing", dict.fromkeys(LOAD, "this run knows no drivers"))),
         judged_from=date.fromisoformat(facts["judged_from"]) if facts.get("judged_from") else None,
+    )
+
+
+def through(base: Baseline, last: date) -> Baseline:
+    """A baseline whose days end with ``last``, where it goes on longer."""
+    over = (base.last - last).days
+    if over <= 0:
+        return base
+    kept = base.days - over
+    return replace(
+        base,
+        **{name: getattr(base, name)[:, :kept] for name in ("mean", "low", "middle", "high", "money")},
+        daily=base.daily.iloc[:kept],
+        weekly=base.weekly[base.weekly["week"] + pd.Timedelta(6, "D") <= pd.Timestamp(last)].reset_index(drop=True),
+        paths={name: path[:, : path.shape[1] - over] for name, path in base.paths.items()},
     )
 
 

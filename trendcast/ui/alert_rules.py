@@ -33,7 +33,7 @@ def say(place: str, words: str, *, good: bool = True) -> None:
 
 
 def said(place: str) -> None:
-    """What the last change here did, or why it did not; drawn beside its form, as the page stays scrolled there."""
+    """What the last change here did, or why it did not: right above the button, as the page stays scrolled there."""
     found = st.session_state.get(_SAID)
     if found is None or found[0] != place:
         return
@@ -98,9 +98,25 @@ def recipients(admin: bool) -> None:
         )
     elif not everybody:
         st.markdown("Nobody is told of anything yet: incidents wait in the inbox until somebody is added here.")
+    for one in next(row for row in alert_reads.channels() if row["channel"] == "email")["refused"]:
+        st.warning(text.sentence(_capital(refusal(one))), icon=":material/unsubscribe:")
     if admin:
         _recipient_form(rows)
-    said(RECIPIENTS)
+
+
+def refusal(row: Mapping[str, Any]) -> str:
+    """Which address gets nothing, since when and why, and what to do; begins in the middle of a sentence."""
+    why = " ".join(text.plain(row["error"] or "").split()).rstrip(".")
+    code = "" if row["code"] is None or why.startswith(str(row["code"])) else f"{row['code']} "
+    where = "in ALERT_RECIPIENTS" if row["in_settings"] else "under “Who gets alerts”"
+    return (
+        f"the server has refused {text.plain(row['recipient'])} since {text.moment(row['since'])} ({code}{why}): "
+        f"{text.count(int(row['messages']), 'message')} did not arrive. Correct the address or take it out {where}."
+    )
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _recipient_form(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -149,6 +165,7 @@ def _recipient_form(rows: Sequence[Mapping[str, Any]]) -> None:
                 help="High impact is mailed at once; what is below it comes with the digests.",
             )
         st.checkbox("Digests at 08:00 and 14:00", bool(row["digest"]), key=f"{key}_digest")
+        said(RECIPIENTS)
         with st.container(horizontal=True):
             st.form_submit_button(
                 "Add" if number == NEW else "Save",
@@ -234,8 +251,7 @@ def _label(name: str) -> str:
 
 def _node(row: Mapping[str, Any]) -> str:
     names = [text.plain(row[one]) for one in _DIMENSIONS]
-    said = node(str(row["level"]), *names)
-    return said[:1].upper() + said[1:]
+    return _capital(node(str(row["level"]), *names))
 
 
 def _value(name: str, value: float) -> str:
@@ -337,20 +353,28 @@ def _try(what: dict[str, Any]) -> None:
     if what["value"] is not None and what["value"] != what["value"]:
         st.error("Write a figure first.", icon=":material/error:")
         return
-    bar = st.progress(0.0, text="Reading the sales")
+    st.session_state.pop(_PREVIEW, None)
+    slot = st.empty()
+    with slot.container():
+        bar = st.progress(0.0, text="Reading the sales")
+        st.button("Stop", icon=":material/stop:", on_click=_stopped, key="threshold_stop")
 
     def progress(stage: str = "", done: float = 0, total: float = 0, **_: Any) -> None:
+        # A click on Stop, or anywhere else, ends the trial here: nothing has been written.
         bar.progress(states.share(done, total), text=text.markdown(states.stage(stage) or "Working"))
 
     try:
         found = alert_reads.preview(progress, **what)
     except TrendCastError as error:
-        st.session_state.pop(_PREVIEW, None)
         st.error(text.sentence(error), icon=":material/error:")
         return
     finally:
-        bar.empty()
+        slot.empty()
     st.session_state[_PREVIEW] = (what, found)
+
+
+def _stopped() -> None:
+    say(THRESHOLDS, "The trial was stopped. Nothing has changed.")
 
 
 def _outcome(what: dict[str, Any], number: int, key: str) -> None:
@@ -394,26 +418,18 @@ def _outcome(what: dict[str, Any], number: int, key: str) -> None:
         st.text_input(
             "Why", key=f"{key}_reason", max_chars=500, placeholder="For whoever wonders why an alert does not come"
         )
+        said(THRESHOLDS)
         st.form_submit_button("Save", type="primary", on_click=_save_threshold, args=(what, key), key=f"{key}_save")
 
 
 def _examples(examples: Sequence[Mapping[str, Any]]) -> None:
-    shown = pd.DataFrame(
-        {
-            "Day": [text.day(one["day"]) for one in examples],
-            "What happened": [text.plain(one["headline"]) for one in examples],
-            "Now": [_impact(one["before"]) for one in examples],
-            "With it": [_impact(one["after"]) for one in examples],
-        }
-    )
-    st.dataframe(
-        shown,
-        hide_index=True,
-        height="content",
-        key="threshold_examples",
-        column_config={"What happened": st.column_config.TextColumn(width=480)},
-        alt=f"{len(shown)} incidents that would have been others.",
-    )
+    """The incidents that would have been others: a list, as sentences in a table are cut where it is narrow."""
+    st.caption("What would have been otherwise, the most serious first:")
+    lines = []
+    for one in examples:
+        now, then = _impact(one["after"]), _impact(one["before"]).lower()
+        lines.append(f"- **{now}** instead of {then}: {text.sentence(one['headline'])}")
+    st.markdown("\n".join(lines))
 
 
 def _impact(value: Any) -> str:
@@ -499,8 +515,8 @@ def _silence_form() -> None:
                 )
             triage.until_field(key, "On that day mails are sent again.")
         st.text_input("Why", key=f"{key}_reason", max_chars=500)
+        said(SILENCE)
         st.form_submit_button("Be silent", on_click=_suppress, args=(key,), key=f"{key}_save")
-    said(SILENCE)
     st.caption("Incidents are found and listed all the same; only their mails are held back.")
 
 

@@ -48,6 +48,9 @@ REASONS = {
 }
 WHAT = {"mailed": "Mailed at once", "digest": "Left to the digest", "storm": "Part of one mail about many"}
 MOST = 200  # messages listed
+LINE = 78  # pixels of three lines of text in a table; above 64 Streamlit wraps the text of a cell
+# Pixels: what a message is about and what became of it fit a telephone, all of them a screen of 1,440.
+WIDTHS = {"Subject": 242, "State": 112, "To": 176, "When": 118, "Why": 92, "Answer": 236}
 
 
 def section(view: View | None, *, away: bool) -> None:
@@ -89,6 +92,8 @@ def finding(channels: Sequence[Mapping[str, Any]], budget: Mapping[str, Any]) ->
             parts.append(f"{text.count(waiting, 'message')} {'waits' if waiting == 1 else 'wait'}.")
     elif alert_rules.never(mail["last_ok"]):
         parts = ["Mail is set up, and nothing has been sent yet: a test shows whether it arrives."]
+    elif mail["refused"]:
+        parts = [f"Mail works, but {_refusals(mail['refused'])}"]
     else:
         parts = [f"Mail works: the last message was accepted on {text.moment(mail['last_ok'])}."]
     if dead:
@@ -98,6 +103,17 @@ def finding(channels: Sequence[Mapping[str, Any]], budget: Mapping[str, Any]) ->
         f"{'is' if budget['used'] == 1 else 'are'} used."
     )
     return " ".join(parts)
+
+
+def _refusals(refused: Sequence[Mapping[str, Any]]) -> str:
+    """Who gets nothing, since when, and what to do."""
+    first = refused[0]
+    if len(refused) == 1:
+        return alert_rules.refusal(first)
+    return (
+        f"the server refuses {text.count(len(refused), 'address', 'addresses')}, the first since "
+        f"{text.moment(first['since'])}: “Who gets alerts” names them and what to do."
+    )
 
 
 # --- how they leave --------------------------------------------------------------------------------------------------
@@ -146,6 +162,8 @@ def standing(row: Mapping[str, Any]) -> str:
         help_ = " A setting is wrong: time alone does not help." if row["setup"] else " It is tried again by itself."
         why = text.plain(row["last_error"] or "no answer").rstrip(".")
         return f"Failing since {text.moment(row['failing_since'])}: {why}.{help_}"
+    if row["refused"]:
+        return f"Works, but not for {text.count(len(row['refused']), 'address', 'addresses')}."
     return "Not used yet." if alert_rules.never(row["last_ok"]) else "Works."
 
 
@@ -224,8 +242,8 @@ def _budget() -> None:
     shown = pd.DataFrame(
         {
             "When": [text.moment(v) for v in frame["at"]],
-            "What happened": [text.plain(v) for v in frame["headline"]],
             "What was made of it": [WHAT.get(v, v) for v in frame["what"]],
+            "What happened": [text.plain(v) for v in frame["headline"]],
         }
     )
     left_out = int((frame["what"] != "mailed").sum())
@@ -239,7 +257,11 @@ def _budget() -> None:
             hide_index=True,
             height="content" if len(shown) < 12 else 420,
             key="alert_budget",
-            column_config={"What happened": st.column_config.TextColumn(width=520)},
+            row_height=LINE,
+            column_config={
+                "When": st.column_config.TextColumn(width=110),
+                "What was made of it": st.column_config.TextColumn(width=130),
+            },
             alt=f"{len(shown)} urgent incidents of the last 24 hours.",
         )
 
@@ -262,18 +284,15 @@ def _messages(planner: bool) -> None:
     if frame.empty:
         st.caption("No message fits." if states else "No message has been written yet: alerts and digests appear here.")
         return
+    rows = frame.to_dict("records")
     shown = pd.DataFrame(
         {
-            "State": [STATES[v] for v in frame["state"]],
-            "When": [
-                text.moment(made if pd.isna(sent) else sent)
-                for sent, made in zip(frame["sent_at"], frame["created"], strict=True)
-            ],
-            "To": ["nobody" if v == "nobody" else text.plain(v) for v in frame["recipient"]],
-            "Why": [REASONS.get(str(v), text.plain(v)) for v in frame["reason"]],
-            "Subject": [text.plain(v) for v in frame["subject"]],
-            "Answer": [said_of(row) for row in frame.to_dict("records")],
-            "Attempts": frame["attempts"].astype(int),
+            "Subject": [text.plain(row["subject"]) for row in rows],
+            "State": [STATES[str(row["state"])] for row in rows],
+            "To": ["nobody" if row["recipient"] == "nobody" else text.plain(row["recipient"]) for row in rows],
+            "When": [_when(row) for row in rows],
+            "Why": [REASONS.get(str(row["reason"]), text.plain(row["reason"])) for row in rows],
+            "Answer": [said_of(row) for row in rows],
         }
     )
     event = st.dataframe(
@@ -281,16 +300,10 @@ def _messages(planner: bool) -> None:
         hide_index=True,
         key="mail_list",
         on_select="rerun",
-        selection_mode=["single-row", "single-cell"],
-        height="content" if len(shown) < 10 else 420,
-        column_config={
-            "State": st.column_config.TextColumn(width=130),
-            "When": st.column_config.TextColumn(width=170),
-            "To": st.column_config.TextColumn(width=190),
-            "Why": st.column_config.TextColumn(width=120),
-            "Subject": st.column_config.TextColumn(width=360),
-            "Answer": st.column_config.TextColumn(width=360),
-        },
+        selection_mode="single-cell",
+        row_height=LINE,
+        height="content" if len(shown) < 7 else 460,
+        column_config={name: st.column_config.TextColumn(width=width) for name, width in WIDTHS.items()},
         alt=f"{len(shown)} messages, the newest first.",
     )
     total = int(frame["total"].iloc[0])
@@ -298,9 +311,14 @@ def _messages(planner: bool) -> None:
     st.caption(f"A click on a line opens the message as it was rendered.{more}")
     alert_rules.said(alert_rules.MESSAGES)
     chosen = event.get("selection", {}) if event else {}
-    picked = [*chosen.get("rows", []), *(cell[0] for cell in chosen.get("cells") or [])]
-    if picked and int(picked[0]) < len(frame):
-        _message(frame.iloc[int(picked[0])].to_dict(), planner)
+    picked = [int(cell[0]) for cell in chosen.get("cells") or []]
+    if picked and picked[0] < len(rows):
+        _message(rows[picked[0]], planner)
+
+
+def _when(row: Mapping[str, Any]) -> str:
+    """When it went out, or was written."""
+    return text.moment(row["created"] if pd.isna(row["sent_at"]) else row["sent_at"])
 
 
 def said_of(row: Mapping[str, Any], words: str = "why") -> str:
@@ -317,6 +335,7 @@ def _message(row: Mapping[str, Any], planner: bool) -> None:
         st.markdown(f"**{text.sentence(found['subject'])}**")
         to = "nobody" if found["recipient"] == "nobody" else found["recipient"]
         facts = [f"To {to}", REASONS.get(str(found["reason"]), str(found["reason"])), STATES[str(row["state"])]]
+        facts += [_when(row), text.count(int(row["attempts"]), "attempt")]
         facts.append(f"Message-ID {found['message_id']}")
         st.caption(" · ".join(text.markdown(fact, 200) for fact in facts))
         if said_of(row):

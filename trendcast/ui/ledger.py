@@ -514,7 +514,7 @@ def settings() -> None:
 def _value(value: str, default: str, *, changed: bool) -> str:
     """A setting's value for a table of markdown; beside a changed one its default."""
     if not changed:
-        return text.markdown(value, 60) if value else text.NONE
+        return text.markdown(value, 60) if value else "not set"
     return f"**{text.markdown(value, 60)}** (default {text.markdown(default, 60) if default else 'empty'})"
 
 

@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from trendcast.errors import DatabaseAway, InvalidInput, NotFound
-from trendcast.services import findings, incidents
+from trendcast.services import findings, incidents, what_if
 from trendcast.services.review_figures import Figures, Scope
 from trendcast.services.review_parts import Review
 from trendcast.services.scenarios import Saved
@@ -564,15 +564,16 @@ SIMULATED = 200  # up to so many series of one selection are simulated at once
 
 @st.cache_resource(ttl=DAY, max_entries=64, show_spinner=False)
 def what_if_baseline(run_id: int, choice: Choice) -> Baseline:
-    """services.what_if.baseline of the selection: what a simulation needs, read once."""
+    """services.what_if.baseline of the selection: what a simulation needs, read once; the weeks every page shows."""
     ids = _ids(run_id, choice)
     if len(ids) > SIMULATED:
         raise InvalidInput(
             f"{text.count(len(ids), 'series', 'series')} are too many to try at once: choose up to "
             f"{text.full(SIMULATED)}, or a level above."
         )
-    found: Baseline = provider.what_if_baseline(_holder().run(run_id), ids)
-    return found
+    run = _holder().run(run_id)
+    found: Baseline = provider.what_if_baseline(run, ids)
+    return what_if.through(found, last_week(run.last_day) + dt.timedelta(days=6))
 
 
 def scenarios() -> list[Saved]:

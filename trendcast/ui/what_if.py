@@ -282,6 +282,13 @@ def _outcome(view: View, base: Baseline, changes: Changes) -> None:
         st.warning(text.sentence(error), icon=":material/warning:")
         return
     st.markdown("#### " + text.sentence(what_if.finding(base, scenario, _name(view))))
+    if base.first.weekday():
+        sunday = base.first + dt.timedelta(days=6 - base.first.weekday())
+        st.caption(
+            f"The sums have what is left of the running week, {text.day_short(base.first)} to "
+            f"{text.day_short(sunday)}, and the {(base.last - sunday).days // 7} whole weeks after it; elsewhere only "
+            "whole weeks are added up."
+        )
     for doubt in scenario.warnings:
         st.markdown(f":orange[:material/warning:] {text.sentence(doubt)}")
     stock = _stock_words(view, scenario)
