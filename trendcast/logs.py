@@ -138,7 +138,7 @@ def _own_file(folder: Path, name: str) -> _File:
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(1, MOST_FILES + 1):
         own = name if number == 1 else f"{name}-{number}"
-        held = (folder / f".{own}.lock").open("ab")
+        held = (folder.parent / f"{own}.log.lock").open("ab")  # beside the folder, which holds logs only
         if _taken(held):
             held.close()
             continue

@@ -216,6 +216,7 @@ def test_each_process_has_a_file_of_its_own_and_leaves_it_to_the_next(tmp_path: 
         worker = logs.begin(here, "worker")
         assert worker is not None
         assert worker.name == "worker.log"
+        assert {one.suffix for one in worker.parent.iterdir()} <= {".log"}
         other.kill()
     file = logs.begin(here, "server")
     assert file is not None
