@@ -149,8 +149,12 @@ def test_from_a_load_with_an_outage_to_the_mail_the_incident_its_end_and_the_mai
     assert len(letters(box, region)) == 2
 
     # And the page tells all of it: who was told and what the server said, who moved it, and when.
-    page.goto(link)
-    visitor.settle()
+    def opened() -> str:
+        page.goto(link)
+        visitor.settle()
+        return lines(page, "mails")
+
+    until(lambda: "Over" in opened(), 60, what="The page remembers for some seconds; the mail about the end in it")
     told, moves = lines(page, "mails"), lines(page, "log")
     for words in ("ann@shop.example", "Alert", "Over", "Sent", "250"):
         assert words in told

@@ -28,7 +28,7 @@ def spaced(cell: str) -> str:
 
 
 def levels(app) -> list[str]:
-    return [spaced(cell).partition(" · ")[0] for cell in app.dataframe[0].value["Severity"]]
+    return [spaced(cell).partition(", ")[0] for cell in app.dataframe[0].value["Severity"]]
 
 
 def labels(app) -> dict[str, object]:
@@ -47,7 +47,7 @@ def test_the_finding_stands_above_the_counts_and_the_list(retailer, open_page):
     assert labels(app)["tile_high"].label == "High impact **2**"
     frame = app.dataframe[0].value
     assert [spaced(one) for one in frame["Severity"]] == [
-        "◆ High · 21.0 k · 1 day", "◆ High · 9,100 · 2 days", "◈ Medium · 900 units · 3 days"
+        "◆ High, 21.0 k, 1 day", "◆ High, 9,100, 2 days", "◈ Medium, 900 units, 3 days"
     ]  # fmt: skip
     assert frame["State"].tolist() == ["New", "Acknowledged", "New"]
     assert words(app).count("Last checked 28 Sep 2026, 06:15 UTC") == 1
@@ -185,7 +185,7 @@ def test_the_list_tells_money_level_class_state_owner_and_age(retailer, open_pag
     frame = open_page("anomaly-inbox").dataframe[0].value
     row = frame.iloc[1]
     assert [spaced(cell) for cell in row[["Severity", "Kind", "State", "Owner", "Where"]]] == [
-        "◆ High · 9,100 · 2 days", "Supply, no sales", "Acknowledged", "anna", "Clothing (category)"
+        "◆ High, 9,100, 2 days", "Supply, no sales", "Acknowledged", "anna", "Clothing (category)"
     ]  # fmt: skip
 
 
@@ -366,6 +366,12 @@ def test_what_is_settled_says_how_it_ended_and_asks_for_nothing(retailer, open_p
     shown = words(open_page("anomaly-inbox", incident="1"))
     assert "A power cut." in shown
     assert "Call the shops of the region." not in shown
+
+
+def test_what_other_data_ended_says_whose_figures_these_are(retailer, open_page):
+    retailer._incident(1)["status"], retailer._incident(1)["note"] = "RESOLVED", "the data arrived"
+    said = words(open_page("anomaly-inbox", incident="1"))
+    assert "The data arrived. What is told here is what the data said before." in said
 
 
 def test_acknowledging_shows_the_new_state_at_once_and_can_be_undone(retailer, open_page):

@@ -196,7 +196,7 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
 def weight(row: Any) -> str:
     """How serious it is, what is at stake and since when; the cell wraps between them."""
     parts = (IMPACTS.get(row["impact"], str(row["impact"])), stake(row), age(row["age_days"]))
-    return " · ".join(part.replace(" ", text.NARROW) for part in parts)
+    return ", ".join(part.replace(" ", text.NARROW) for part in parts)
 
 
 def said(value: Any) -> str:
@@ -260,7 +260,7 @@ def tiles(view: View, wanted: Asked) -> None:
         ("new", "New", "fiber_new", Asked("new")),
         ("data_quality", "Data quality", "database", Asked(kinds=("DATA_QUALITY",))),
         ("snoozed", "Snoozed", "snooze", Asked("snoozed")),
-        ("resolved_7d", "Resolved", "check_circle", Asked("resolved", since=_week_ago(view))),
+        ("resolved_7d", "Resolved, 7 days", "check_circle", Asked("resolved", since=_week_ago(view))),
     )
     with st.grid(6, min_column_width=150, key="inbox_tiles"):
         for name, label, icon, meant in offered:

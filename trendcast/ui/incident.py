@@ -12,6 +12,7 @@ import streamlit as st
 from trendcast import wording
 from trendcast.errors import NotFound
 from trendcast.services import chart_findings
+from trendcast.services.detect_window import CORRECTIONS
 from trendcast.services.plain_rule import PLAIN_HIGHEST
 from trendcast.services.review_parts import Link
 from trendcast.ui import alert_reads, alerts, charts_inbox, inbox, reads, text, triage
@@ -109,9 +110,15 @@ def _head(found: dict[str, Any]) -> None:
     st.markdown("#### " + text.sentence(found["headline"]))
     if found["status"] == "RESOLVED":  # what was to be done is done
         if inbox.said(found.get("note")):
-            st.markdown(":material/check: " + text.sentence(found["note"]))
+            st.markdown(":material/check: " + text.sentence(_ending(found["note"])))
     elif inbox.said(found.get("next_step")):
         st.markdown(":material/arrow_forward: **" + text.sentence(found["next_step"]).rstrip() + "**")
+
+
+def _ending(note: str) -> str:
+    """How it ended, as a sentence; where other data ended it, whose figures are still told."""
+    said = note[:1].upper() + note[1:] + ("" if note.endswith((".", "!", "?")) else ".")
+    return f"{said} What is told here is what the data said before." if note in CORRECTIONS else said
 
 
 def _facts(found: dict[str, Any]) -> list[str]:
