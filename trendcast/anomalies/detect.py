@@ -138,6 +138,7 @@ class _Pass:
         self.ordinary_z[np.nan_to_num(q, nan=1.0) <= sizes.Q_MEDIUM, day] = np.nan
         moved, tests = nodes.moved(judge, self.node_shifts, day, window)
         self.tests += tests
+        moved += nodes.several(judge, day, moved)
         entries = list(moved)
         certain = as_rate(np.nan_to_num(p, nan=1.0)) <= judge.loosest
         for row in np.flatnonzero(certain | (self.shifts.alarm[:, day] != 0)).tolist():

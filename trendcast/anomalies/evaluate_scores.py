@@ -176,6 +176,7 @@ def false_alarms(lived: Lived, scene: Scene, first: int, calm: np.ndarray, budge
     calm_rows = [one for one in sales if one.key in row_of and calm[row_of[one.key]]]
     heads = {one.group: one for one in sales if one.lead}
     calm_heads = [one for one in calm_rows if one.lead]
+    wider = [one for one in heads.values() if one.key not in row_of]
     high = [one for one in heads.values() if one.impact == "HIGH"]
     calm_high = [one for one in high if one.key in row_of and calm[row_of[one.key]]]
     whole, quiet = len(scene.units), int(calm.sum())
@@ -197,8 +198,8 @@ def false_alarms(lived: Lived, scene: Scene, first: int, calm: np.ndarray, budge
         "high_incidents_per_week_per_2500": rate(len(high), 2500),
         "calm_high_incidents_per_week_per_2500": rate(len(calm_high), 2500, quiet),
         "high_mails_per_week_per_2500": rate(_mails(high, budget), 2500),
-        "calm_entries_per_week_per_1000": rate(len(calm_heads), 1000, quiet),
-        "calm_entries_per_week_per_2500": rate(len(calm_heads), 2500, quiet),
+        "calm_entries_per_week_per_1000": rate(len(calm_heads), 1000, quiet) + rate(len(wider), 1000),
+        "calm_entries_per_week_per_2500": rate(len(calm_heads), 2500, quiet) + rate(len(wider), 2500),
         "calm_rows_per_week_per_1000": rate(len(calm_rows), 1000, quiet),
         "calm_rows_per_week_per_2500": rate(len(calm_rows), 2500, quiet),
         "calm_high_mails_per_week_per_2500": rate(_mails(calm_high, budget), 2500, quiet),

@@ -20,6 +20,7 @@ from trendcast.anomalies.residuals import FAR, FAR_NORMAL, Nodes
 
 CUT, BREADTH, LEAST = 5.0, 0.5, 0.05
 CHILDREN = 3  # of a node, at least
+SEVERAL, SHARE, FAR_OFF = 5, 0.05, 4.0  # series of a region, or part of them, that are so many deviations off
 MOST_OF_IT = 0.5  # of a node's gap that must be common to its children
 LEANING = 1.5  # deviations from which a child moves with its parent
 SPREAD = 0.05  # of a day on which a node's own is not known
@@ -64,6 +65,83 @@ def moved(judge: Judge, shifts: list[Alarms], day: int, window: slice) -> tuple[
                 found.append(entry)
         rest = rest - nodes.taken[:, day]
     return found, int(np.isfinite(flat).sum())
+
+
+def several(judge: Judge, day: int, found: list[Entry]) -> list[Entry]:
+    """Regions of which some series are far off on one side and the others as usual: one depot or one town's carnival.
+
+    Each by itself is not told then, for on such a day that many go far that it proves nothing of one; together they
+    are one matter. Without regions it is asked of everything.
+    """
+    levels = {nodes.level: nodes for nodes in judge.rest.nodes}
+    nodes = levels.get("region", levels.get("total"))
+    if nodes is None:
+        return []
+    z, told = judge.rest.z_alone[:, day], []
+    for node in range(len(nodes.names)):
+        rows = np.flatnonzero((nodes.code == node) & np.isfinite(z))
+        for direction in (-1, 1):
+            far = rows[z[rows] * direction >= FAR_OFF]
+            known = any(one.direction == direction and np.isin(far, one.rows).all() for one in found)
+            if len(far) >= max(SEVERAL, SHARE * len(rows)) and not known:
+                told.append(_some(judge, nodes, node, rows, far, direction, day))
+    return [one for one in told if one is not None]
+
+
+def _some(
+    judge: Judge, nodes: Nodes, node: int, rows: np.ndarray, far: np.ndarray, direction: int, day: int
+) -> Entry | None:
+    """The entry of a node of whose ``rows`` these are ``far`` off."""
+    key = nodes.key(node)
+    gap = judge.scene.units[rows, day] - judge.expected.units[rows, day]
+    figures = _figures(judge, nodes, node, rows, day, 0.0, sizes.Q_HIGH)
+    if np.sign(gap.sum()) != direction:
+        return None
+    whole_day = float(np.nansum(judge.expected.units[:, day] * judge.weight))
+    rel = figures.loss_units / max(figures.expected, 1e-9)
+    size = Size(
+        p=0.0,
+        q=sizes.Q_HIGH,
+        rel=rel,
+        loss=abs(float((gap * judge.weight[rows]).sum())),
+        total=whole_day,
+        limit=judge.asked(key, whole_day),
+        node=True,
+        up=direction > 0,
+    )
+    cls = "SPIKE" if direction > 0 else "DROP"
+    level = judge.level(size, key, cls, figures.expected)
+    if not level or judge.too_small(key, rel, figures.loss_units, least=(0.0, 0.0)):
+        return None
+    calendar = [judge.calendar(int(row), day, direction) for row in far[:50]]
+    strongest = float(direction * np.median(np.abs(judge.rest.z_alone[far, day])))
+    return Entry(
+        day=day,
+        level=key[0],
+        product_category=key[1],
+        region=key[2],
+        store=key[3],
+        kind="DEMAND",
+        cls=cls,
+        direction=direction,
+        start=day,
+        impact=level,
+        score=sizes.score(strongest, level),
+        rel=rel,
+        days=[replace(figures, z=strongest)],
+        rows=far,
+        cause=max(set(calendar), key=calendar.count),
+        facts={
+            "children": len(rows),
+            "leaning": len(far),
+            "some": True,
+            "factor": float(np.median(judge.rest.raw[far, day])),
+            "limit": judge.limit(key),
+            "tests": judge.tested(day),
+            "frozen": bool(judge.expected.frozen[far, day].any()),
+            "explained": explained(judge.scene, rows, gap / gap.sum()),
+        },
+    )
 
 
 def _usual(nodes: Nodes, window: slice) -> Nodes:
@@ -112,9 +190,8 @@ def _node(
     gap = judge.scene.units[rows, day] - expected
     whole_day = float(np.nansum(judge.expected.units[:, day] * judge.weight))
     rel = float(np.mean([one.loss_units for one in days])) / max(float(np.mean([one.expected for one in days])), 1e-9)
-    name = nodes.names.iloc[node]
-    category, region, store = str(name["product_category"]), str(name["region"]), str(name["store"])
-    key = (nodes.level, category, region, store)
+    key = nodes.key(node)
+    _, category, region, store = key
     size = Size(
         p=p if strong else 0.0 if shift else 1.0,  # what has added up so far in so many is certain
         q=min(q, sizes.Q_HIGH) if strong else sizes.Q_MEDIUM,  # that so many go together is as much
@@ -211,7 +288,7 @@ def members(judge: Judge, day: int, nodes: list[Entry], reference: pvalues.Refer
     taken: set[int] = set()
     for parent in nodes:
         for row in parent.rows:
-            z = float(judge.rest.z_raw[row, day])
+            z = float((judge.rest.z_alone if parent.facts.get("some") else judge.rest.z_raw)[row, day])
             if int(row) in taken or np.sign(z) != parent.direction or abs(z) < NOTABLE:
                 continue
             taken.add(int(row))

@@ -14,6 +14,7 @@ import pandas as pd
 
 from trendcast.anomalies.arrays import agreed, median, quantile
 from trendcast.anomalies.expectation import LEARNING, SHORTEST, Expectation
+from trendcast.anomalies.limits import Key
 from trendcast.anomalies.scene import Scene
 
 WINDOW = 112
@@ -58,17 +59,24 @@ class Nodes:
     children: np.ndarray
     taken: np.ndarray
 
+    def key(self, node: int) -> Key:
+        """Level, category, region and store of a node."""
+        name = self.names.iloc[node]
+        return (self.level, str(name["product_category"]), str(name["region"]), str(name["store"]))
+
 
 @dataclass(frozen=True, eq=False)
 class Residuals:
-    """``raw`` and ``own`` (S, T): log residual before and after the factors; ``sigma``; ``z``, ``z_raw`` in deviations;
-    ``common`` what the factors took; ``dispersion`` (S,) of the counts."""
+    """``raw`` and ``own`` (S, T): log residual before and after the factors; ``sigma``; ``z``, ``z_raw`` in deviations,
+    ``z_alone`` in those that a series has when its region does not scatter; ``common`` what the factors took;
+    ``dispersion`` (S,) of the counts."""
 
     raw: np.ndarray
     own: np.ndarray
     sigma: np.ndarray
     z: np.ndarray
     z_raw: np.ndarray
+    z_alone: np.ndarray
     common: np.ndarray
     dispersion: np.ndarray
     nodes: list[Nodes]
@@ -94,12 +102,15 @@ def residuals(scene: Scene, expected: Expectation, held: np.ndarray, days: np.nd
     widen = _widen(expected)
     learnable = np.where(scene.masked | np.isfinite(expected.examples), np.nan, own)
     sigma = _scale(learnable, expected, widen, days)
-    sigma = sigma * _restless(own / sigma, expected, scene.series["region"].to_numpy(object))
+    sigma = sigma * _further(np.where(expected.units >= TELLS, np.abs(own / sigma), np.nan), *RESTLESS)
+    alone = sigma
+    sigma = sigma * _scattered(own / sigma, expected, scene.series["region"].to_numpy(object))
     dispersion = _dispersion(scene, expected, learnable, days)
     z = _score(scene.units, expected.units, common, own, sigma, dispersion, widen)
     z_raw = _score(scene.units, expected.units, np.zeros_like(common), raw, sigma, dispersion, widen)
+    z_alone = _score(scene.units, expected.units, common, own, alone, dispersion, widen)
     judged = [_judge(one, sigma, widen, expected, days) for one in nodes]
-    return Residuals(raw, own, sigma, z, z_raw, common, dispersion, judged)
+    return Residuals(raw, own, sigma, z, z_raw, z_alone, common, dispersion, judged)
 
 
 def _factors(values: np.ndarray, code: np.ndarray, count: int, days: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -205,25 +216,23 @@ def _scale(own: np.ndarray, expected: Expectation, widen: np.ndarray, days: np.n
     return np.sqrt(np.maximum(spread**2, floor) + widen**2)
 
 
-def _restless(z: np.ndarray, expected: Expectation, region: np.ndarray) -> np.ndarray:
-    """(S, T): how much further from what was expected all series are on a day than on the 112 days before, and how much
-    further than that those of a region.
+def _scattered(z: np.ndarray, expected: Expectation, region: np.ndarray) -> np.ndarray:
+    """(S, T): how much further from what was expected the series of a region are on a day than on the 112 days before.
 
-    The eve of a holiday scatters everybody, a carnival the shops of some towns of one region: then many go far, and
-    what many do is no anomaly of one. Of few series it says little and is believed little.
+    A carnival scatters the shops of some towns of one region: what a tenth of them does is no anomaly of each. Of few
+    series it says little and is believed little.
     """
     size = np.where(expected.units >= TELLS, np.abs(z), np.nan)
-    wider = np.broadcast_to(_further(size, *RESTLESS), z.shape).copy()
-    size /= wider
+    wider = np.ones(z.shape)
     for one in np.unique(region):
         rows = np.flatnonzero(region == one)
-        wider[rows] *= _further(size[rows], *RESTLESS_REGION)
+        wider[rows] = _further(size[rows], *RESTLESS_REGION)
     return wider
 
 
 def _further(size: np.ndarray, share: float, least: float, most: float, crowd: int) -> np.ndarray:
     """(T,): a quantile of the sizes (S, T) of a day over what it was on the 112 days before, within bounds; half of it
-    where ``crowd`` series are known."""
+    where ``crowd`` series are known. On the eve of a holiday everybody scatters."""
     few = size[:: max(1, len(size) // ASKED)]
     far, count = quantile(few.T, share, 3), np.isfinite(size).sum(axis=0)
     usual = np.full(far.shape, np.nan)

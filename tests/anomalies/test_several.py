@@ -1,0 +1,39 @@
+"""Some series of a region that are off on one day are one matter, and no proof against each of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.anomalies.scenes import noisy, scene
+from trendcast.anomalies.detect import detect
+from trendcast.anomalies.entries import Entry, Found
+
+DAYS = 240
+
+
+def leads(found: Found) -> list[Entry]:
+    return [entry for entry in found.entries if entry.parent is None]
+
+
+def test_some_series_of_a_region_that_fall_on_one_day_are_one_finding_with_these_as_members() -> None:
+    units = noisy(80, DAYS, sd=0.05)
+    day, depot = DAYS - 1, np.arange(0, 16, 2)  # eight of the forty series of R0
+    units[depot, day] = np.round(units[depot, day] * 0.5)
+    found = detect(scene(units, regions=2), np.array([day]))
+    (lead,) = leads(found)
+    assert (lead.key, lead.cls) == (("region", "", "R0", ""), "DROP")
+    assert (lead.facts["leaning"], lead.facts["children"]) == (8, 40)
+    members = [one for one in found.entries if one.parent == lead.key]
+    assert sorted(int(one.rows[0]) for one in members) == depot.tolist()
+    assert all(one.rel == pytest.approx(0.5, abs=0.15) for one in members)
+
+
+def test_what_many_series_do_on_one_day_is_told_of_their_region_and_a_far_one_of_another_by_itself() -> None:
+    units = noisy(80, DAYS, sd=0.05)
+    day, depot = DAYS - 1, np.arange(0, 16, 2)
+    units[depot, day] = np.round(units[depot, day] * 0.5)
+    units[41, day] = np.round(units[41, day] * 1.5)  # of R1
+    found = detect(scene(units, regions=2), np.array([day]))
+    assert {one.key[0] for one in leads(found)} == {"region", "category_region"}
+    assert [int(one.rows[0]) for one in leads(found) if one.key[0] == "category_region"] == [41]
