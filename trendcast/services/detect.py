@@ -76,7 +76,8 @@ def detect(
         seconds["reading"] = time.perf_counter() - begun
         progress("Reading the sales", 1, 1)
         progress("Looking for anomalies", 0, 1)
-        found = judge(window.scene, window.judged, window.limits, window.scene.days - 1 if window.waits_until else None)
+        arriving = window.scene.days - 1 if window.waits_until and not window.arriving else None
+        found = judge(window.scene, window.judged, window.limits, arriving)
         entries = recovery.without_returns(found.entries, window.episodes, window.scene, window.under)
         found = replace(found, entries=entries)
         episodes = incidents.gather(entries, window.episodes, window.scene.first_day)

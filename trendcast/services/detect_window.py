@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from trendcast import wording
 from trendcast.anomalies import feedback, incidents
 from trendcast.anomalies import impact as sizes
 from trendcast.anomalies.arrays import median
@@ -132,12 +133,15 @@ def as_date(day: np.datetime64) -> date:
     return day.astype("datetime64[D]").astype(date)
 
 
-def _waits_until(state: Mapping[str, Any], now: datetime) -> datetime | None:
-    """Until when the newest day is given time to arrive; None when that is over, or the data are of long ago."""
+def _waits_until(state: Mapping[str, Any], now: datetime, torso: np.datetime64 | None) -> datetime | None:
+    """Until when the newest day is given time to arrive; None when that is over, or the data are of long ago.
+    ``torso``: that day when less than half of it has come: it is waited for at least until it is over."""
     came: datetime | None = state["last_sale_came"]
-    if came is None or now >= came + GRACE or is_historical(state["days_old_when_loaded"]):
+    if came is None or is_historical(state["days_old_when_loaded"]):
         return None
-    return came + GRACE
+    if torso is not None:
+        came = max(came, datetime.combine(as_date(torso + 1), datetime.min.time(), wording.zone()).astimezone(UTC))
+    return None if now >= came + GRACE else came + GRACE
 
 
 class Window:
@@ -161,9 +165,13 @@ class Window:
         stocks = [row for row in rows if row["what"] == "stock"]
         days = self._place(state["last_sale"]) + 1
         sales = _Sales.of(rows, days)
-        # The feed's last day may still be arriving: only full days are judged. What arrives then is a later day.
-        self.days = sales.full_days(self.first)
-        self.waits_until = _waits_until(state, now) if self.days == days else None
+        # The feed's last day may still be arriving: only full days are judged until its time is over. What has come of
+        # it by then is a feed that came in part, and never demand: that is for the gate to say.
+        full = sales.full_days(self.first)
+        self.waits_until = _waits_until(state, now, self.first + days - 1 if full < days else None)
+        over = self.waits_until is None and not is_historical(state["days_old_when_loaded"])
+        self.days = days if over else full
+        self.arriving = self.days < days
         sales = sales.until(self.days)
         stock = _stock(stocks, self.days)
         self.judged = self._to_judge(sales.changed | _changed_stock(stocks, self.days), back)
@@ -209,7 +217,9 @@ class Window:
             new = changed.copy()
             if not self.first_look:
                 # A day whose rows were given time to arrive has not been judged for good.
-                unseen = self._place(self.state["checked_until"]) + (self.state["waits_until"] is None)
+                checked, looked_to = self.state["checked_until"], self.state["looked_to"]
+                for_good = self.state["waits_until"] is None or (looked_to is not None and looked_to > checked)
+                unseen = self._place(checked) + for_good
                 new[max(0, min(self.days, unseen)) :] = True
             new[: max(0, self.days - FIRST_LOOK)] = False
         judged = np.flatnonzero(new)

@@ -94,7 +94,7 @@ def write(
         "business_days": [str(day) for day in window.scene.dates[sold][-200:]],
         "first_look": window.first_look,
         "looked_to": window.state["last_sale"],
-        "waits_until": window.waits_until if found.waiting else None,
+        "waits_until": window.waits_until if found.waiting or window.arriving else None,
         "judged": judged(found, window.scene, int(max(window.judged, default=window.scene.days - 1))),
     }
     rows = db.rows(
