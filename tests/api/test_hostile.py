@@ -214,7 +214,7 @@ def test_random_rows_are_judged_as_one_by_one(empty: Database, rows: list[dict[s
     check_rows(empty, rows)
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(minutes=30)
 @settings(max_examples=2000, deadline=None, database=None, suppress_health_check=QUIET)
 @given(rows=ROWS)
 def test_random_rows_are_judged_as_one_by_one_for_long(empty: Database, rows: list[dict[str, Any]]) -> None:
