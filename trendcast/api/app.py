@@ -19,7 +19,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from trendcast import __version__, logs, settings
 from trendcast.api import alerts, data, docs, errors, guard, incidents, models, policy
 from trendcast.api.cache import Lately, Memory
-from trendcast.api.shared import answer, current, failures, indexes, lists, page, remembered, stamp, work
+from trendcast.api.shared import answer, current, failures, indexes, latest, lists, page, remembered, stamp, work
 from trendcast.services import forecast, keys, listing, recommend, report, review, runtime, scorecard
 from trendcast.services import health as health_service
 from trendcast.services.forecast import Selection
@@ -28,6 +28,7 @@ from trendcast.services.people import Person
 
 BODY_BYTES = 10_000_000
 REVIEW_SECONDS = 60
+ROWS_BYTES = 50_000  # a series of 91 days has half of it; whoever pages through everything asks for each page once
 HEALTH_SECONDS = 1.0  # anybody may ask, and often: the database is asked once a second
 POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -62,6 +63,7 @@ errors.install(api)
 api.add_middleware(guard.BodyLimit, limit=BODY_BYTES)
 
 _reports: Memory[bytes] = Memory(1024)
+_rows: Memory[bytes] = Memory(512, lambda body: len(body) <= ROWS_BYTES)
 _figures: Memory[review.Figures] = Memory(2)
 _reviews: Memory[bytes] = Memory(8)
 
@@ -70,7 +72,9 @@ def forget() -> None:
     """Empty the memories: for a process that changes its database, as tests do."""
     indexes.clear()
     lists.clear()
+    latest.clear()
     _reports.clear()
+    _rows.clear()
     _figures.clear()
     _reviews.clear()
     _health.clear()
@@ -142,54 +146,64 @@ def _report(wanted: models.ForecastRequest) -> bytes:
 @api.get("/forecast", response_model=models.ForecastRows, responses=failures(404, 409, 422, 503))
 async def forecast_rows(wanted: Annotated[models.ForecastQuery, Query()]) -> Response:
     """Rows of the published forecast with mean and nine quantiles, by day or by whole week, at most 1,000 a page."""
-    return answer(await work(_forecast_rows, "/forecast", wanted))
+    return await work(_forecast_rows, "/forecast", wanted)
 
 
 @api.get("/forecasts", response_model=models.ForecastRows, responses=failures(404, 409, 422, 503))
 async def forecasts(wanted: Annotated[models.ForecastQuery, Query()]) -> Response:
     """The same rows as `GET /forecast`. A browser that asks for a page (Accept: text/html) gets the dashboard's page
     of this name instead; `next` stays on one run."""
-    return answer(await work(_forecast_rows, "/forecasts", wanted), headers={"vary": "Accept"})
+    found = await work(_forecast_rows, "/forecasts", wanted)
+    found.headers["vary"] = "Accept"
+    return found
 
 
-def _forecast_rows(path: str, wanted: models.ForecastQuery) -> models.ForecastRows:
+def _forecast_rows(path: str, wanted: models.ForecastQuery) -> Response:
     db, run, index = current(wanted.run)
     selection = _selection(wanted)
-    found = listing.forecast_rows(
-        db,
-        run,
-        index,
-        selection,
-        first=wanted.from_,
-        last=wanted.to,
-        weekly=wanted.period == "weekly",
-        money=wanted.unit == "money",
-        offset=wanted.offset,
-        limit=wanted.limit,
-    )
-    return models.ForecastRows.model_validate(
-        {
-            "run": stamp(run),
-            "level": selection.level,
-            "unit": wanted.unit,
-            "period": wanted.period,
-            "rows": found.rows,
-            **page(path, wanted, found.total, len(found.rows), run=run.id),
-        }
-    )
+
+    def make() -> models.ForecastRows:
+        found = listing.forecast_rows(
+            db,
+            run,
+            index,
+            selection,
+            first=wanted.from_,
+            last=wanted.to,
+            weekly=wanted.period == "weekly",
+            money=wanted.unit == "money",
+            offset=wanted.offset,
+            limit=wanted.limit,
+        )
+        return models.ForecastRows.model_validate(
+            {
+                "run": stamp(run),
+                "level": selection.level,
+                "unit": wanted.unit,
+                "period": wanted.period,
+                "rows": found.rows,
+                **page(path, wanted, found.total, len(found.rows), run=run.id),
+            }
+        )
+
+    return remembered((db.url, run.id, path, wanted.model_dump_json()), make, _rows)
 
 
 @api.get("/series", response_model=models.SeriesRows, responses=failures(404, 409, 422, 503))
 async def series(wanted: Annotated[models.RowsQuery, Query()]) -> Response:
     """The series of the published run: what can be asked for, with recent sales and price."""
 
-    def read() -> models.SeriesRows:
-        _, run, index = current(wanted.run)
-        found = listing.series_rows(index, _selection(wanted), wanted.offset, wanted.limit)
-        where = page("/series", wanted, found.total, len(found.rows), run=run.id)
-        return models.SeriesRows.model_validate({"run": stamp(run), "series": found.rows, **where})
+    def read() -> Response:
+        db, run, index = current(wanted.run)
 
-    return answer(await work(read))
+        def make() -> models.SeriesRows:
+            found = listing.series_rows(index, _selection(wanted), wanted.offset, wanted.limit)
+            where = page("/series", wanted, found.total, len(found.rows), run=run.id)
+            return models.SeriesRows.model_validate({"run": stamp(run), "series": found.rows, **where})
+
+        return remembered((db.url, run.id, "series", wanted.model_dump_json()), make)
+
+    return await work(read)
 
 
 @api.get("/recommendations", response_model=models.Recommendations, responses=failures(404, 409, 422, 503))

@@ -16,11 +16,12 @@ T = TypeVar("T")
 
 
 class Memory(Generic[T]):
-    """The ``size`` most recently used values. Thread-safe; two threads may both make a missing value, which is
-    harmless."""
+    """The ``size`` most recently used values, of those that are ``worth`` it. Thread-safe; two threads may both make a
+    missing value, which is harmless."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, worth: Callable[[T], bool] = lambda _: True) -> None:
         self._size = size
+        self._worth = worth
         self._lock = threading.Lock()
         self._values: OrderedDict[Hashable, T] = OrderedDict()
 
@@ -30,6 +31,8 @@ class Memory(Generic[T]):
                 self._values.move_to_end(key)
                 return self._values[key]
         value = make()
+        if not self._worth(value):
+            return value
         with self._lock:
             self._values[key] = value
             while len(self._values) > self._size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from typing import Annotated, Any, ParamSpec, TypeVar
 from urllib.parse import urlencode
@@ -63,6 +64,8 @@ MatchHeader = Annotated[
 # Database work leaves the event loop; it has threads of its own, so that it never takes those of the dashboard's files.
 _limiter = anyio.CapacityLimiter(AT_ONCE)
 indexes: Memory[pd.DataFrame] = Memory(2)
+latest: Memory[RunInfo] = Memory(2)
+RUN_SECONDS = 0.5
 lists: Memory[bytes] = Memory(64)
 INBOX_SECONDS = 5  # two moves at once may come out of order: so old a list can be then
 
@@ -85,7 +88,11 @@ async def work(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
 def current(run_id: int | None = None) -> tuple[Any, RunInfo, pd.DataFrame]:
     """The database, the current run (or one that is still kept) and the index of its series, for one request."""
     db = runtime.database()
-    run = forecast.current_run(db) if run_id is None else forecast.run_info(db, run_id)
+    if run_id is None:
+        # A run never changes, so nothing is mixed; who asks just after a new one gets it a moment later.
+        run = latest.get((db.url, int(time.monotonic() / RUN_SECONDS)), lambda: forecast.current_run(db))
+    else:
+        run = forecast.run_info(db, run_id)
     return db, run, indexes.get((db.url, run.id), lambda: forecast.series_index(db, run.id))
 
 
@@ -99,9 +106,9 @@ def answer(model: BaseModel, status: int = 200, headers: Mapping[str, str] | Non
     return Response(body, status, dict(headers or {}), media_type="application/json")
 
 
-def remembered(key: Hashable, make: Callable[[], BaseModel]) -> Response:
+def remembered(key: Hashable, make: Callable[[], BaseModel], where: Memory[bytes] | None = None) -> Response:
     """The answer that this key had before, or the one that is made."""
-    body = lists.get(key, lambda: make().model_dump_json(by_alias=True).encode())
+    body = (lists if where is None else where).get(key, lambda: make().model_dump_json(by_alias=True).encode())
     return Response(body, media_type="application/json")
 
 
