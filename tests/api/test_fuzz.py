@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.installation import ROOT, start_api
+from trendcast.services.progress import silent
 from trendcast.store.engine import Database
 
 
@@ -24,7 +25,7 @@ def own(clone_demo: Callable[[str], Database]) -> Database:
     database = clone_demo("fuzz")
     with database.transaction() as connection:
         connection.exec_driver_sql("UPDATE load_batch SET source = 'own'")
-    detect.detect(database, clock, lambda *_, **__: None, None)
+    detect.detect(database, clock, silent, None)
     return database
 
 
@@ -54,6 +55,8 @@ def fuzz(address: str, folder: Path, *arguments: str, seconds: float) -> str:
             [sys.executable, "-m", "schemathesis.cli", "run", f"{address}/openapi.json", "--checks", "all",
              # A level and names, or two dates, can be valid each and contradict each other: 422 is right then.
              "--exclude-checks", "positive_data_acceptance",
+             # A busy machine is slow, which is another test's business (benchmarks/api.py).
+             "--request-timeout", "60",
              "--seed", "1", "--generation-database", "none", "--no-color", *arguments],
             cwd=folder,
             stdout=file,
