@@ -44,6 +44,7 @@ from trendcast import settings
 from trendcast.services import outbox
 from trendcast.services.detect import detect
 from trendcast.services.load import load_frames
+from trendcast.services.progress import silent
 from trendcast.services.sync import sync
 from trendcast.store import embedded, migrate
 from trendcast.store.engine import Database
@@ -131,7 +132,7 @@ class Scene:
             connection.execute(text("INSERT INTO current_run (run_id) SELECT max(id) FROM run"))
             for table in ("sales_daily", "forecast", "series"):
                 connection.execute(text(f"ANALYZE {table}"))
-        detect(self.db, clock, lambda *_, **__: None, None)
+        detect(self.db, clock, silent, None)
         engine = create_engine(self.source)
         with engine.begin() as connection:
             connection.exec_driver_sql(SOURCE)
@@ -260,7 +261,7 @@ def down_for_twenty_minutes(scene: Scene) -> float:
     scene.office.close()
     chosen = settings.load()
     _, name = scene.load()
-    detect(scene.db, clock, lambda *_, **__: None, None)
+    detect(scene.db, clock, silent, None)
     waited = 0.0
     while waited < DOWN:
         outbox.deliver(scene.db, chosen, clock)

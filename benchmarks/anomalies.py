@@ -28,6 +28,7 @@ from trendcast.commands.evaluate_anomalies import text
 from trendcast.services import jobs
 from trendcast.services.evaluate import evaluate
 from trendcast.services.load import load_frames
+from trendcast.services.progress import silent
 from trendcast.store.engine import Database
 
 RETAILERS = ("m5", "rossmann", "demo")
@@ -64,9 +65,7 @@ def main() -> int:
                     "events": pd.read_csv(source / "events.csv", keep_default_na=False),
                 }
                 load_frames(db, frames, source="benchmark")
-            result = evaluate(
-                db, lambda *_, **__: None, seeds=args.seeds, until=args.until, days=args.days, sample=args.prophet
-            )
+            result = evaluate(db, silent, seeds=args.seeds, until=args.until, days=args.days, sample=args.prophet)
         finally:
             db.close()
             if db.server is not None:

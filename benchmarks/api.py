@@ -31,6 +31,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.installation import start_api
+from trendcast.services.progress import silent
 
 MEMBERS = ("structural", "naive7", "naive364")
 
@@ -56,9 +57,9 @@ def publish(home: Path, categories: int, regions: int, years: int) -> None:
         claim = jobs.claim(db, slot_id=job_service.enqueue(db, "refresh"))
         assert claim is not None
         started = time.perf_counter()
-        refresh(db, lambda: datetime.now(UTC), lambda *_, **__: None, claim.token)
+        refresh(db, lambda: datetime.now(UTC), silent, claim.token)
         print(f"published in {time.perf_counter() - started:.0f} s", flush=True)
-        found = detect(db, lambda: datetime.now(UTC), lambda *_, **__: None, None)
+        found = detect(db, lambda: datetime.now(UTC), silent, None)
         print(f"{found['incidents']} incidents", flush=True)
     finally:
         db.close()

@@ -25,6 +25,7 @@ import pyarrow as pa
 from sqlalchemy import text
 
 from trendcast.services.detect import detect
+from trendcast.services.progress import silent
 from trendcast.store import embedded, migrate
 from trendcast.store.engine import Database
 
@@ -120,7 +121,7 @@ def main() -> int:
         for number in range(args.days + 1):
             if number:
                 fill(db, units, keys, past + number - 1, past + number)
-            found = detect(db, lambda: datetime.now(UTC), lambda *_, **__: None, None)
+            found = detect(db, lambda: datetime.now(UTC), silent, None)
             name = f"day {number}" if number else f"first look ({found['days']} days)"
             parts = " | ".join(f"{found['parts'][part]:.2f}" for part in ("reading", "judging", "writing"))
             print(

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.databases import administer, create, publish
+from trendcast.services.progress import silent
 from trendcast.store import embedded, migrate
 from trendcast.store.engine import Database
 
@@ -153,7 +154,7 @@ def checked_db(clone_demo: Callable[[str], Database]) -> Database:
     from trendcast.services.detect import detect
 
     database = clone_demo("checked")
-    detect(database, lambda: datetime.now(UTC), lambda *_, **__: None, None)
+    detect(database, lambda: datetime.now(UTC), silent, None)
     return database
 
 

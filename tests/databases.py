@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import psycopg2
 
+from trendcast.services.progress import silent
 from trendcast.store import embedded
 from trendcast.store.engine import Database
 from trendcast.store.listen import DATA
@@ -14,10 +15,6 @@ from trendcast.store.listen import DATA
 
 def clock() -> datetime:
     return datetime.now(UTC)
-
-
-def silent(*_: Any, **__: Any) -> None:
-    """Nobody hears of the progress."""
 
 
 def administer(server: embedded.Server, command: str) -> None:

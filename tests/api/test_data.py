@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.services.shops import CATEGORIES, REGIONS, Shop
+from trendcast.services.progress import silent
 from trendcast.services.tables import TABLES
 from trendcast.store.engine import Database
 
@@ -212,7 +213,7 @@ def work(shop: Shop) -> None:
 
     claim = jobs.claim(shop.db, names=["push"])
     assert claim is not None
-    done = push.load_waiting(shop.db, shop.clock, lambda *_, **__: None, claim.token, **claim.arguments)
+    done = push.load_waiting(shop.db, shop.clock, silent, claim.token, **claim.arguments)
     jobs.finish(shop.db, claim.id, claim.token, json.loads(json.dumps(done)))
 
 
@@ -301,7 +302,7 @@ def test_a_push_whose_worker_died_after_the_merge_is_done_and_never_loaded_again
     address = leave_both(rest, shop)[0]
     claim = jobs.claim(shop.db, names=["push"])
     assert claim is not None
-    push.load_waiting(shop.db, shop.clock, lambda *_, **__: None, claim.token, **claim.arguments)
+    push.load_waiting(shop.db, shop.clock, silent, claim.token, **claim.arguments)
     with shop.db.transaction() as connection:  # nobody wrote its outcome
         connection.exec_driver_sql("UPDATE job_slot SET lease_until = now() - interval '1 hour' WHERE name = 'push'")
     told = rest.get(address)
@@ -323,7 +324,7 @@ def test_a_worker_that_lost_its_push_merges_nothing(rest: Any, shop: Shop) -> No
         connection.exec_driver_sql("UPDATE job_slot SET lease_until = now() - interval '1 hour' WHERE name = 'push'")
     assert jobs.claim(shop.db, names=["push"]) is not None
     with pytest.raises(LeaseLost):
-        push.load_waiting(shop.db, shop.clock, lambda *_, **__: None, lost.token, **lost.arguments)
+        push.load_waiting(shop.db, shop.clock, silent, lost.token, **lost.arguments)
     assert shop.rows("item_params", "1")[0]["unit_cost"] == 3.0
 
 

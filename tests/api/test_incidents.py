@@ -9,6 +9,7 @@ import pytest
 
 from tests.services.shops import Shop
 from trendcast.services import incidents, keys
+from trendcast.services.progress import silent
 from trendcast.services.runtime import clock
 from trendcast.store.engine import Database
 
@@ -205,7 +206,7 @@ def work(shop: Shop) -> None:
 
     claim = jobs.claim(shop.db, names=["detect"])
     assert claim is not None
-    done = detect(shop.db, shop.clock, lambda *_, **__: None, claim.token, **claim.arguments)
+    done = detect(shop.db, shop.clock, silent, claim.token, **claim.arguments)
     jobs.finish(shop.db, claim.id, claim.token, json.loads(json.dumps(done, default=str)))
 
 

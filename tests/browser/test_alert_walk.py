@@ -20,10 +20,11 @@ import pytest
 from tests.alerts.conftest import authority, post_office  # noqa: F401  fixtures
 from tests.alerts.office import environment
 from tests.browser.conftest import Visitor
-from tests.databases import clock, create, publish, silent
+from tests.databases import clock, create, publish
 from tests.installation import ROOT, Live, start
 from tests.waiting import until
 from trendcast.services import incidents
+from trendcast.services.progress import silent
 from trendcast.store.engine import Database
 
 PATIENCE = 240.0  # seconds on a busy machine; an idle one needs ten

@@ -16,11 +16,12 @@ import pandas as pd
 import pytest
 
 from tests.browser.conftest import IDLE, Visitor
-from tests.databases import clock, create, publish, silent
+from tests.databases import clock, create, publish
 from tests.installation import Live, start
 from tests.pages.test_hostile_names import HOSTILE
 from trendcast.alerts import message
 from trendcast.alerts.message import Incident, Item
+from trendcast.services.progress import silent
 from trendcast.store import embedded
 from trendcast.store.engine import Database
 

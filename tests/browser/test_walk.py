@@ -13,10 +13,11 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 
 from tests.browser.conftest import Visitor
-from tests.databases import clock, create, silent
+from tests.databases import clock, create
 from tests.installation import Live, start
 from trendcast.services import demo, incidents
 from trendcast.services import jobs as job_service
+from trendcast.services.progress import silent
 from trendcast.store import jobs
 from trendcast.store.engine import Database
 

@@ -10,6 +10,7 @@ import pytest
 
 from trendcast import settings as settings_table
 from trendcast.services import alerts, detect, incidents, recipients, runtime, thresholds
+from trendcast.services.progress import silent
 from trendcast.store.engine import Database
 from trendcast.ui import reads
 from trendcast.ui.live import LiveProvider
@@ -23,7 +24,7 @@ def clock() -> dt.datetime:
 def checked(clone_demo: Callable[[str], Database]) -> Database:
     """The published demo retailer after a check for anomalies, to write into."""
     database = clone_demo("alert_pages")
-    detect.detect(database, clock, lambda *_, **__: None, None)
+    detect.detect(database, clock, silent, None)
     return database
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from trendcast.services import runtime
+from trendcast.services.progress import silent
 from trendcast.ui import reads
 from trendcast.ui.live import LiveProvider
 from trendcast.ui.provider import Choice
@@ -135,7 +136,7 @@ def test_an_earlier_day_whose_run_was_thinned_shows_its_weeks(clone_demo, on, op
     older = forecast.current_run(db)
     claim = jobs.claim(db, slot_id=job_service.enqueue(db, "refresh"))
     assert claim is not None
-    result = refresh(db, lambda: datetime.now(UTC), lambda *_, **__: None, claim.token, members=("structural",))
+    result = refresh(db, lambda: datetime.now(UTC), silent, claim.token, members=("structural",))
     jobs.finish(db, claim.id, claim.token, result)
     day = older.last_day - timedelta(days=7)
     with db.transaction() as connection:

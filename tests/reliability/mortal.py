@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from trendcast.services.load import load_directory
+from trendcast.services.progress import silent
 from trendcast.services.refresh import refresh as compute
 from trendcast.store.engine import Database
 
@@ -36,7 +37,7 @@ def refresh(begun: Any, url: str, token: str) -> None:
     """A refresh under a lease, with the quickest members."""
     database = Database(url, role="worker")
     begun.set()
-    compute(database, lambda: dt.datetime.now(dt.UTC), lambda *_, **__: None, token, members=MEMBERS)
+    compute(database, lambda: dt.datetime.now(dt.UTC), silent, token, members=MEMBERS)
     database.close()
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from tests.reliability import mortal
 from trendcast.services import forecast
 from trendcast.services import jobs as job_service
+from trendcast.services.progress import silent
 from trendcast.services.refresh import refresh
 from trendcast.store import jobs
 from trendcast.store.engine import Database
@@ -59,7 +60,7 @@ def refreshed(db: Database, claim: jobs.Claim | None = None) -> int:
     """A refresh in this process; the run's id."""
     claim = claim or claimed(db)
     members = mortal.MEMBERS
-    result = refresh(db, lambda: dt.datetime.now(dt.UTC), lambda *_, **__: None, claim.token, members=members)
+    result = refresh(db, lambda: dt.datetime.now(dt.UTC), silent, claim.token, members=members)
     jobs.finish(db, claim.id, claim.token, result)
     return int(result["run_id"])
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from trendcast.services.detect import detect
 from trendcast.services.load import load_frames
+from trendcast.services.progress import silent
 from trendcast.store.engine import Database
 
 FIRST = date(2026, 1, 5)
@@ -63,7 +64,7 @@ class Shop:
         load_frames(self.db, {"sales_daily": self.frame(start, until)}, source="test", accept=True, clock=self.clock)
 
     def detect(self, **how: Any) -> dict[str, Any]:
-        return detect(self.db, self.clock, lambda *_, **__: None, None, **how)
+        return detect(self.db, self.clock, silent, None, **how)
 
     def rows(self, table: str, order: str = "id") -> list[dict[str, Any]]:
         """The table as it stands, for the eyes of a test."""

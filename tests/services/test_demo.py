@@ -21,6 +21,7 @@ from trendcast.panel import Panel
 from trendcast.services import demo, demo_people, forecast, incidents
 from trendcast.services import jobs as job_service
 from trendcast.services.load import clear, load_frames
+from trendcast.services.progress import silent
 from trendcast.store import jobs
 from trendcast.store.engine import Database
 
@@ -174,7 +175,7 @@ def test_the_next_day_is_exactly_one_day(lived: Any) -> None:
     database, _, _ = lived
     before = rows(database, "SELECT * FROM sales_daily ORDER BY 1, 2, 3, 4")
     runs = one(database, "SELECT count(*) FROM run")
-    result = doing(database, "next_day", lambda token: demo.next_day(database, clock, lambda *_, **__: None, token))
+    result = doing(database, "next_day", lambda token: demo.next_day(database, clock, silent, token))
     after = rows(database, "SELECT * FROM sales_daily ORDER BY 1, 2, 3, 4")
     assert after[: len(before)] == before
     assert {row[0] for row in after[len(before) :]} == {END + timedelta(days=1)} == {result["day"]}
@@ -220,16 +221,16 @@ def test_ones_own_data_are_never_replaced_and_have_no_next_day(db: Database) -> 
         db, {"sales_daily": made_up.generate(1, 1, 0, 1, END)["sales_daily"]}, source="files", clock=lambda: NOW
     )
     with pytest.raises(Conflict, match="data of your own"):
-        demo.build(db, clock, lambda *_, **__: None, "token", **SMALL)
+        demo.build(db, clock, silent, "token", **SMALL)
     with pytest.raises(Conflict, match="does not hold the demo retailer"):
-        demo.next_day(db, clock, lambda *_, **__: None, "token")
+        demo.next_day(db, clock, silent, "token")
     assert not demo.is_demo(db)
     assert demo.truth_anomalies(db).empty
 
 
 def test_a_day_to_come_is_no_end(db: Database) -> None:
     with pytest.raises(InvalidInput, match="still to come"):
-        demo.build(db, lambda: NOW, lambda *_, **__: None, "token", end="2026-11-25")
+        demo.build(db, lambda: NOW, silent, "token", end="2026-11-25")
 
 
 def test_ones_own_data_take_the_truth_away(db: Database) -> None:

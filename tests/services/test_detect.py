@@ -19,6 +19,7 @@ from trendcast.services import detect as service
 from trendcast.services import detect_window, incidents, plain_rule
 from trendcast.services import jobs as job_service
 from trendcast.services.load import load_frames
+from trendcast.services.progress import silent
 from trendcast.store.engine import Database
 
 TABLES = ("anomaly_log", "incident", "anomaly_event", "detection_run")
@@ -35,7 +36,7 @@ def state(shop: Shop) -> dict[str, Any]:
 
 def test_without_sales_there_is_nothing_to_check(db: Database) -> None:
     with pytest.raises(Conflict, match="no sales"):
-        service.detect(db, lambda: None, lambda *_, **__: None, None)  # type: ignore[arg-type, return-value]
+        service.detect(db, lambda: None, silent, None)  # type: ignore[arg-type, return-value]
 
 
 def test_a_regional_outage_is_one_incident_with_its_members(shop: Shop) -> None:
@@ -106,7 +107,7 @@ def test_the_first_look_settles_what_is_long_past(shop: Shop) -> None:
 def test_data_that_ended_long_ago_are_not_called_late(shop: Shop) -> None:
     shop.load(160)
     later = shop.clock() + timedelta(days=900)
-    service.detect(shop.db, lambda: later, lambda *_, **__: None, None)
+    service.detect(shop.db, lambda: later, silent, None)
     assert [row for row in shop.rows("anomaly_log") if row["kind"] == "DATA_QUALITY"] == []
 
 
@@ -311,7 +312,7 @@ def test_the_newest_forecast_from_before_the_day_is_the_expectation(shop: Shop) 
 
 
 def test_a_dry_run_on_a_database_others_read_changes_nothing(demo_db: Database) -> None:
-    result = service.detect(demo_db, lambda: datetime.now(UTC), lambda *_, **__: None, None, dry_run=True)
+    result = service.detect(demo_db, lambda: datetime.now(UTC), silent, None, dry_run=True)
     assert result["n_series"] == 6
     assert demo_db.rows("detect_last") == []
 
@@ -533,9 +534,7 @@ class TestToday:
 
     def at(self, shop: Shop, **later: int) -> Any:
         now = datetime.now(UTC) + timedelta(**later)
-        return lambda trigger="ingest": service.detect(
-            shop.db, lambda: now, lambda *_, **__: None, None, trigger=trigger
-        )
+        return lambda trigger="ingest": service.detect(shop.db, lambda: now, silent, None, trigger=trigger)
 
     def test_a_region_whose_file_is_on_its_way_is_given_time(self, shop: Shop) -> None:
         whole = shop.units.copy()

@@ -9,11 +9,8 @@ import pytest
 from trendcast.commands.evaluate_anomalies import text
 from trendcast.errors import Conflict, InvalidInput
 from trendcast.services.evaluate import evaluate
+from trendcast.services.progress import silent
 from trendcast.store.engine import Database
-
-
-def silent(*_: object, **__: object) -> None:
-    """No progress."""
 
 
 def test_without_sales_there_is_nothing_to_measure(db: Database) -> None:

@@ -16,6 +16,7 @@ from trendcast.forecasting.members import MEMBERS
 from trendcast.panel import Panel
 from trendcast.services import forecast, recommend, report, stock_inputs
 from trendcast.services.load import load_frames
+from trendcast.services.progress import silent
 from trendcast.store.engine import Database
 
 STRUCTURAL = tuple(member for member in MEMBERS if member.name == "structural")
@@ -450,7 +451,7 @@ def test_a_retailer_without_stock_is_told_what_to_load(db: Database, serving: An
     load(db, sales_daily=sales(days=200))
     claim = jobs.claim(db, slot_id=job_service.enqueue(db, "refresh"))
     assert claim is not None
-    done = refresh(db, lambda: datetime.now(UTC), lambda *_, **__: None, claim.token, members=("structural",))
+    done = refresh(db, lambda: datetime.now(UTC), silent, claim.token, members=("structural",))
     assert done["failures"] == {}
     run = forecast.current_run(db)
     assert recommend.advice(db, run.id).empty

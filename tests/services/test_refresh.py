@@ -22,6 +22,7 @@ from trendcast.services import forecast
 from trendcast.services import jobs as job_service
 from trendcast.services import refresh as refresh_service
 from trendcast.services.load import load_frames
+from trendcast.services.progress import silent
 from trendcast.services.refresh import PARTS, coverage_warnings, refresh
 from trendcast.store import jobs, runs
 from trendcast.ui import measures
@@ -31,10 +32,6 @@ LAST_DAY = dt.date(2026, 9, 30)
 
 def clock():
     return dt.datetime.now(dt.UTC)
-
-
-def silent(*_, **__):
-    """Nobody watches."""
 
 
 def claimed(db):

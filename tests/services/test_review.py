@@ -15,6 +15,7 @@ from tests.conftest import DEMO_LAST_DAY
 from trendcast.demo import generate
 from trendcast.errors import NotFound
 from trendcast.services import decisions, findings, forecast, incidents, recommend, review, review_figures, review_rules
+from trendcast.services.progress import silent
 from trendcast.services.review_figures import Scope, Volume
 from trendcast.services.review_parts import Link, Risk
 from trendcast.store.engine import Database
@@ -232,7 +233,7 @@ def later(clone_demo, sold) -> tuple[Database, list[Published]]:
         )
     claim = jobs.claim(db, slot_id=job_service.enqueue(db, "refresh"))
     assert claim is not None
-    result = refresh(db, lambda: datetime.now(UTC), lambda *_, **__: None, claim.token, members=("structural",))
+    result = refresh(db, lambda: datetime.now(UTC), silent, claim.token, members=("structural",))
     jobs.finish(db, claim.id, claim.token, result)
     return db, past
 

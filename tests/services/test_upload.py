@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from trendcast.errors import InvalidInput
 from trendcast.services import upload, upload_cells
+from trendcast.services.progress import silent
 from trendcast.services.upload import Reading
 from trendcast.services.upload_values import decimal_of, frequency_of, read_days, read_number
 
@@ -594,7 +595,7 @@ def test_a_strangers_file_becomes_a_first_forecast(db):
     put(db, LONG["german"]())
     claim = slots.claim(db, slot_id=jobs.enqueue(db, "refresh"))
     assert claim is not None
-    refresh(db, now, lambda *_, **__: None, claim.token)
+    refresh(db, now, silent, claim.token)
     run = forecast.current_run(db)
     assert (run.first_day, run.last_day) == (DAYS[0].date(), DAYS[-1].date())
     assert run.has_money

@@ -13,6 +13,7 @@ from trendcast.panel import Panel
 from trendcast.services import forecast, verdicts
 from trendcast.services import jobs as job_service
 from trendcast.services.load import load_frames
+from trendcast.services.progress import silent
 from trendcast.services.refresh import refresh
 from trendcast.store import jobs
 from trendcast.store.engine import Database
@@ -24,7 +25,7 @@ def next_week(shop: Shop, **dimensions: tuple[str, ...]) -> float:
     """What is forecast a week after the last day, of the naive member alone."""
     claim = jobs.claim(shop.db, slot_id=job_service.enqueue(shop.db, "refresh"))
     assert claim is not None
-    result = refresh(shop.db, shop.clock, lambda *_, **__: None, claim.token, members=("naive7",))
+    result = refresh(shop.db, shop.clock, silent, claim.token, members=("naive7",))
     jobs.finish(shop.db, claim.id, claim.token, result)
     run = forecast.current_run(shop.db)
     level = "category_region" if dimensions else "total"

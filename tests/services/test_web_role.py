@@ -14,6 +14,7 @@ from trendcast.errors import NotAllowed
 from trendcast.services import alerts, decisions, detect, forecast, incidents, outbox, recommend, scenarios, upload
 from trendcast.services import jobs as job_service
 from trendcast.services.load import load_frames
+from trendcast.services.progress import silent
 from trendcast.services.upload_cells import read
 from trendcast.store.engine import Database
 
@@ -26,7 +27,7 @@ def clock() -> datetime:
 def owner(clone_demo: Callable[[str], Database]) -> Database:
     """The published demo retailer after a check."""
     database = clone_demo("web_role")
-    detect.detect(database, clock, lambda *_, **__: None, None)
+    detect.detect(database, clock, silent, None)
     return database
 
 
@@ -70,8 +71,8 @@ def test_what_takes_the_owners_rights_says_so(owner: Database, web: Database, se
     with owner.transaction() as connection:  # as if data had come since
         connection.exec_driver_sql("UPDATE detection_run SET data_version = 0")
     with pytest.raises(NotAllowed, match=r"^Checking for anomalies takes the rights of the database's owner.*a worker"):
-        detect.detect(web, clock, lambda *_, **__: None, None)
-    assert detect.detect(web, clock, lambda *_, **__: None, None, dry_run=True)["dry_run"], "looking takes no rights"
+        detect.detect(web, clock, silent, None)
+    assert detect.detect(web, clock, silent, None, dry_run=True)["dry_run"], "looking takes no rights"
 
 
 def test_mails_and_their_channels_are_the_workers(web: Database) -> None:

@@ -12,6 +12,7 @@ import pytest
 from trendcast.anomalies import expectation, plain
 from trendcast.services import detect, forecast, plain_rule
 from trendcast.services.load import load_frames
+from trendcast.services.progress import silent
 from trendcast.store.engine import Database
 
 COLUMNS = {
@@ -23,7 +24,7 @@ LAST = date(2026, 6, 30)
 
 
 def check(db: Database) -> dict[str, Any]:
-    return detect.detect(db, lambda: datetime.now(UTC), lambda *_, **__: None, None)
+    return detect.detect(db, lambda: datetime.now(UTC), silent, None)
 
 
 def shop(db: Database, days: int, odd: dict[str, float], *, categories: int = 12) -> None:

@@ -12,6 +12,7 @@ from trendcast.forecasting.members import MEMBERS
 from trendcast.services import forecast
 from trendcast.services import jobs as job_service
 from trendcast.services.load import load_frames
+from trendcast.services.progress import silent
 from trendcast.services.refresh import refresh
 from trendcast.store import jobs
 from trendcast.store.engine import Database
@@ -50,7 +51,7 @@ def test_s8_stores_are_forecast_each_and_roll_up_to_regions_and_all(db: Database
     load_frames(db, {"sales_daily": pd.concat(rows)}, source="specification")
     claim = jobs.claim(db, slot_id=job_service.enqueue(db, "refresh"))
     assert claim is not None
-    made = refresh(db, lambda: datetime.now(UTC), lambda *_, **__: None, claim.token, members=("structural", "naive7"))
+    made = refresh(db, lambda: datetime.now(UTC), silent, claim.token, members=("structural", "naive7"))
     index = forecast.series_index(db, made["run_id"])
     assert set(index.loc[index["level"] == "category_store", "store"]) == {"S0", "S1", "S2", "S3"}
     daily = db.frame("forecast_daily", run_id=made["run_id"], series_ids=index["series_id"].tolist())
@@ -73,7 +74,7 @@ def test_s8_two_hundred_stores_roll_up_exactly(db: Database) -> None:
     load_frames(db, {"sales_daily": sales}, source="specification")
     claim = jobs.claim(db, slot_id=job_service.enqueue(db, "refresh"))
     assert claim is not None
-    made = refresh(db, lambda: datetime.now(UTC), lambda *_, **__: None, claim.token, members=("naive7",))
+    made = refresh(db, lambda: datetime.now(UTC), silent, claim.token, members=("naive7",))
     index = forecast.series_index(db, made["run_id"])
     assert (index["level"] == "store").sum() == 204
     daily = db.frame("forecast_daily", run_id=made["run_id"], series_ids=index["series_id"].tolist())
