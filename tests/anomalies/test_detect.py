@@ -447,3 +447,21 @@ def test_a_region_that_often_goes_its_own_way_has_one_outage_all_the_same(factor
     given = scene(np.round(units), regions=8, promotion=promotion)
     (entry,) = leads(detect(given, np.array([DAYS - 1])))
     assert (entry.level, entry.region, entry.cls, entry.impact) == ("region", f"R{region}", "DROP", "HIGH")
+
+
+def test_what_it_came_to_since_a_day_is_of_the_days_since_then() -> None:
+    """A sum that had begun to grow long before an incident did adds nothing to its money."""
+    units = noisy(30, DAYS)
+    units[4, -1] *= 0.3
+    first = detect(scene(units), np.array([DAYS - 1])).entries
+    (drop,) = [one for one in first if one.product_category == "C004"]
+    later = replace(
+        drop,
+        day=DAYS,
+        cls="LEVEL_SHIFT",
+        start=DAYS - 40,
+        days=[replace(drop.now, day=day) for day in range(DAYS - 40, DAYS + 1)],
+    )
+    (episode,) = incidents.gather([drop, later], [], FIRST)
+    assert sorted(episode.days) == [str(FIRST + DAYS - 1), str(FIRST + DAYS)]
+    assert str(episode.start) == min(episode.days)

@@ -49,7 +49,8 @@ def test_of_a_lasting_change_the_rule_is_the_sum_of_its_days(cls: str) -> None:
     )
     assert "are chance" not in said
     assert "2.5 is notable" not in said
-    assert "are chance" in " ".join(explain.rule(worst, "DROP", "DEMAND", "HIGH", {}, True))
+    single = {"z": -5.0, "q": 0.001}
+    assert "are chance" in " ".join(explain.rule(single, "DROP", "DEMAND", "HIGH", {}, True))
 
 
 def test_a_margin_that_was_assumed_is_said() -> None:
@@ -87,3 +88,9 @@ def test_the_rule_is_said_without_the_words_of_those_who_wrote_it(cls: str, kind
         for facts in (FACTS, {**FACTS, "frozen": False}):
             said = " ".join(explain.rule(worst, cls, kind, impact, facts, True, date(2026, 6, 1)))
             assert not re.search(r"\b(nodes?|q|p|z|sigma|deviations?|residual|HIGH|LOW)\b", said), said
+
+
+def test_what_no_day_shows_by_itself_is_not_said_to_be_chance() -> None:
+    said = " ".join(explain.rule({"z": -2.2, "q": 1.0}, "STOCK_OUT", "SUPPLY", "HIGH", {}, True, date(2026, 6, 1)))
+    assert "No single day decides" in said
+    assert "are chance" not in said

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from trendcast import wording
-from trendcast.anomalies.impact import NODE_SHARE, REL_HIGH
+from trendcast.anomalies.impact import NODE_SHARE, Q_LOW, REL_HIGH
 from trendcast.anomalies.trend import LASTING
 
+NOTABLE = 2.5  # on the customer's scale
 LEAST_SHARED = 0.005  # of what was expected, below which a common movement is not told
 ADDED_UP = (*LASTING, "TEMPORARY")  # classes of what many small deviations have shown
 Key = tuple[str, str, str, str]
@@ -123,6 +124,8 @@ def cause(found: str, cls: str, kind: str, facts: Mapping[str, Any]) -> str:
         return CAUSES.get(found, found)
     if cls == "ZERO_RUN" and kind == "DEMAND":
         return "possible stock-out"
+    if facts.get("some"):
+        return "some there moved alike, the others did not"
     if facts.get("children"):
         return "everything there moved together"
     return "unexplained"
@@ -239,22 +242,24 @@ def certainty(
 
 def _certainty(worst: Mapping[str, Any], cls: str, facts: Mapping[str, Any], start: dt.date | None) -> list[str]:
     sentences = []
-    z = worst["z"]
+    z, q = worst["z"], worst["q"]
+    # A stock-out, too, may be known by many days none of which stands out.
+    summed = cls in ADDED_UP or (z is not None and abs(z) < NOTABLE and q is not None and q > Q_LOW)
     if z is not None:
         off = f"{wording.fixed(abs(z), 1)} times as far off as is usual for it"
-        if cls in ADDED_UP:
+        if summed:
             sentences.append(f"On its worst day it was {off}.")
         else:
             sentences.append(f"It was {off}; 2.5 is notable, 4 is high.")
-    if cls in ADDED_UP:
+    if summed:
         since = f" since {wording.day(start)}" if start else ""
         sentences.append(
             f"No single day decides: what its days were off to one side{since} was added up, and passed the limit."
         )
-    elif worst["q"] is not None:
+    elif q is not None:
         sentences.append(
             f"Among {wording.fixed(facts.get('tests', 1))} series tested that day, at most "
-            f"{_rate(worst['q'])} of findings as clear as this are chance."
+            f"{_rate(q)} of findings as clear as this are chance."
         )
     return sentences
 

@@ -143,6 +143,9 @@ def gather(entries: Iterable[Entry], known: list[Episode], first_day: np.datetim
             episode.over, episode.status, episode.touched = False, "NEW", True
         newer = not episode.days or str(day) >= max(episode.days)
         for one in figures(entry, first_day):
+            # "Worth so much since 15 Aug" is of the days since then, also where a sum had begun to grow months before.
+            if one["day"] < str(episode.start) and entry.cls != promotions.CLASS:
+                continue
             begun = one["day"] >= str(episode.start) if episode.open else False
             if told and one["day"] not in (*episode.days, str(day)) and (one["day"] in told or not begun):
                 continue
