@@ -172,30 +172,10 @@ class LiveProvider:
 
     # --- the anomaly inbox ---
 
-    def inbox(
-        self,
-        statuses: tuple[str, ...],
-        impacts: tuple[str, ...],
-        kinds: tuple[str, ...],
-        categories: tuple[str, ...],
-        regions: tuple[str, ...],
-        stores: tuple[str, ...],
-        since: dt.date | None,
-        snoozed: bool | None,
-    ) -> pd.DataFrame:
+    def inbox(self, **wanted: Any) -> pd.DataFrame:
         from trendcast.services import incidents
 
-        return incidents.inbox(
-            self.db,
-            statuses=statuses,
-            impacts=impacts,
-            kinds=kinds,
-            categories=categories,
-            regions=regions,
-            stores=stores,
-            since=since,
-            snoozed=snoozed,
-        )
+        return incidents.inbox(self.db, **wanted)
 
     def inbox_counts(self) -> dict[str, Any]:
         from trendcast.services import incidents

@@ -426,8 +426,17 @@ def inbox(
     snoozed: bool | None = None,
 ) -> pd.DataFrame:
     """services.incidents.inbox."""
-    asked = (statuses, impacts, kinds, categories, regions, stores, since, snoozed)
-    return _recent().get(("inbox", "list", *asked), lambda: provider.inbox(*asked))
+    asked = {
+        "statuses": statuses,
+        "impacts": impacts,
+        "kinds": kinds,
+        "categories": categories,
+        "regions": regions,
+        "stores": stores,
+        "since": since,
+        "snoozed": snoozed,
+    }
+    return _recent().get(("inbox", "list", *asked.values()), lambda: provider.inbox(**asked))
 
 
 def inbox_counts() -> dict[str, Any]:
