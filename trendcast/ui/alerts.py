@@ -96,7 +96,7 @@ def finding(channels: Sequence[Mapping[str, Any]], budget: Mapping[str, Any]) ->
         parts = [f"Mail works, but {_refusals(mail['refused'])}"]
     else:
         parts = [f"Mail works: the last message was accepted on {text.moment(mail['last_ok'])}."]
-    if dead:
+    if dead > sum(int(row["messages"]) for row in mail["refused"]):  # those have been told
         parts.append(f"{text.count(dead, 'message')} of the last seven days could not be sent.")
     parts.append(
         f"{text.full(budget['used'])} of {text.count(int(budget['budget']), 'alert')} of the last 24 hours "
