@@ -30,7 +30,7 @@ UNSURE_FROZEN = 0.15  # and where a forecast says what it does
 # it, and the number of series from which half of that is believed.
 RESTLESS = (0.5, 0.7, 3.0, 100)
 RESTLESS_REGION = (0.9, 0.8, 4.0, 20)
-ASKED = 2_000  # series that are enough to know how far all go
+ASKED, ASKED_NODE = 2_000, 200  # series that are enough to know how far all go, and what a node's middle one is like
 ALIKE = 0.25  # of a series' scale, in logarithms, that is the one of all
 ENOUGH = 3  # others from which the usual movements of a node are taken off each of its series
 FEW = 12  # series of a node that are few enough for one of them to matter in what they agree on
@@ -67,9 +67,9 @@ class Nodes:
 
 @dataclass(frozen=True, eq=False)
 class Residuals:
-    """``raw`` and ``own`` (S, T): log residual before and after the factors; ``sigma``; ``z``, ``z_raw`` in deviations,
-    ``z_alone`` in those that a series has when its region does not scatter; ``common`` what the factors took;
-    ``dispersion`` (S,) of the counts."""
+    """``raw`` and ``own`` (S, T): log residual before and after the factors; ``sigma``; ``z`` in deviations. Of the
+    days to be judged alone, NaN on others: ``z_raw``, before the factors; ``z_alone``, in the deviations that a series
+    has when its region does not scatter. ``common`` what the factors took; ``dispersion`` (S,) of the counts."""
 
     raw: np.ndarray
     own: np.ndarray
@@ -107,8 +107,14 @@ def residuals(scene: Scene, expected: Expectation, held: np.ndarray, days: np.nd
     sigma = sigma * _scattered(own / sigma, expected, scene.series["region"].to_numpy(object))
     dispersion = _dispersion(scene, expected, learnable, days)
     z = _score(scene.units, expected.units, common, own, sigma, dispersion, widen)
-    z_raw = _score(scene.units, expected.units, np.zeros_like(common), raw, sigma, dispersion, widen)
-    z_alone = _score(scene.units, expected.units, common, own, alone, dispersion, widen)
+
+    def judged_days(factors: np.ndarray, rest: np.ndarray, scale: np.ndarray) -> np.ndarray:
+        score = np.full(raw.shape, np.nan)
+        parts = (scene.units, expected.units, factors, rest, scale)
+        score[:, days] = _score(*(one[:, days] for one in parts), dispersion, widen[:, days])
+        return score
+
+    z_raw, z_alone = judged_days(np.zeros_like(common), raw, sigma), judged_days(common, own, alone)
     judged = [_judge(one, sigma, widen, expected, days) for one in nodes]
     return Residuals(raw, own, sigma, z, z_raw, z_alone, common, dispersion, judged)
 
@@ -197,7 +203,9 @@ def _widen(expected: Expectation) -> np.ndarray:
     years."""
     eventful = np.isfinite(expected.examples)
     unsure = np.where(expected.frozen, UNSURE_FROZEN, UNSURE)
-    return np.where(eventful, unsure / np.sqrt(1 + np.where(eventful, expected.examples, 0)), 0.0)
+    wider = np.zeros(eventful.shape)
+    wider[eventful] = unsure[eventful] / np.sqrt(1 + expected.examples[eventful])
+    return wider
 
 
 def _scale(own: np.ndarray, expected: Expectation, widen: np.ndarray, days: np.ndarray) -> np.ndarray:
@@ -290,7 +298,8 @@ def _judge(nodes: Nodes, sigma: np.ndarray, widen: np.ndarray, expected: Expecta
     unsure = np.zeros(nodes.factor.shape)
     for node, rows in enumerate(_members(nodes.code, len(nodes.names))):
         if len(rows) >= 3:
-            chance[node] = 1.25 * median(sigma[rows].T, 1) / np.sqrt(len(rows))
+            some = rows[:: max(1, len(rows) // ASKED_NODE)]
+            chance[node] = 1.25 * median(sigma[some].T, 1) / np.sqrt(len(rows))
             unsure[node] = widen[rows].mean(axis=0)  # what an event may do, it does to all of them
     ordinary = np.isinf(expected.examples).all(axis=0)
     size = np.where(ordinary[None, :], np.abs(nodes.factor), np.nan)
