@@ -67,9 +67,10 @@ class Nodes:
 
 @dataclass(frozen=True, eq=False)
 class Residuals:
-    """``raw`` and ``own`` (S, T): log residual before and after the factors; ``sigma``; ``z`` in deviations. Of the
-    days to be judged alone, NaN on others: ``z_raw``, before the factors; ``z_alone``, in the deviations that a series
-    has when its region does not scatter. ``common`` what the factors took; ``dispersion`` (S,) of the counts."""
+    """``raw`` and ``own`` (S, T): log residual before and after the factors; ``sigma``, a series' own scale; ``z`` in
+    deviations that are wider on days on which its region scatters. ``z_raw`` and ``z_alone``, before and after the
+    factors, in those of the series alone: of the days to be judged, NaN on others. ``common`` what the factors took;
+    ``dispersion`` (S,) of the counts."""
 
     raw: np.ndarray
     own: np.ndarray
@@ -103,18 +104,19 @@ def residuals(scene: Scene, expected: Expectation, held: np.ndarray, days: np.nd
     learnable = np.where(scene.masked | np.isfinite(expected.examples), np.nan, own)
     sigma = _scale(learnable, expected, widen, days)
     sigma = sigma * _further(np.where(expected.units >= TELLS, np.abs(own / sigma), np.nan), *RESTLESS)
-    alone = sigma
-    sigma = sigma * _scattered(own / sigma, expected, scene.series["region"].to_numpy(object))
+    scattered = _scattered(own / sigma, expected, scene.series["region"].to_numpy(object))
     dispersion = _dispersion(scene, expected, learnable, days)
-    z = _score(scene.units, expected.units, common, own, sigma, dispersion, widen)
+    z = _score(scene.units, expected.units, common, own, sigma * scattered, dispersion, widen)
 
-    def judged_days(factors: np.ndarray, rest: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    def alone(factors: np.ndarray, rest: np.ndarray) -> np.ndarray:
+        units, mean, factors, rest, scale, wider = (
+            one[:, days] for one in (scene.units, expected.units, factors, rest, sigma, widen)
+        )
         score = np.full(raw.shape, np.nan)
-        parts = (scene.units, expected.units, factors, rest, scale)
-        score[:, days] = _score(*(one[:, days] for one in parts), dispersion, widen[:, days])
+        score[:, days] = _score(units, mean, factors, rest, scale, dispersion, wider)
         return score
 
-    z_raw, z_alone = judged_days(np.zeros_like(common), raw, sigma), judged_days(common, own, alone)
+    z_raw, z_alone = alone(np.zeros_like(common), raw), alone(common, own)
     judged = [_judge(one, sigma, widen, expected, days) for one in nodes]
     return Residuals(raw, own, sigma, z, z_raw, z_alone, common, dispersion, judged)
 
