@@ -8,6 +8,7 @@ import pytest
 from tests.anomalies.scenes import noisy, scene
 from trendcast.anomalies.detect import detect
 from trendcast.anomalies.entries import Entry, Found
+from trendcast.anomalies.trend import LASTING
 
 DAYS = 240
 
@@ -37,3 +38,13 @@ def test_what_many_series_do_on_one_day_is_told_of_their_region_and_a_far_one_of
     found = detect(scene(units, regions=2), np.array([day]))
     assert {one.key[0] for one in leads(found)} == {"region", "category_region"}
     assert [int(one.rows[0]) for one in leads(found) if one.key[0] == "category_region"] == [41]
+
+
+@pytest.mark.parametrize(("factor", "urgent"), [(0.9, False), (0.55, True)])
+def test_a_lower_level_of_a_whole_region_is_urgent_only_where_it_is_much_lower(factor: float, urgent: bool) -> None:
+    units = noisy(80, DAYS, sd=0.05)
+    units[::2, -10:] = np.round(units[::2, -10:] * factor)  # R0
+    found = detect(scene(units, regions=2), np.arange(DAYS - 10, DAYS))
+    levels = {one.impact for one in found.entries if one.key == ("region", "", "R0", "") and one.cls in LASTING}
+    assert levels
+    assert ("HIGH" in levels) is urgent

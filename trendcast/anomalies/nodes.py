@@ -139,7 +139,7 @@ def _some(
             "limit": judge.limit(key),
             "tests": judge.tested(day),
             "frozen": bool(judge.expected.frozen[far, day].any()),
-            "explained": explained(judge.scene, rows, gap / gap.sum()),
+            "explained": explained(judge.scene, rows, day, gap / gap.sum()),
         },
     )
 
@@ -193,7 +193,8 @@ def _node(
     key = nodes.key(node)
     _, category, region, store = key
     size = Size(
-        p=p if strong else 0.0 if shift else 1.0,  # what has added up so far in so many is certain
+        # What has added up so far in so many is certain; as for a single series, urgent only where it is large.
+        p=p if strong else 0.0 if shift and rel >= sizes.REL_MEDIUM else 1.0,
         q=min(q, sizes.Q_HIGH) if strong else sizes.Q_MEDIUM,  # that so many go together is as much
         rel=rel,
         loss=abs(float((gap * judge.weight[rows]).sum())),
@@ -241,7 +242,7 @@ def _node(
             "limit": judge.limit(key),
             "tests": judge.tested(day),
             "frozen": bool(judge.expected.frozen[rows, day].any()),
-            "explained": explained(judge.scene, rows, contributions),
+            "explained": explained(judge.scene, rows, day, contributions),
         },
     )
 
