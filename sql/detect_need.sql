@@ -11,6 +11,6 @@ SELECT coalesce(
      ORDER BY b.id DESC LIMIT 1),
     (SELECT (d.summary ->> 'waits_until')::timestamptz FROM (
         SELECT summary FROM detection_run WHERE status = 'done' AND scope = ''
-        ORDER BY as_of DESC, data_version DESC LIMIT 1) d
+        ORDER BY as_of DESC, data_version DESC, id DESC LIMIT 1) d
      WHERE (d.summary ->> 'waits_until')::timestamptz <= now())
 ) AS newest_sales

@@ -8,7 +8,7 @@ WITH bounds AS (
     SELECT as_of, data_version, finished, summary
     FROM detection_run
     WHERE status = 'done' AND scope = ''
-    ORDER BY as_of DESC, data_version DESC LIMIT 1
+    ORDER BY as_of DESC, data_version DESC, id DESC LIMIT 1
 )
 SELECT b.first_sale, b.last_sale, coalesce(b.data_version, 0) AS data_version,
        (SELECT committed_at FROM load_batch WHERE id = b.data_version) AS data_available_at,

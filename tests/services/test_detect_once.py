@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from tests.databases import listens
 from tests.services import shops
@@ -20,7 +20,7 @@ from tests.waiting import until
 from trendcast import settings
 from trendcast.errors import NotFound
 from trendcast.jobs.worker import Worker
-from trendcast.services import detect_runs, jobs
+from trendcast.services import detect_runs, detect_write, jobs
 from trendcast.store.engine import SQL_FOLDER, Database, statement
 
 TABLES = ("anomaly_log", "incident", "anomaly_event", "detection_run", "outbox", "learnt_event")
@@ -114,6 +114,27 @@ def test_a_run_is_one_per_day_data_and_version_whoever_asks_at_the_same_time(sho
     assert [row["reason"] for row in shop.rows("outbox")] == ["first"]
     (told,) = [row for row in shop.rows("detection_run") if row["id"] == answers[0]["detection_run"]]
     assert (told["as_of"], told["n_flagged"], told["status"]) == (shop.day(150), 1, "done")
+
+
+def test_the_same_data_looked_at_by_a_new_version_are_answered_for_by_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when TrendCast is upgraded while a day is still given time to arrive."""
+    monkeypatch.setattr(detect_write, "VERSION", "before")
+    shop.load(151)
+    first = shop.detect()["detection_run"]
+    with shop.db.transaction() as connection:
+        connection.execute(
+            text("UPDATE detection_run SET summary = summary || CAST(:waits AS jsonb)"),
+            {"waits": '{"waits_until": "2020-01-01T00:00:00+00:00"}'},
+        )
+    monkeypatch.undo()
+    assert shop.db.rows("detect_need")[0]["newest_sales"] is not None
+    second = shop.detect()
+    assert second["detection_run"] != first
+    assert shop.db.rows("detect_need")[0]["newest_sales"] is None
+    again = shop.detect()
+    assert (again["detection_run"], again.get("repeated")) == (second["detection_run"], True)
 
 
 def test_a_scope_is_a_part_of_the_answer_and_no_run_of_its_own(shop: Shop) -> None:

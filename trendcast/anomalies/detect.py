@@ -20,13 +20,12 @@ from trendcast.anomalies.expectation import LEARNING, SHORTEST, Expectation, exp
 from trendcast.anomalies.judging import NOTABLE, Judge, as_rate
 from trendcast.anomalies.limits import Limits
 from trendcast.anomalies.promotion_entries import without_uplift
-from trendcast.anomalies.residuals import Residuals, residuals
+from trendcast.anomalies.residuals import LOW_COUNT, Residuals, residuals
 from trendcast.anomalies.scaling import magnified, reduced, scaled
 from trendcast.anomalies.scene import Scene
 from trendcast.anomalies.supply import short_of_stock
 
-VERSION = "2"
-FEW = 20  # units a day, below which a series' days are judged as counts
+VERSION = "3"
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,9 +80,8 @@ def judge(ready: Prepared, limits: Limits | Mapping[str, float] | None = None, a
     one_by_one = _Pass(judging, first)
     entries: list[Entry] = []
     absent = [one for one in faults if one.day == arriving and one.kind in ("MISSING_FEED", "PARTIAL_FEED")]
-    told = [one for one in faults if one.day != arriving or one.kind not in ("MISSING_FEED", "PARTIAL_FEED")]
     for day in np.sort(days):
-        entries += [of_fault(fault) for fault in told if fault.day == day]
+        entries += [of_fault(fault) for fault in faults if fault.day == day and fault not in absent]
         entries += one_by_one.day(int(day))
     found = Found(
         entries,
@@ -151,8 +149,7 @@ class _Pass:
         self.tests += len(failed)
         entries = without_uplift(judge, day, failed, entries, moved, reference)
         entries = short_of_stock(judge, day, entries)
-        known = {id(entry) for entry in moved}
-        wholes = [one for one in entries if one.parent is None and len(one.rows) > 1 and id(one) not in known]
+        wholes = [one for one in entries if one.parent is None and len(one.rows) > 1 and one not in moved]
         return entries + nodes.members(judge, day, [*moved, *wholes], reference, {entry.key for entry in entries})
 
     def _tested(self, day: int, reference: pvalues.Reference) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -160,7 +157,7 @@ class _Pass:
         p = reference.p(np.where(self.testable[:, day], self.rest.z[:, day], np.nan), self.judge.bucket[:, day])
         units, mean = self.judge.scene.units[:, day], self.judge.expected.units[:, day]
         moved = mean * np.exp(self.rest.common[:, day])
-        low = np.isfinite(p) & (mean < FEW)
+        low = np.isfinite(p) & (mean < LOW_COUNT)
         if low.any():
             p[low] = np.maximum(p[low], pvalues.low_count(units[low], moved[low], self.rest.dispersion[low]))
         run, run_p = series.zero_runs(self.judge, day, moved)

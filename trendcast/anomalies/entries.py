@@ -30,7 +30,7 @@ class Figures:
     loss_units: float
 
 
-@dataclass
+@dataclass(eq=False)
 class Entry:
     """What was found of one node on one day; ``days`` holds that day and, of a level shift, those since it began."""
 

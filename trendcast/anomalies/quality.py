@@ -27,7 +27,7 @@ PACKS = 0.8  # share of even counts above which all are sold in pairs
 FAR, ALIKE = np.log(1.3), 0.1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fault:
     """A day of a region ('' = of all) whose feed cannot be believed."""
 
