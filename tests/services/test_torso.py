@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.services.shops import Shop
+from trendcast.services import incidents
 from trendcast.services.detect import detect
 from trendcast.services.detect_window import ARRIVED, GRACE
 from trendcast.store.engine import Database
@@ -71,6 +72,16 @@ def test_a_day_that_is_not_over_is_waited_for(shop: Shop) -> None:
     assert at(shop, noon)["anomalies"] == []
     assert at(shop, noon + 3 * GRACE)["anomalies"] == []
     assert told(at(shop, midnight + GRACE)) == [(str(shop.day(159)), "DATA_QUALITY", "PARTIAL_FEED")]
+
+
+def test_a_feed_in_part_that_is_given_time_is_held_back_and_no_short_history(shop: Shop) -> None:
+    shop.units[:, 159] = shop.whole[:, 159]  # type: ignore[attr-defined]
+    shop.units[1:24:4, 159] = np.nan  # six of the ten rows of a region
+    came = shop.clock() + timedelta(days=1)
+    load(shop, came)
+    assert told(at(shop, came)) == [(str(shop.day(159)), "DEMAND", "DROP")]  # of another region
+    now = incidents.counts(shop.db)
+    assert (now["judged"], now["learning"], now["held"], now["missing"]) == (30, 0, 4, 6)
 
 
 def test_data_of_long_ago_wait_for_nothing_and_miss_nothing(shop: Shop) -> None:

@@ -23,6 +23,9 @@ def judged(found: Found, scene: Scene, day: int) -> dict[str, int]:
     for entry in found.entries:
         if entry.kind == "DATA_QUALITY" and entry.day == day:
             held[entry.rows] = True
+    # Of a day that is still given time nothing is told yet, and its feed is doubted all the same.
+    expected = np.isfinite(found.expected.log[:, day])
+    held |= known[:, day] & expected & ~np.isfinite(found.rest.raw[:, day])
     held &= rest
     missing = rest & ~held & ~known[:, day]
     return {
