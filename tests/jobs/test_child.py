@@ -58,6 +58,17 @@ def test_what_a_child_says_keeps_its_gravity_and_follows_the_setting(
     assert (20, "<just a> print") in lines
 
 
+def test_why_a_job_failed_is_in_the_log_with_its_traceback_however_little_is_wanted_there(
+    db: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(1, "trendcast.jobs"), pytest.raises(errors.TrendCastError):
+        job_service.run_now(db, settings.load({"TRENDCAST_LOG_LEVEL": "error"}), "stumble")
+    grave = [one.getMessage() for one in caplog.records if one.name == "trendcast.jobs" and one.levelno == 40]
+    assert grave[0] == "The job stumble failed:"
+    assert grave[1].startswith("Traceback")
+    assert "ZeroDivisionError: by design" in grave
+
+
 @pytest.mark.parametrize(("name", "kind", "sentence"), [
     ("refuse", errors.NotFound, "Did you mean North"),
     ("stumble", errors.TrendCastError, "failed: ZeroDivisionError: by design"),

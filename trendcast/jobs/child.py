@@ -21,6 +21,8 @@ from typing import IO, Any, NoReturn
 
 from trendcast.errors import DatabaseAway, TrendCastError
 
+log = logging.getLogger("trendcast.jobs.child")
+
 TWICE_A_SECOND = 0.5
 
 
@@ -60,6 +62,14 @@ class Progress:
                 jobs.write_progress(self._database, self._slot_id, self._token, snapshot)
 
 
+class _Levelled(logging.Formatter):
+    """The level in front of each line, those of a traceback too: the worker's own log says it again with that level
+    (trendcast.services.jobs)."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(f"<{record.levelno}>{line}" for line in super().format(record).splitlines())
+
+
 def main() -> None:
     answers = _keep_stdout()
     order = json.loads(sys.stdin.buffer.readline() or b"{}")
@@ -67,8 +77,8 @@ def main() -> None:
         sys.exit("This process is started by a worker; run 'python -m trendcast worker'.")
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _be_modest(order.get("modest", True))
-    # The level goes in front: the worker's own log says it again (trendcast.services.jobs).
-    logging.basicConfig(level=order["log_level"], format="<%(levelno)d>%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=order["log_level"], stream=sys.stderr)
+    logging.getLogger().handlers[0].setFormatter(_Levelled())
     answer: dict[str, Any]
     try:
         answer = {"result": work(order)}
@@ -78,8 +88,8 @@ def main() -> None:
         traceback.print_exc()
         print("MemoryError", file=sys.stderr)
         _exit(1)
-    except Exception as error:  # noqa: BLE001  whatever it is, the slot must tell
-        traceback.print_exc()
+    except Exception as error:
+        log.exception("The job %s failed:", order["name"])
         sentence = f"The job {order['name']} failed: {type(error).__name__}: {error}"
         answer = {"error": "TrendCastError", "sentence": sentence[:1000]}
     answers.write(json.dumps(answer, default=_plain).encode() + b"\n")
