@@ -74,14 +74,17 @@ class Recent:
     answer goes on being served. Bounded; shared between sessions, nobody may change what it returns."""
 
     SECONDS, MOST = 10.0, 200
+    OVER = 0.001  # a moment that is past: it was held, and is to be asked again
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._held: dict[tuple[Any, ...], tuple[float, Any]] = {}
+        self._moves: dict[str, int] = {}
 
     def get(self, key: tuple[Any, ...], ask: Callable[[], Any]) -> Any:
         with self._lock:
             until, value = self._held.get(key, (0.0, None))
+            moves = self._moves.get(key[0], 0)
         if time.monotonic() < until:
             return value
         try:
@@ -92,7 +95,9 @@ class Recent:
             return value
         with self._lock:
             self._held.pop(key, None)
-            self._held[key] = (time.monotonic() + self.SECONDS, value)
+            # What was asked before a move may be what was before it.
+            late = self._moves.get(key[0], 0) != moves
+            self._held[key] = (self.OVER if late else time.monotonic() + self.SECONDS, value)
             while len(self._held) > self.MOST:
                 self._held.pop(next(iter(self._held)))
         return value
@@ -100,6 +105,8 @@ class Recent:
     def expire(self, *rooms: str) -> None:
         """Ask again at the next look; what is held still serves while the database is away."""
         with self._lock:
+            for room in rooms:
+                self._moves[room] = self._moves.get(room, 0) + 1
             for key, (_, value) in self._held.items():
                 if key[0] in rooms:
-                    self._held[key] = (0.001, value)
+                    self._held[key] = (self.OVER, value)
