@@ -3,8 +3,9 @@
 -- category that had run out was there again.
 SELECT count(*) OVER () AS total, i.id AS incident_id, i.version, i.status, i.impact, i.kind, a.class, a.level,
        a.product_category, a.region, a.store, a.last_day AS day, i.episode_start AS first_day,
-       a.detected_date AS worst_day, a.actual_value AS actual, a.expected_value AS expected, a.lo AS low, a.hi AS high, a.anomaly_score AS score, i.loss, a.loss_units,
-       a.direction, i.headline, a.cause, i.owner, i.members, i.snoozed_until, i.disposition, i.note, i.created_at,
+       a.detected_date AS worst_day, a.actual_value AS actual, a.expected_value AS expected, a.lo AS low, a.hi AS high,
+       a.anomaly_score AS score, i.loss, a.loss_units, a.direction, i.headline, a.cause, i.owner, i.members,
+       i.snoozed_until, i.disposition, i.note, i.created_at,
        a.explanation ->> 'next_step' AS next_step,
        CASE WHEN a.kind = 'SUPPLY' THEN (
            SELECT min(s.date_id) FROM inventory_daily s
