@@ -10,12 +10,13 @@ from trendcast.anomalies.scene import Scene
 from trendcast.panel import DIMENSIONS
 
 
-def explained(scene: Scene, rows: np.ndarray, share: np.ndarray) -> list[dict[str, Any]]:
-    """What makes up most of a node's gap: the smallest set of names that explains two thirds, in the dimension whose
-    names differ most from their usual parts (after Adtributor, NSDI 2014); empty when none stands out."""
+def explained(scene: Scene, rows: np.ndarray, day: int, share: np.ndarray) -> list[dict[str, Any]]:
+    """What makes up most of a node's gap on a day: the smallest set of names that explains two thirds, in the dimension
+    whose names differ most from their parts before it (after Adtributor, NSDI 2014); empty when none stands out.
+    ``share``: the part of the gap that each of the ``rows`` has."""
     best: list[dict[str, Any]] = []
     best_surprise = 0.02
-    usual = np.nan_to_num(scene.units[rows]).mean(axis=1)
+    usual = np.nan_to_num(scene.units[rows, :day]).sum(axis=1)
     usual = usual / max(usual.sum(), 1e-9)
     for column in DIMENSIONS:
         names = scene.series[column].to_numpy(object)[rows]
