@@ -17,6 +17,7 @@ from trendcast.services.progress import silent
 from trendcast.services.refresh import refresh
 from trendcast.store import jobs
 from trendcast.store.engine import Database
+from trendcast.store.panel import read_panel
 
 LAST = 158  # a day of the last week, told by the naive member again a week later
 
@@ -72,6 +73,22 @@ def test_a_fault_of_the_data_teaches_nothing_until_they_are_corrected(shop: Shop
     shop.units[1::4, LAST] = np.round(right[1::4, LAST] * 1.3)
     load_frames(shop.db, {"sales_daily": shop.frame(LAST, LAST + 1)}, source="test", accept=True, clock=shop.clock)
     assert next_week(shop, **node) == pytest.approx(1.3 * expected, rel=0.02)
+
+
+def test_of_some_series_of_a_region_that_went_far_the_others_go_on_teaching(shop: Shop) -> None:
+    far = [shop.row(f"C{number:02d}", "East") for number in range(5)]
+    shop.units[far, LAST] = np.round(shop.units[far, LAST] * 0.5)
+    shop.load(160)
+    shop.detect()
+    lead = next(entry for entry in of(shop, LAST) if entry["lead"])
+    assert (lead["level"], lead["explanation"]["facts"]["some"]) == ("region", True)
+    move(shop, lead["incident_id"], "confirmed")
+    with shop.db.read() as connection:
+        panel = verdicts.without_doubtful(
+            read_panel(shop.db, connection), shop.db.rows("panel_verdicts", connection=connection)
+        )
+    assert panel.doubtful is not None
+    assert sorted(np.flatnonzero(panel.doubtful.any(axis=1))) == sorted(far)
 
 
 def test_the_doubtful_days_are_those_below_the_node_and_go_with_the_cut() -> None:
