@@ -1,6 +1,6 @@
 -- The next due slot, now ours for 90 s under a new token; nothing when none is due. With :id only that one, with :names
--- only of those. Of the names in :alone no second slot starts while one is at work, and no push of a table while an older
--- one of that table is open: the values that came last stay.
+-- only of those. Of the names in :alone no second slot starts while one is at work, and no push or upload of a table while
+-- an older one of that table is open: the values that came last stay.
 UPDATE job_slot SET
     state = 'running', attempts = attempts + 1, lease_token = gen_random_uuid(),
     lease_until = now() + interval '90 s', started_at = now(), finished_at = NULL, progress = '{}'
@@ -14,9 +14,9 @@ WHERE id = (
       AND NOT (due.name = ANY(:alone::text[]) AND EXISTS (
           SELECT FROM job_slot AS other
           WHERE other.name = due.name AND other.id <> due.id AND other.state = 'running' AND other.lease_until >= now()))
-      AND NOT (due.name = 'push' AND EXISTS (
+      AND NOT (due.name IN ('push', 'upload') AND EXISTS (
           SELECT FROM job_slot AS older
-          WHERE older.name = 'push' AND older.id < due.id AND older.state IN ('queued', 'running')
+          WHERE older.name IN ('push', 'upload') AND older.id < due.id AND older.state IN ('queued', 'running')
             AND older.arguments->>'table' = due.arguments->>'table'))
     ORDER BY due.scheduled_for
     LIMIT 1

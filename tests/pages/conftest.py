@@ -633,6 +633,12 @@ class Loaded:
         self.held = "own"
         return summary
 
+    def upload_leave(self, cells: Any, data: bytes, reading: Any, person: Any) -> int | None:
+        return None
+
+    def upload_newest(self, who: str) -> dict[str, Any] | None:
+        return None
+
 
 class FakeRetailer(Inbox, Stock, Weekly, Scored, Loaded):
     """Answers every question of ui.provider.Provider. Switches: ``away``, ``empty``, ``loaded``, ``slot_rows``."""
@@ -650,6 +656,7 @@ class FakeRetailer(Inbox, Stock, Weekly, Scored, Loaded):
         self.demo = False
         self.slot_rows: list[dict[str, Any]] = []
         self.working = True
+        self.seen: dt.datetime | None = None
         self.look_results: dict[tuple[int, int, str], dict[str, Any]] = {}
         self.kept: list[Any] = []
         self.alerts = MadeUpAlerts()
@@ -710,6 +717,9 @@ class FakeRetailer(Inbox, Stock, Weekly, Scored, Loaded):
 
     def worker_alive(self) -> bool:
         return self.working
+
+    def worker_seen(self) -> dt.datetime | None:
+        return self.seen
 
     def startup(self) -> Startup:
         return self.starting

@@ -522,7 +522,7 @@ def test_a_german_file_is_in_the_database_what_its_plain_twin_is(db):
     assert (summary.exit_code, summary.table("sales_daily").new) == (0, len(sales()))
     pd.testing.assert_frame_equal(stored(db), settle(sales()), check_dtype=False)
     batch = db.rows("overview_batches", limit=1)[0]
-    assert batch["source"] == "upload:Umsätze 2026.csv"
+    assert batch["source"] == "upload:Umsätze 2026.csv by local"
     again = put(db, LONG["german"]()).table("sales_daily")
     assert (again.status, again.new, again.changed) == ("same", 0, 0)
 

@@ -28,6 +28,8 @@ CHANGES = {
     "save_scenario": "planner",
     "archive_scenario": "planner",
     "upload_load": "planner",
+    "upload_leave": "planner",
+    "upload_accept": "planner",
     "suppress": "planner",
     "end_suppression": "planner",
     "send_again": "planner",

@@ -43,6 +43,13 @@ def worker_alive(db: Database) -> bool:
     return bool(db.rows("worker_alive")[0]["alive"])
 
 
+def worker_seen(db: Database) -> datetime | None:
+    """When a process that does due jobs was last seen; None for never. One that died counts as seen until its lease
+    would have ended."""
+    seen: datetime | None = db.rows("worker_alive")[0]["seen"]
+    return seen
+
+
 def judge(facts: Mapping[str, Any], today: date, zone: tzinfo = UTC) -> list[str]:
     """The reasons why the service is not well, from the facts of sql/health.sql."""
     reasons: list[str] = []

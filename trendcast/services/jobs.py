@@ -50,6 +50,7 @@ JOBS: dict[str, str] = {
     "detect": "trendcast.services.detect:detect",
     "digest": "trendcast.services.alerts:check_and_digest",
     "push": "trendcast.services.push:load_waiting",
+    "upload": "trendcast.services.upload_job:load",
 }
 
 # Jobs that take a machine's memory: of each, one is at work at a time.
@@ -84,11 +85,12 @@ def enqueue(
 
     _target(name)
     if scheduled_for is None and (once or name in ALONE):
-        return db.run_tx(lambda connection: _waiting_or_new(db, connection, name, arguments or {}))
+        return db.run_tx(lambda connection: waiting_or_new(db, connection, name, arguments or {}))
     return db.run_tx(lambda connection: jobs.enqueue(db, connection, name, arguments or {}, scheduled_for))
 
 
-def _waiting_or_new(db: Database, connection: Any, name: str, arguments: Mapping[str, Any]) -> int:
+def waiting_or_new(db: Database, connection: Any, name: str, arguments: Mapping[str, Any]) -> int:
+    """The same job where it still waits, else a new one, asked for in the caller's transaction; its id."""
     from trendcast.store import jobs
 
     return jobs.reuse(db, connection, name, arguments) or jobs.enqueue(db, connection, name, arguments)

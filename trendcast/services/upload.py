@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +21,11 @@ from trendcast import wording
 from trendcast.errors import InvalidInput
 from trendcast.services import runtime
 from trendcast.services import upload_values as values
-from trendcast.services.load import LoadSummary, load_frames
+from trendcast.services.load import Loader, LoadSummary, TableSummary
 from trendcast.services.progress import Progress, silent
 from trendcast.services.runtime import Clock
-from trendcast.services.tables import MOST_CATEGORIES
+from trendcast.services.sources import FrameSource
+from trendcast.services.tables import MOST_CATEGORIES, TABLES
 from trendcast.services.upload_cells import Cells, file_name
 from trendcast.services.upload_words import KINDS, WORDS
 
@@ -594,22 +595,27 @@ def load(
     who: str = "someone",
     on_progress: Progress = silent,
     clock: Clock = runtime.clock,
+    at_end: Callable[[Any, LoadSummary], None] | None = None,
 ) -> LoadSummary:
     """Load a file that was looked at, with the checks and the merge of any load, and remember its reading.
 
     The demo retailer's data is replaced. The same file read the same way twice is no work; a held batch is merged with
-    ``accept``, in the name of ``who``.
+    ``accept``, in the name of ``who``, who stands with the batch and in the audit. ``at_end`` is called in the
+    transaction, with its connection and what became of the file.
     """
-    content = hashlib.sha256(f"{cells.sha256}{sorted(reading.as_dict().items())}".encode()).hexdigest()
-    summary = load_frames(
-        db,
-        {"sales_daily": parsed.frame},
-        source=f"upload:{file_name(cells.name)}",
-        accept=accept,
-        actor=who,
-        sha256=content,
-        on_progress=on_progress,
-        clock=clock,
-    )
+    rows = FrameSource("sales_daily", parsed.frame, TABLES["sales_daily"])
+    rows.sha256 = hashlib.sha256(f"{cells.sha256}{sorted(reading.as_dict().items())}".encode()).hexdigest()
+    summary = LoadSummary()
+
+    def note(connection: Any, result: TableSummary) -> None:
+        if result.batch is not None:
+            after = {"file": file_name(cells.name), "status": result.status, "rows": result.rows}
+            noted = {"actor": who, "action": "upload file", "object": f"load_batch {result.batch}", "after": after}
+            db.execute("audit_add", connection=connection, **noted)
+        if at_end is not None:
+            at_end(connection, summary)
+
+    loader = Loader(db, accept=accept, actor=who, clock=clock, at_end=note)
+    loader.load(rows.table, rows, f"upload:{file_name(cells.name)} by {who}", summary, on_progress)
     remember(db, cells, reading, who=who)
     return summary

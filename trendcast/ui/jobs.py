@@ -18,6 +18,7 @@ JOBS = {
     "sync": ("Rows of your own tables", "Every minute"),
     "backtest": ("Test against the past", "When asked for"),
     "push": ("Rows that were pushed", "When some wait"),
+    "upload": ("Files that were uploaded", "When one waits"),
     "look": ("A look at one series", "When asked for"),
     "demo": ("Demo retailer", "When asked for"),
     "next_day": ("The demo's next day", "When asked for"),

@@ -134,6 +134,11 @@ class LiveProvider:
 
         return health.worker_alive(self.db)
 
+    def worker_seen(self) -> dt.datetime | None:
+        from trendcast.services import health
+
+        return health.worker_seen(self.db)
+
     def tables(self) -> pd.DataFrame:
         from trendcast.services import overview
 
@@ -346,6 +351,23 @@ class LiveProvider:
         from trendcast.services import runtime, upload
 
         return upload.load(self.db, cells, reading, parsed, clock=runtime.clock, **how)
+
+    def upload_leave(self, cells: Any, data: bytes, reading: Any, person: Any) -> int | None:
+        from trendcast.services import upload_job
+
+        if not upload_job.needed(self.db):
+            return None
+        return upload_job.leave(self.db, cells, data, reading, person=person)
+
+    def upload_accept(self, slot_id: int, person: Any) -> int:
+        from trendcast.services import upload_job
+
+        return upload_job.accept(self.db, slot_id, person=person)
+
+    def upload_newest(self, who: str) -> dict[str, Any] | None:
+        from trendcast.services import upload_job
+
+        return upload_job.newest(self.db, who)
 
     @property
     def alerts(self) -> Any:

@@ -323,6 +323,12 @@ def worker_alive() -> bool:
     return provider.worker_alive()
 
 
+@st.cache_data(ttl=5, max_entries=1, show_spinner=False)
+def worker_seen() -> dt.datetime | None:
+    """services.health.worker_seen."""
+    return provider.worker_seen()
+
+
 def enqueue(name: str, arguments: dict[str, Any]) -> int:
     """Start a job; the caches of jobs forget. A look changes nothing; other jobs are a planner's."""
     who.must("viewer" if name == "look" else "planner")
@@ -721,6 +727,28 @@ def upload_load(cells: Any, reading: Any, parsed: Any, **how: Any) -> Any:
     try:
         return provider.upload_load(cells, reading, parsed, **how)
     finally:
-        for cached in (loaded_tables, batches, quarantine, runs, upload_reading):
-            cached.clear()
-        standing(fresh=True)
+        forget_loaded()
+
+
+def forget_loaded() -> None:
+    """Whatever is cached of what is loaded is read again."""
+    for cached in (loaded_tables, batches, quarantine, runs, upload_reading, slots):
+        cached.clear()
+    standing(fresh=True)
+
+
+def upload_leave(cells: Any, data: bytes, reading: Any) -> int | None:
+    """Hand an uploaded file to a worker where this process may not load it; the number of the job, else None."""
+    who.must("planner")
+    return provider.upload_leave(cells, data, reading, who.actor())
+
+
+def upload_accept(slot_id: int) -> int:
+    """services.upload_job.accept."""
+    who.must("planner")
+    return provider.upload_accept(slot_id, who.actor())
+
+
+def upload_newest() -> dict[str, Any] | None:
+    """The job of the file that this person left to a worker last."""
+    return provider.upload_newest(who.actor().name)

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from trendcast.errors import TrendCastError
+from trendcast.services import upload_job
 from trendcast.services.upload import FLAGS, NAMES, NUMBERS, Parsed, Reading
 from trendcast.services.upload_cells import Cells
 from trendcast.ui import reads, states, text
@@ -41,7 +42,8 @@ ACROSS = {"category": "Categories", "region": "Regions", "store": "Stores"}
 DECIMALS = {"": "As found", ",": "Comma: 1.234,5", ".": "Point: 1,234.5"}
 NONE = ""
 PREVIEW = 8
-_OUTCOME, _COUNT = "upload_outcome", "upload_count"
+_OUTCOME, _COUNT, _PUT_AWAY = "upload_outcome", "upload_count", "upload_put_away"
+_STAGES = {"reading": "Checking the rows", "comparing": "Writing the rows"}
 
 
 def _key() -> str:
@@ -68,6 +70,7 @@ def section(*, away: bool) -> None:
     )
     outcome = st.session_state.get(_OUTCOME)
     if file is None:
+        outcome = outcome or _left_before()
         if outcome is not None:
             _done(outcome)
         return
@@ -293,18 +296,20 @@ def _load(cells: Cells, sha256: str, reading: Reading, parsed: Parsed, *, away: 
 
 
 def _run(cells: Cells, sha256: str, reading: Reading, parsed: Parsed, *, accept: bool) -> None:
-    """Load with a progress bar; then the refresh is asked for, and the outcome takes the mapping's place."""
+    """Load with a progress bar; then the refresh is asked for, and the outcome takes the mapping's place. Where this
+    process may not load, a worker does all of it."""
     from trendcast.ui.shell import person
 
     bar = st.progress(0.0, text="Checking the rows")
 
     def tell(stage: str, done: int, total: int, **facts: Any) -> None:
-        words = {"reading": "Checking the rows", "comparing": "Writing the rows"}.get(
-            stage.partition(": ")[2], "Loading"
-        )
-        bar.progress(states.share(done, total), text=words)
+        bar.progress(states.share(done, total), text=_stage(stage))
 
     try:
+        left = reads.upload_leave(cells, st.session_state[_key()].getvalue(), reading)
+        if left is not None:
+            st.session_state[_OUTCOME] = {"sha256": sha256, "name": cells.name, "left": left}
+            st.rerun()
         before = _newest_refresh()
         summary = reads.upload_load(cells, reading, parsed, accept=accept, who=person(), on_progress=tell)
         table = summary.table("sales_daily")
@@ -324,6 +329,11 @@ def _run(cells: Cells, sha256: str, reading: Reading, parsed: Parsed, *, accept:
     st.rerun()
 
 
+def _stage(stage: Any) -> str:
+    """A load's stage in planner's words."""
+    return _STAGES.get(str(stage or "").partition(": ")[2], "Loading")
+
+
 def _newest_refresh() -> int:
     reads.slots.clear()
     latest = states.latest_refresh()
@@ -336,10 +346,58 @@ def _refresh(before: int) -> int:
     return newest if newest > before else reads.enqueue("refresh", {})
 
 
+def _left_before() -> dict[str, Any] | None:
+    """What this person left to a worker before they left the page, or in another tab."""
+    slot = reads.upload_newest()
+    if slot is None or slot["id"] <= st.session_state.get(_PUT_AWAY, 0):
+        return None
+    return {"sha256": "", "name": slot["arguments"]["file"], "left": slot["id"]}
+
+
+@st.fragment(run_every="2s")
+@states.watched
+def _waiting(slot_id: int, name: str) -> None:
+    """A file with the worker: how far it is, or that nobody has it yet."""
+    slot = reads.slot(slot_id)
+    if slot["state"] not in ("queued", "running"):
+        reads.forget_loaded()
+        st.rerun()
+    if slot.get("at_work"):
+        facts = slot["progress"]
+        st.progress(states.share(facts.get("done"), facts.get("total")), text=_stage(facts.get("stage")))
+    else:
+        st.progress(0.0, text="Waiting for a worker")
+        if not reads.worker_alive():
+            seen = reads.worker_seen()
+            since = f"since {text.moment(seen)}" if seen else "yet"
+            st.warning(
+                f"No worker has been seen {since}; the file waits and nothing is lost. To start one: "
+                "`python -m trendcast worker`.",
+                icon=":material/pause_circle:",
+            )
+        elif slot.get("error"):
+            st.caption(f"It is tried again in a moment: {text.sentence(slot['error'])}")
+    st.caption(f"A worker loads {name}. You can leave this page: what became of it will be told here.")
+
+
 def _done(outcome: dict[str, Any]) -> None:
     """What became of the file, and what follows."""
-    table, name = outcome["table"], text.markdown(outcome["name"])
+    name = text.markdown(outcome["name"])
     with st.container(border=True, key="upload_done"):
+        if "left" in outcome:
+            slot = reads.slot(outcome["left"])
+            if slot["state"] in ("queued", "running"):
+                _waiting(outcome["left"], name)
+                return
+            if slot["state"] != "done":
+                st.error(
+                    f"{name} was not loaded: {text.sentence(slot['error'] or 'no reason was given')}",
+                    icon=":material/error:",
+                )
+                _again()
+                return
+            outcome = {**outcome, **upload_job.told(slot)}
+        table = outcome["table"]
         if table.status == "held":
             st.warning(
                 f"{name} looks wrong as a whole and is held: {text.sentence(table.reason)}. Nothing of it is in use.",
@@ -382,27 +440,47 @@ def _done(outcome: dict[str, Any]) -> None:
 
 def _again() -> None:
     if st.button("Another file", key="upload_again", icon=":material/upload_file:"):
-        st.session_state.pop(_OUTCOME, None)
+        _forget()
         st.session_state[_COUNT] = st.session_state.get(_COUNT, 0) + 1
         st.rerun()
 
 
+def _forget() -> None:
+    """Put the outcome away, also for when it is looked for again."""
+    outcome = st.session_state.pop(_OUTCOME, None) or _left_before() or {}
+    st.session_state[_PUT_AWAY] = max(outcome.get("left", 0), st.session_state.get(_PUT_AWAY, 0))
+
+
 def _accept(outcome: dict[str, Any]) -> None:
     file = st.session_state.get(_key())
-    sheet, reading = outcome["again"]
     cols = st.container(horizontal=True)
-    if file is not None and cols.button(
+    if (file is not None or "left" in outcome) and cols.button(
         "Accept it all the same",
         key="upload_accept",
         icon=":material/check:",
         help="Merge it in your name; it is noted.",
     ):
-        cells = reads.upload_cells(outcome["sha256"], file.name, sheet, file.getvalue())
-        parsed = reads.upload_table(outcome["sha256"], cells.sheet, reading, cells)
-        _run(cells, outcome["sha256"], reading, parsed, accept=True)
-    if cols.button("Look at its columns again", key="upload_back", icon=":material/arrow_back:"):
-        st.session_state.pop(_OUTCOME, None)
+        if "left" in outcome:
+            _accept_left(outcome)
+        elif file is not None:
+            sheet, reading = outcome["again"]
+            cells = reads.upload_cells(outcome["sha256"], file.name, sheet, file.getvalue())
+            parsed = reads.upload_table(outcome["sha256"], cells.sheet, reading, cells)
+            _run(cells, outcome["sha256"], reading, parsed, accept=True)
+    again = ("Look at its columns again", ":material/arrow_back:") if file is not None else ("Another file", None)
+    if cols.button(again[0], key="upload_back", icon=again[1] or ":material/upload_file:"):
+        _forget()
         st.rerun()
+
+
+def _accept_left(outcome: dict[str, Any]) -> None:
+    try:
+        left = reads.upload_accept(outcome["left"])
+    except TrendCastError as error:
+        st.error(text.sentence(error), icon=":material/error:")
+        return
+    st.session_state[_OUTCOME] = {name: outcome[name] for name in ("sha256", "name")} | {"left": left}
+    st.rerun()
 
 
 @st.fragment(run_every="2s")
