@@ -169,3 +169,20 @@ def test_an_entry_that_began_as_a_level_is_of_the_promotion_once_that_is_told_ap
     older.days = [replace(entries[0].days[0], day=DAYS - 6)]
     (episode,) = gather([older, *entries[1:]], [], FIRST)
     assert episode.cls == "LEVEL_SHIFT"
+
+
+@pytest.mark.parametrize("day", [14, 17, 21])
+def test_a_promotion_of_weeks_that_does_nothing_is_told_as_such_to_its_last_day(day: int) -> None:
+    """Its own first weeks are no earlier promotion, nor what is usual before it."""
+    units, promotion = noisy(40, DAYS, sd=0.04), np.zeros((40, DAYS))
+    for start, length in ((50, 10), (90, 10), (130, 10), (170, 10), (DAYS - 21, 21)):
+        promotion[:, start : start + length] = 1
+        units[:, start : start + length] *= 1.4
+    units[6, -21:] /= 1.4
+    last = DAYS - 22 + day
+    (entry,) = [
+        one
+        for one in detect(scene(np.round(units), regions=4, promotion=promotion), np.array([last])).entries
+        if 6 in one.rows
+    ]
+    assert (entry.cls, entry.key[1:3]) == (CLASS, ("C001", "R2"))

@@ -20,7 +20,7 @@ PAST = 3  # promotions the uplift was learnt from, at least
 LEAST_LIFT = 0.15  # in logarithms
 ABSENT = 0.5  # of the uplift, from which it is absent
 BELOW = 0.15  # in logarithms, that may be sold less than without a promotion for all that
-LONGEST = 14  # days of the promotion that are looked at together
+LONGEST = 14  # last days of the promotion that are looked at together
 SURE, CERTAIN = 0.02, 2e-3  # false discovery rate, or p of one in thousands: on most days no promotion fails
 OTHERS = 8  # promotions that what all are like counts for
 
@@ -51,7 +51,7 @@ def missed(scene: Scene, expected: Expectation, rest: Residuals, day: int) -> li
     each: list[tuple[int, np.ndarray, float, float, np.ndarray, float]] = []
     for row in candidates:
         start = _begun(on[row], day)
-        span = np.arange(start, day + 1)
+        span = np.arange(max(start, day + 1 - LONGEST), day + 1)
         span = span[np.isfinite(rest.raw[row, span]) & ~(scene.event[row, span] > 0)]
         if not len(span) or span[-1] != day or expected.observed[row, day] < LEARNING:
             continue
@@ -109,19 +109,17 @@ def absent(
     came = lifts + rest.raw[row, span] - common
     if len(before[np.isfinite(before)]) and float(np.nanmedian(before)) <= -(1 - ABSENT) * lift:
         return None
+    first, came, lifts, span = came[0], came[-LONGEST:], lifts[-LONGEST:], span[-LONGEST:]
     lift, brought = float(lifts.mean()), float(came.mean())
-    gone = max(brought, float(np.median(came))) <= ABSENT * lift and came[0] <= (1 + ABSENT) / 2 * lift
+    gone = max(brought, float(np.median(came))) <= ABSENT * lift and first <= (1 + ABSENT) / 2 * lift
     if not gone or brought < -BELOW or came[-1] < -max(BELOW, MAD * _usual(rest, row, start)):
         return None
     return Missed(row, span, lift, brought, float(rest.z[row, day]), p, q)
 
 
 def _begun(on: np.ndarray, day: int) -> int:
-    """The first day of the promotion that runs on ``day``, as far as it is looked back."""
-    start = day
-    while start > 0 and on[start - 1] and day - start < LONGEST - 1:
-        start -= 1
-    return start
+    """The first day of the promotion that runs on ``day``."""
+    return int(np.flatnonzero(~on[:day]).max(initial=-1)) + 1
 
 
 def _past(scene: Scene, rest: Residuals, row: int, start: int) -> np.ndarray:
