@@ -1,6 +1,6 @@
 """What the pages ask about alerts and change of them: the real answers, and the short memory before them.
 
-Reads are remembered for ten seconds (``reads.Recent``) and asked again after each change; whatever changes something
+Reads are remembered for ten seconds (``memory.Recent``) and asked again after each change; whatever changes something
 asks for the role again.
 """
 
