@@ -14,9 +14,13 @@ from sqlalchemy.engine import make_url
 
 from tests.databases import administer
 from tests.installation import Live, start
+from trendcast import settings
 from trendcast.api import policy
 from trendcast.errors import NotAllowed
+from trendcast.services import jobs, upload, upload_cells, upload_job
+from trendcast.services.people import Person
 from trendcast.store import backup, embedded, migrate
+from trendcast.store import jobs as store_jobs
 from trendcast.store.engine import Database
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,6 +64,7 @@ def test_without_passwords_no_roles_are_made(address: Callable[[str], str]) -> N
     psql = [str(backup._program("psql")), "-X", "-q", "-d", address("postgres").replace("+psycopg2", "")]
     done = subprocess.run([*psql, "-f", str(ROOT / "deploy" / "roles.sql")], capture_output=True, check=False)
     assert done.returncode != 0
+    assert b"PASSWORD :'owner" in done.stderr
 
 
 def test_neither_role_is_more_than_it_needs_to_be(shop: Database, address: Callable[[str], str]) -> None:
@@ -94,6 +99,24 @@ def test_rest_answers_by_the_role_of_least_rights(shop: Database, serving: Calla
     made = rest.post("/recipients", json={"address": "eve@shop.example"})
     assert made.status_code in (200, 201), made.text
     assert rest.request("DELETE", f"/recipients/{made.json()['id']}").status_code == 200
+
+
+def test_a_file_that_the_pages_may_not_load_is_judged_by_the_owners_worker(
+    shop: Database, address: Callable[[str], str]
+) -> None:
+    """One without a usable row: the demo stays for the other tests."""
+    data = b"day,item,units\n2024-10-01,=Tea(),4\n"
+    cells = upload_cells.read("tea.csv", data)
+    reading = upload.propose(cells)
+    assert upload_job.needed(shop)
+    number = upload_job.leave(shop, cells, data, reading, person=Person("ann", "planner"))
+    owner = Database(address("tc_owner"), role="worker")
+    claim = store_jobs.claim(owner, names=["upload"])
+    assert claim is not None
+    jobs.run_claimed(owner, settings.load({}), claim)
+    owner.close()
+    table = upload_job.told(jobs.slot(shop, number))["table"]
+    assert (table.status, table.quarantined) == ("rejected", {"product_category starts with =, +, - or @": 1})
 
 
 @pytest.fixture(scope="module")
