@@ -41,7 +41,7 @@ def test_what_a_shape_explains_is_what_least_squares_leave() -> None:
             left, own = rest[known] / sigma[known], row[known] / sigma[known]
             fit = np.linalg.lstsq(own[:, None], left, rcond=None)[0][0]
             gains.append((left**2).sum() - ((left - fit * own) ** 2).sum())
-        assert trend.explained(rest, sigma)[name] == pytest.approx(max(gains))
+        assert trend.gains(rest, sigma)[name] == pytest.approx(gains)
 
 
 def test_a_slope_begins_as_it_looks_and_ends_as_a_change_of_trend() -> None:
@@ -66,3 +66,11 @@ def test_a_step_is_no_slope() -> None:
         (mine,) = [one for one in incidents.gather(found.entries, [], FIRST) if one.key[1] == "C008"]
         classes.append(mine.cls)
     assert classes.count("LEVEL_SHIFT") >= 5
+
+
+def test_a_step_that_fits_best_from_today_on_is_not_yet_known_to_be_one() -> None:
+    rest, sigma = np.zeros(14), np.full(14, 0.1)
+    rest[-1] = 0.6
+    assert trend.of_today(rest, sigma)
+    rest[-3:] = 0.3
+    assert not trend.of_today(rest, sigma)

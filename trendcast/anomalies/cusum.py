@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-SLACK, ALARM, WINSOR = 1.1, 2.8, 3.0
+SLACK, ALARM, WINSOR = 1.1, 2.6, 3.0
 NODE_SLACK, NODE_ALARM = 0.75, 10.0  # of what many have in common: it drifts for weeks, and costs more
 
 

@@ -223,8 +223,9 @@ def _count(names: Sequence[str]) -> dict[str, int]:
 def wide(lived: Lived, scene: Scene, cases: Sequence[Case], usual: Lived) -> list[dict[str, Any]]:
     """Of each outage and feed fault: ``alerts``, new incidents told at once as HIGH; ``told`` by the right class;
     ``over_next_day``, those of the alerts that nothing later belongs to: one mail says that they are over; ``demand``,
-    entries of demand in its region on its day that the replay without injections did not have."""
-    known = {(one.key, day) for one in usual.episodes for day in one.days}
+    entries of demand in its region on its day. What the replay without injections had within three days is another
+    matter, which a region more or less makes begin a little earlier or later."""
+    known = _by_key(usual.episodes)
     by_day: dict[str, list[Episode]] = {}
     for episode in lived.episodes:
         for day in episode.days:
@@ -235,7 +236,12 @@ def wide(lived: Lived, scene: Scene, cases: Sequence[Case], usual: Lived) -> lis
         if not case.region:
             continue
         day = str(scene.first_day + case.start)
-        mine = [one for one in by_day.get(day, []) if one.key[2] in ("", case.region) and (one.key, day) not in known]
+        near = {str(scene.first_day + case.start + apart) for apart in range(-GAP, GAP + 1)}
+        mine = [
+            one
+            for one in by_day.get(day, [])
+            if one.key[2] in ("", case.region) and not any(near & set(was.days) for was in known.get(one.key, []))
+        ]
         here = [one for one in mine if one.key[2] == case.region or one.lead]
         groups = {one.group for one in here if one.group is not None}
         alerts = [heads[group] for group in groups if group in heads and heads[group].impact == "HIGH"]

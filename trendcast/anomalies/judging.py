@@ -20,7 +20,7 @@ from trendcast.anomalies.scene import Scene
 NOTABLE = 2.5  # deviations
 REL_LEAST, UNITS_LEAST = 0.10, 2.0
 RARE = 0.05  # of all days, up to which an event explains something
-ENTRY_P = 0.002  # how rare a day must be to be written down at all: in 2,500 series some five a day are, by chance
+ENTRY_P = 0.0025  # how rare a day must be to be written down at all: in 2,500 series some six a day are, by chance
 
 
 def as_rate(p: float | np.ndarray) -> Any:

@@ -57,8 +57,13 @@ def judged(
     z = float(judge.rest.z[row, day])
     direction = -1 if zero_run else shift or int(np.sign(z))
     found = as_rate(p) <= judge.loosest
-    if shift and found and shift != np.sign(z):
-        shift, start, direction = 0, day, int(np.sign(z))  # a day against the shift is its own matter
+    window = slice(max(0, day + 1 - trend.WINDOW), day + 1)
+    if shift:
+        since = trend.before_it(judge.rest.own[row], judge.expected.followed[row])[window]
+        sigma = judge.rest.sigma[row, window]
+    if shift and found and (shift != np.sign(z) or trend.of_today(since, sigma)):
+        # A day against the shift is its own matter, and one that is found by itself is no shift yet.
+        shift, start, direction = 0, day, int(np.sign(z))
     if shift:
         span = np.arange(start, day + 1)
         sizes_since = judge.rest.own[row, span] + judge.expected.followed[row, span]
@@ -89,9 +94,7 @@ def judged(
     )
     cls = "ZERO_RUN" if run >= 2 else "SPIKE" if direction > 0 else "DROP"
     if shift and not zero_run:
-        window = slice(max(0, day + 1 - trend.WINDOW), day + 1)
-        since = trend.before_it(judge.rest.own[row], judge.expected.followed[row])
-        cls = trend.lasting(since[window], judge.rest.sigma[row, window])
+        cls = trend.lasting(since, sigma)
     level = judge.level(size, key, cls, base, min(as_rate(p), sizes.Q_MEDIUM) if shift else as_rate(p))
     if not level:
         return None

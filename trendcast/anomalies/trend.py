@@ -30,8 +30,8 @@ def shapes(days: int) -> dict[str, np.ndarray]:
     }
 
 
-def explained(rest: np.ndarray, sigma: np.ndarray) -> dict[str, float]:
-    """Class -> the most of sum (rest / sigma)^2 that it takes away, over all days it may have begun on.
+def gains(rest: np.ndarray, sigma: np.ndarray) -> dict[str, np.ndarray]:
+    """Class -> how much of sum (rest / sigma)^2 it takes away, (days,) by the day it may have begun on.
 
     ``rest`` and ``sigma`` (days,): residuals in logarithms from what was expected before these days, and their scale;
     NaN is passed over. L = (sum r g / s^2)^2 / sum g^2 / s^2, the generalised likelihood ratio of one amplitude.
@@ -42,14 +42,18 @@ def explained(rest: np.ndarray, sigma: np.ndarray) -> dict[str, float]:
     for name, shape in shapes(len(rest)).items():
         along = (shape * (np.nan_to_num(rest) * weight)).sum(axis=1)
         size = (shape**2 * weight).sum(axis=1)
-        gain = np.divide(along**2, size, out=np.zeros_like(along), where=size > 0)
-        found[name] = float(gain.max(initial=0.0))
+        found[name] = np.divide(along**2, size, out=np.zeros_like(along), where=size > 0)
     return found
+
+
+def of_today(rest: np.ndarray, sigma: np.ndarray) -> bool:
+    """Whether the step that explains most begins on the last day: what is a step then cannot be known yet."""
+    return int(gains(rest[-WINDOW:], sigma[-WINDOW:])["LEVEL_SHIFT"].argmax()) == len(rest[-WINDOW:]) - 1
 
 
 def lasting(rest: np.ndarray, sigma: np.ndarray) -> str:
     """The class of a change that the sum of small deviations has shown: a step unless another shape fits better."""
-    gain = explained(rest[-WINDOW:], sigma[-WINDOW:])
+    gain = {name: float(by_day.max(initial=0.0)) for name, by_day in gains(rest[-WINDOW:], sigma[-WINDOW:]).items()}
     best = max(gain, key=gain.__getitem__)
     return best if gain[best] > gain["LEVEL_SHIFT"] + MARGIN else "LEVEL_SHIFT"
 
