@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.anomalies.scenes import noisy, scene
+from tests.anomalies.scenes import FIRST, noisy, scene
+from trendcast.anomalies import incidents
 from trendcast.anomalies.detect import detect
 from trendcast.anomalies.entries import Entry, Found
 from trendcast.anomalies.trend import LASTING
@@ -48,3 +49,18 @@ def test_a_lower_level_of_a_whole_region_is_urgent_only_where_it_is_much_lower(f
     levels = {one.impact for one in found.entries if one.key == ("region", "", "R0", "") and one.cls in LASTING}
     assert levels
     assert ("HIGH" in levels) is urgent
+
+
+def test_where_a_region_fell_and_some_of_it_rose_each_series_belongs_to_what_it_did() -> None:
+    units = noisy(80, DAYS, sd=0.05, seed=0)
+    units[::2, -10:] *= 0.8  # R0
+    units[[0, 2], -1] *= 0.8
+    units[[10, 18, 26, 34, 42, 50, 58], -1] *= 4
+    found = detect(scene(np.round(units), regions=2), np.array([DAYS - 1])).entries
+    told = {(one.direction, one.cls) for one in found if one.key[2:] == ("R0", "")}
+    assert {(-1, "LEVEL_SHIFT"), (1, "SPIKE")} <= told
+    episodes = incidents.gather(found, [], FIRST)
+    leads_of = {one.group: one for one in episodes if one.lead}
+    members = [one for one in episodes if not one.lead]
+    assert {one.direction for one in members} == {-1, 1}
+    assert all(leads_of[one.group].direction == one.direction for one in members)

@@ -122,7 +122,7 @@ def gather(entries: Iterable[Entry], known: list[Episode], first_day: np.datetim
     by_key: dict[tuple[Key, int, str], list[Episode]] = {}
     for episode in episodes:
         by_key.setdefault((episode.key, episode.direction, episode.family), []).append(episode)
-    on_day: dict[tuple[Key, int], Episode] = {}
+    on_day: dict[tuple[Key, int, int], Episode] = {}
     for entry in entries:
         family = family_of(entry.kind)
         start, day = first_day + entry.start, first_day + entry.day
@@ -162,11 +162,11 @@ def gather(entries: Iterable[Entry], known: list[Episode], first_day: np.datetim
             if episode.cls not in LASTING or promotion or entry.cls in ("STOCK_OUT", *LASTING):
                 episode.cls = entry.cls
         if episode.group is None:
-            parent = on_day.get((entry.parent, entry.day)) if entry.parent is not None else None
+            parent = on_day.get((entry.parent, entry.day, entry.direction)) if entry.parent is not None else None
             episode.lead = parent is None
             owner = parent or episode
             episode.group = owner.group or (owner.group_key, str(owner.start))
-        on_day[entry.key, entry.day] = episode
+        on_day[entry.key, entry.day, entry.direction] = episode
     return episodes
 
 
