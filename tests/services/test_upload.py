@@ -336,6 +336,13 @@ def test_cells_that_cannot_be_read_go_on_as_they_came_for_the_quarantine():
     assert "many" in set(found.frame["sales_units"].astype(str))
 
 
+def test_our_own_names_mean_what_they_say_however_many_cells_are_wrong():
+    lines = ["date_id,product_category,region,sales_units,sales_revenue", "2026-11-23,A,HE,412,61800"]
+    lines += ["2026-11-23,B,HE,many,100", "2026-13-40,B,HE,5,10"]
+    reading = upload.propose(upload_cells.read("day.csv", "\n".join(lines).encode()))
+    assert (reading.date, reading.units, reading.revenue) == ("date_id", "sales_units", "sales_revenue")
+
+
 def test_a_column_of_words_is_no_column_of_units():
     cells = upload_cells.read("a.csv", csv(written(sales())))
     with pytest.raises(InvalidInput, match="'region' does not hold numbers"):

@@ -215,7 +215,8 @@ def _assign(cells: Cells, found: Mapping[str, str], roles: Sequence[str]) -> dic
         for role in roles:
             if found[header] not in (*KINDS[role], "empty"):
                 exact_id = role in NAMES and found[header] in ("number", "flag") and bare in WORDS[role]
-                if not exact_id:
+                # Our own name says what a column is, however many of its cells are wrong: those are for the quarantine.
+                if not exact_id and header != COLUMNS.get(role):
                     continue
             score = _score(bare, WORDS[role])
             if role in NAMES and cells.frame[header].nunique() > MOST_CATEGORIES:
