@@ -234,17 +234,22 @@ def test_the_finding_says_what_to_do_and_when_all_is_calm(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "first"),
+    ("rows", "first", "words"),
     [
-        ([("HIGH", 20), ("LOW", 0), ("MEDIUM", 1)], 2),  # what is over, or of low impact, waits
-        ([("HIGH", 20), ("LOW", 3)], 1),
-        ([("LOW", 9), ("HIGH", 4)], 0),  # all are over: by money
+        ([("HIGH", 20), ("LOW", 0), ("MEDIUM", 1)], 2, "First, as it still runs"),  # what is over, or low, waits
+        ([("HIGH", 20), ("LOW", 3)], 1, "First, as it still runs"),  # and the list begins with another
+        ([("HIGH", 1), ("MEDIUM", 0)], 0, "First"),
+        ([("LOW", 9), ("HIGH", 4)], 0, "First"),  # all are over: by money
     ],
 )
-def test_the_finding_begins_with_what_still_runs_and_matters(rows: list[tuple[str, int]], first: int) -> None:
+def test_the_finding_begins_with_what_still_runs_and_matters(
+    rows: list[tuple[str, int]], first: int, words: str
+) -> None:
     today = date(2026, 6, 15)
     frame = pd.DataFrame([(impact, today - timedelta(days=back)) for impact, back in rows], columns=["impact", "day"])
-    assert incidents._first(frame, today).name == first
+    top = incidents._first(frame, today)
+    assert top.name == first
+    assert incidents._lead(frame, top, today) == words
 
 
 def test_what_could_not_be_judged_is_no_calm(db: Database) -> None:

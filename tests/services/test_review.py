@@ -480,4 +480,5 @@ def test_another_set_of_models_is_said_once(later):
     if set(before.summary["members"]) == set(run.summary["members"]):
         found = replace(found, members_before=1, members_now=5)
     told = put_together(db, found).change
-    assert told.count("made it, now") == 1
+    assert told.count("made it then, ") == 1
+    assert ") (" not in told

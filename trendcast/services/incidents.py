@@ -293,7 +293,9 @@ def finding(db: Database) -> str:
         return "Nothing has been checked yet: anomalies are looked for as soon as data arrive."
     if not now["open"]:
         return " ".join(part for part in (_calm(now), unjudged(now), _snoozed(now)) if part)
-    top = _first(inbox(db, limit=FIRST_OF, snoozed=False), now["as_of"])
+    listed = inbox(db, limit=FIRST_OF, snoozed=False)
+    top = _first(listed, now["as_of"])
+    first = _lead(listed, top, now["as_of"])
     parts = []
     if now["high"]:
         parts.append(f"{now['high']} of HIGH impact")
@@ -304,7 +306,7 @@ def finding(db: Database) -> str:
     named = f" ({', '.join(parts)})" if parts else ""
     word = "incident" if now["open"] == 1 else "incidents"
     said = str(top["headline"]).rstrip(".")
-    return f"{now['open']} open {word}{named}. First: {said}. {top['next_step']}"
+    return f"{now['open']} open {word}{named}. {first}: {said}. {top['next_step']}"
 
 
 def _calm(now: Mapping[str, Any]) -> str:
@@ -334,6 +336,13 @@ def _first(frame: pd.DataFrame, last_day: date) -> pd.Series:
     runs = ~frame["day"].map(lambda day: over(day, last_day)).astype(bool)
     matters = runs & (frame["impact"] != "LOW")
     return frame[matters if matters.any() else runs if runs.any() else runs | True].iloc[0]
+
+
+def _lead(frame: pd.DataFrame, top: pd.Series, last_day: date) -> str:
+    """How the first to look at is introduced: the list is by money, so where it begins with one that is over, why this
+    one is another."""
+    waits = over(frame["day"].iloc[0], last_day) and not over(top["day"], last_day)
+    return "First, as it still runs" if waits else "First"
 
 
 def move(

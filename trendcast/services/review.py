@@ -295,10 +295,11 @@ def _change(found: Figures) -> str:
     weeks = review_tiles.weeks(found.published_again)
     said = (
         f"For the same {weeks} the forecast is {findings.compared(change, 'than a week ago')}"
-        f" ({findings.amount(found.whole.published)} then, {findings.amount(found.whole.now)} now)"
+        f" ({findings.amount(found.whole.published)} then, {findings.amount(found.whole.now)} now"
     )
     if found.members_before is not None and found.members_now is not None:
-        said += f" (last week {wording.count(found.members_before, 'model')} made it, now {found.members_now})"
+        said += f"; {wording.count(found.members_before, 'model')} made it then, {found.members_now} now"
+    said += ")"
     if found.movers:
         top = found.movers[0]
         verb = "raised" if top.now > top.published else "lowered"
