@@ -51,7 +51,7 @@ CLASSES = {
 COLOURS: dict[str, tuple[str, str]] = {"HIGH": ("#DC2626", "#F87171"), "MEDIUM": ("#B45309", "#FBBF24")}
 # Pixels: above 64 Streamlit wraps the text of a cell. A telephone shows some 320 of a table: how serious it is, what is
 # at stake and since when stand there in one cell, beside what happened; so a line is high enough for all of that.
-ROW, WEIGHT, SENTENCE = 122, 80, 236
+ROW, WEIGHT, SENTENCE = 122, 88, 232
 NAMES = ("state", "impact", "kind", "since")
 _KEY = "inbox_{}".format
 _WRITTEN, _WALK = "inbox_written", "inbox_walk"
@@ -195,8 +195,11 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
 
 def weight(row: Any) -> str:
     """How serious it is, what is at stake and since when; the cell wraps between them."""
-    parts = (IMPACTS.get(row["impact"], str(row["impact"])), stake(row), age(row["age_days"]))
-    return ", ".join(part.replace(" ", text.NARROW) for part in parts)
+    level, days = IMPACTS.get(row["impact"], str(row["impact"])), age(row["age_days"])
+    at_stake = stake(row)
+    if wording.missing(row["loss"]):  # "4,398 units" is wider than the cell: it breaks before the unit, not within it
+        at_stake = " ".join(at_stake.rsplit(text.NARROW, 1))
+    return ", ".join((level.replace(" ", text.NARROW), at_stake, days.replace(" ", text.NARROW)))
 
 
 def said(value: Any) -> str:
@@ -214,7 +217,7 @@ def state_words(row: Any) -> str:
     words = STATUSES.get(row["status"], str(row["status"]))
     until, verdict = row["snoozed_until"], row["disposition"]
     if row["status"] != "RESOLVED" and not pd.isna(until):
-        return f"{words}, until {text.day_short(until)}"
+        return f"{words}, snoozed until {text.day_short(until)}"
     return f"{words}: {said(verdict).replace('_', ' ')}" if said(verdict) else words
 
 
@@ -254,13 +257,14 @@ def unjudged(counts: Mapping[str, Any]) -> str:
 def tiles(view: View, wanted: Asked) -> None:
     """Counts of the whole retailer; each shows its incidents with one click."""
     counts = {**reads.inbox_counts(), "snoozed": alert_reads.silence()["snoozed"]}
+    recent = "Those of the last seven days. "
     offered = (
         ("open", "Open", "inbox", Asked()),
         ("high", "High impact", "diamond", Asked(impacts=("HIGH",))),
         ("new", "New", "fiber_new", Asked("new")),
         ("data_quality", "Data quality", "database", Asked(kinds=("DATA_QUALITY",))),
         ("snoozed", "Snoozed", "snooze", Asked("snoozed")),
-        ("resolved_7d", "Resolved, 7 days", "check_circle", Asked("resolved", since=_week_ago(view))),
+        ("resolved_7d", "Resolved", "check_circle", Asked("resolved", since=_week_ago(view))),
     )
     with st.grid(6, min_column_width=150, key="inbox_tiles"):
         for name, label, icon, meant in offered:
@@ -272,7 +276,8 @@ def tiles(view: View, wanted: Asked) -> None:
                 width="stretch",
                 on_click=put,
                 args=(meant,),
-                help="Of all series, whatever the filters say. A click shows them.",
+                help=f"{recent if name == 'resolved_7d' else ''}Of all series, whatever the filters say. A click shows "
+                "them.",
             )
 
 
@@ -306,14 +311,14 @@ def listing(view: View, wanted: Asked) -> None:
                 "calendar.",
             ),
             "What happened": st.column_config.TextColumn(width=SENTENCE),
-            "Kind": st.column_config.TextColumn(width=104),
-            "State": st.column_config.TextColumn(width=116),
-            "Owner": st.column_config.TextColumn(width=84),
-            "Likely cause": st.column_config.TextColumn(width=150),
-            "Where": st.column_config.TextColumn(width=150),
-            "Day": st.column_config.TextColumn(width=92),
+            "Kind": st.column_config.TextColumn(width=96),
+            "State": st.column_config.TextColumn(width=108),
+            "Owner": st.column_config.TextColumn(width=76),
+            "Likely cause": st.column_config.TextColumn(width=104),
+            "Where": st.column_config.TextColumn(width=120),
+            "Day": st.column_config.TextColumn(width=64),
             "Series": st.column_config.NumberColumn(
-                width=64, help="How many series it took along: one event is one line."
+                width=54, help="How many series it took along: one event is one line."
             ),
         },
         alt=f"{len(shown)} incidents, the most money first.",

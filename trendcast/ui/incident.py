@@ -52,7 +52,7 @@ def show(view: View, number: int) -> None:
         _back()
         st.warning(f"{text.sentence(error)} The inbox has all there are.", icon=":material/link_off:")
         return
-    keys = _steps(view, number)
+    keys = _steps(view, number, writing=bool(triage.opened(_key(found))))
     _head(found)
     _moves(view, found, keys)
     _chart(view, found)
@@ -72,17 +72,24 @@ def show(view: View, number: int) -> None:
     _plain(view, found)
 
 
-def _back() -> None:
-    st.button("Inbox", icon=":material/arrow_back:", on_click=inbox.close, key="incident_back", shortcut="Esc")
+def _back(*, writing: bool = False) -> None:
+    """The way to the list; ``writing``: with a form open Esc stays here, else one slip loses what it holds."""
+    key = None if writing else "Esc"
+    st.button("Inbox", icon=":material/arrow_back:", on_click=inbox.close, key="incident_back", shortcut=key)
 
 
-def _steps(view: View, number: int) -> list[str]:
-    """Back to the list, and to the one before and after; which of these there are."""
+def _key(found: dict[str, Any]) -> str:
+    """Of the fields about it; another version closes them."""
+    return f"incident_{int(found['incident_id'])}_{int(found['version'])}"
+
+
+def _steps(view: View, number: int, *, writing: bool) -> list[str]:
+    """Back to the list, and to the one before and after; which of these there are on the keyboard."""
     line = inbox.walk(view, number)
     at = line.index(number)
-    keys = ["inbox"]
+    keys = [] if writing else ["inbox"]
     with st.container(horizontal=True, vertical_alignment="center", key="incident_steps"):
-        _back()
+        _back(writing=writing)
         for label, icon, step, key in (("Previous", "expand_less", -1, "K"), ("Next", "expand_more", 1, "J")):
             there = 0 <= at + step < len(line)
             keys += [label.lower()] * there
@@ -139,7 +146,7 @@ def _moves(view: View, found: dict[str, Any], keys: list[str]) -> None:
     """What can be done about it; ``keys``: of the keyboard that do something besides."""
     number, version = int(found["incident_id"]), int(found["version"])
     chosen = ((number, version),)
-    key = f"incident_{number}_{version}"  # another version closes the fields
+    key = _key(found)
     triage.new_normal(view, found, chosen)
     with st.container(horizontal=True, vertical_alignment="center", key="incident_moves"):
         if found["status"] == "RESOLVED":
@@ -289,6 +296,7 @@ def _similar(view: View, found: dict[str, Any]) -> None:
         where = Link("anomaly-inbox", (("incident", str(int(row["incident_id"]))),))
         link(view, where, f"{text.day(row['first_day'])}: **{text.markdown(_ended(row))}**", icon=":material/history:")
         note = inbox.said(row["note"])
+        note = note[:1].upper() + note[1:]
         st.markdown(text.sentence(row["headline"]) + (f"  \n:gray[{text.sentence(note)}]" if note else ""))
 
 

@@ -131,7 +131,8 @@ def act(incidents: Chosen, action: str, *, note: str = "", until: Any = None, ev
             trouble.append(text.sentence(error))
     done = ""
     if moved:
-        what = "The incident was" if len(incidents) == 1 else f"{text.count(len(moved), 'incident')} were"
+        counted = f"{text.count(len(moved), 'incident')} {'was' if len(moved) == 1 else 'were'}"
+        what = "The incident was" if len(incidents) == 1 else counted
         done = f"{what} {DONE[action]}."
     if same:
         done = f"{done} {text.count(same, 'incident')} {'was' if same == 1 else 'were'} so already.".strip()
