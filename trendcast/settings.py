@@ -164,7 +164,7 @@ SETTINGS: tuple[Setting, ...] = (
         _column_map,
     ),
     Setting("TRENDCAST_SYNC_LOOKBACK_DAYS", "35", "Days before the newest that every `sync` looks at again.", int),
-    Setting("ALERT_FROM_EMAIL", "", "Sender of alerts: TrendCast <alerts@example.com>."),
+    Setting("ALERT_FROM_EMAIL", "", "Sender of alerts: `TrendCast <alerts@example.com>`."),
     Setting("ALERT_RECIPIENTS", "", "Who gets every alert, separated by commas.", _addresses),
     Setting(
         "ALERT_BUDGET", "15", "Incidents mailed at once in a day, at most; the rest goes to the digest.", _at_least_one

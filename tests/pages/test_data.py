@@ -211,6 +211,10 @@ def test_a_held_file_says_why_and_is_taken_when_accepted(retailer, open_page, mo
 def test_a_link_opens_a_part(retailer, open_page):
     app = open_page("data", part="settings")
     assert settings_of(app)["TRENDCAST_NUMBER_FORMAT"] == "1,234.5"
+    table = app.table[0].value
+    assert table["Changes"].all(), "what each setting acts on"
+    # In pointed brackets an address alone would become a link, and lose them.
+    assert not any("<" in words and "`" not in words for words in table["What it is"])
 
 
 def test_headers_and_names_of_a_hostile_file_stay_letters(retailer, open_page):

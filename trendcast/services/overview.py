@@ -82,6 +82,7 @@ CHANGES = {  # what a setting changes, for the page that lists them
     "DATABASE_URL": "everything: where the data lie",
     "SOURCE_DATABASE_URL": "sync",
     "TRENDCAST_HOME": "the embedded database, outputs, logs",
+    "TRENDCAST_LOG_LEVEL": "the logs",
     "TRENDCAST_AUTH": "who may open the pages and REST",
     "TRENDCAST_PROXY_SECRET": "who may open the pages and REST",  # pragma: allowlist secret
     "TRENDCAST_PROXY_USER_HEADER": "who may open the pages and REST",
@@ -113,7 +114,8 @@ def settings_table() -> pd.DataFrame:
         if one.secret:
             given, default = ("set" if given else "not set"), "not set"
         people = "_OIDC_" in one.name or one.name.endswith(("_GROUPS", "_ROLE_HEADER"))
-        otherwise = CHANGES["TRENDCAST_AUTH"] if people else "sync" if "_SYNC_" in one.name else ""
+        alerts = one.name.startswith(("ALERT_", "SMTP_", "EMAIL_")) or one.name == "TRENDCAST_PUBLIC_URL"
+        otherwise = CHANGES["TRENDCAST_AUTH"] if people else "sync" if "_SYNC_" in one.name else "alerts" * alerts
         changes = CHANGES.get(one.name, otherwise)
         rows.append((one.name, given, default, given != default, changes, one.help))
     return pd.DataFrame(rows, columns=["name", "value", "default", "changed", "changes", "help"])

@@ -209,8 +209,8 @@ def batches() -> None:
     held = int((frame["status"] == "held").sum())
     if held:
         st.warning(
-            f"{text.count(held, 'batch', 'batches')} looked wrong as a whole and waits. Look at its reason; "
-            "`python -m trendcast load FOLDER --accept` takes it.",
+            f"{text.count(held, 'batch', 'batches')} looked wrong as a whole and waits. Look at its reason; a file "
+            "is accepted under Upload, a folder by `python -m trendcast load FOLDER --accept`.",
             icon=":material/pan_tool:",
         )
     shown = pd.DataFrame(
@@ -495,8 +495,9 @@ def settings() -> None:
     """Every setting with its value; secrets only as set or not set."""
     frame = reads.settings_table()
     changed = int(frame["changed"].sum())
+    differ = "differs from its" if changed == 1 else "differ from their"
     st.markdown(
-        f"{text.count(changed, 'setting')} of {len(frame)} differ from their default. Settings are environment "
+        f"{text.count(changed, 'setting')} of {len(frame)} {differ} default. Settings are environment "
         "variables, read when the process starts."
     )
     st.table(
