@@ -74,7 +74,10 @@ def _failed(db: Database, settings: Settings, now: datetime) -> list[str]:
             )
             sentence = f"The job {row['name']} failed and is not tried again: {reason}"
         else:
-            subject, next_step = "A load is held", "Look at it on the Data page; 'load FOLDER --accept' takes it."
+            subject, next_step = (
+                "A load is held",
+                "Look at it on the Data page: a file is accepted under Upload, a folder by 'load FOLDER --accept'.",
+            )
             sentence = f"Rows for {row['name']} look wrong as a whole and were not taken: {reason}"
         if alerts.notice(db, settings, _key(row), subject, [sentence, next_step]):
             said.append(sentence)
