@@ -14,6 +14,7 @@ import pytest
 from tests.conftest import DEMO_LAST_DAY
 from trendcast.demo import generate
 from trendcast.errors import NotFound
+from trendcast.inventory import sentences
 from trendcast.services import decisions, findings, forecast, incidents, recommend, review, review_figures, review_rules
 from trendcast.services.progress import silent
 from trendcast.services.review_figures import Scope, Volume
@@ -171,6 +172,12 @@ def test_advice_is_told_by_what_to_do_and_why():
         "Order 420 units (35 cases) of A: B by Thu 12 Mar",
         "Without it: 34 % chance. Main drivers: promotion (+31 %).",
     )
+
+
+def test_that_no_order_comes_in_time_is_told_where_the_order_is_advised():
+    late = f"{sentences.TOO_LATE}: ask for what is on order sooner."
+    said = f"Order 690 units of A now. Without it: over 99 % chance; with it over 99 %. {late} Extra carrying cost 1."
+    assert review_rules.told(said)[1] == f"Without it: over 99 % chance; with it over 99 %. {late}"
 
 
 # --- with forecasts that were published before ----------------------------------------------------------------------

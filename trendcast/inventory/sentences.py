@@ -12,6 +12,8 @@ import numpy as np
 from trendcast import wording
 from trendcast.inventory.inputs import Parameters
 
+TOO_LATE = "Most of that chance lies before it can arrive"  # the order it is said of; the review says it too
+
 
 @dataclass(frozen=True)
 class Projection:
@@ -83,7 +85,7 @@ def _order_sentence(advice: Advice, parameters: Parameters) -> list[str]:
     before = figures["p_stockout_before_arrival"]
     if before > max(0.5 * figures["p_stockout"], 2 * (1 - figures["target_service"])):
         sooner = "what is on order" if figures["on_order"] > 0 else "this delivery"
-        said.append(f"Most of that chance lies before it can arrive: ask for {sooner} sooner.")
+        said.append(f"{TOO_LATE}: ask for {sooner} sooner.")
     if figures["carrying_cost_month_of_order"] is not None:
         said.append(f"Extra carrying cost {wording.money(figures['carrying_cost_month_of_order'])} a month.")
     if figures["order_note"]:

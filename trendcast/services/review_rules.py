@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from trendcast import wording
+from trendcast.inventory.sentences import TOO_LATE
 from trendcast.services import findings, incidents
 from trendcast.services.accuracy import (
     BIAS_LIMIT,
@@ -64,12 +65,12 @@ def _stock_risk(row: dict[str, Any]) -> Risk:
 
 def told(sentence: str) -> tuple[str, str]:
     """(what to do, why) of a piece of advice: its first sentence without the tags before it, then what happens
-    otherwise and what drives it. The rest is for the Inventory page."""
+    otherwise, what no order can mend, and what drives it. The rest is for the Inventory page."""
     parts = sentence.split(". ")
     first = parts[0]
     while ": " in first and first.split(": ")[0].replace(",", "").replace(" ", "").isupper():
         first = first.partition(": ")[2]
-    rest = [part for i, part in enumerate(parts[1:]) if i == 0 or part.startswith("Main drivers")]
+    rest = [part for i, part in enumerate(parts[1:]) if i == 0 or part.startswith((TOO_LATE, "Main drivers"))]
     why = ". ".join(rest).rstrip(".")
     return first.rstrip("."), why + "." if why else ""
 
