@@ -94,6 +94,14 @@ def test_a_shift_that_ends_is_over_and_no_new_one(shop: Shop) -> None:
     assert (one["status"], one["note"]) == ("RESOLVED", detect_window.RECOVERED)
 
 
+def test_a_region_that_is_back_on_its_level_is_over_and_nothing_of_it_is_new(shop: Shop) -> None:
+    outage(shop, *range(150, 157), to=0.6)
+    days(shop, 160)
+    (one,) = shop.rows("incident")
+    assert (one["status"], one["note"]) == ("RESOLVED", detect_window.RECOVERED)
+    assert "Region South" in one["headline"]
+
+
 def test_a_level_that_has_stayed_five_days_is_offered_as_the_new_normal(shop: Shop) -> None:
     row = shop.row("C05", "East")
     shop.units[row, 150:] = np.round(shop.units[row, 150:] * 0.7)

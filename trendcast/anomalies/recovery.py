@@ -44,22 +44,34 @@ def back(episodes: Sequence[Episode], scene: Scene, found: Found, under: Under) 
 
 
 def without_returns(entries: Sequence[Entry], episodes: Sequence[Episode], scene: Scene, under: Under) -> list[Entry]:
-    """Entries without those that only say that a lasting change is over: its node is where it was before."""
-    lasting = {
-        (one.key, -one.direction): one
-        for one in episodes
-        if one.open and one.cls in LASTING and one.family == "sales" and one.disposition is None
-    }
+    """Entries without those that only say that a lasting change is over: what they are of is where it was before, the
+    node of the change and whatever is part of it."""
+    lasting = [
+        one for one in episodes if one.cls in LASTING and one.family == "sales" and one.disposition is None and one.lead
+    ]
     kept = []
     for entry in entries:
-        ending = lasting.get((entry.key, entry.direction))
-        if ending is not None and entry.kind == "DEMAND":
-            low, high = _band(ending)
-            gap = _gap(scene, under(entry.key), entry.day, scene.place(str(ending.start)))
-            if gap is not None and np.log(low) <= gap <= np.log(high):
-                continue
-        kept.append(entry)
+        rows = under(entry.key)
+        ends = entry.kind == "DEMAND" and any(
+            entry.direction == -one.direction
+            and one.last > scene.first_day + entry.day - 7 * WEEKS
+            and np.isin(rows, under(one.key)).all()
+            and _as_before(entry, one, rows, scene)
+            for one in lasting
+        )
+        if not ends:
+            kept.append(entry)
     return kept
+
+
+def _as_before(entry: Entry, ending: Episode, rows: np.ndarray, scene: Scene) -> bool:
+    """Whether it sells what it sold before the change, as closely as it, or the change's node, usually is."""
+    low, high = _band(ending)
+    now = entry.now
+    if entry.key != ending.key and now.expected > 0 and np.isfinite(now.lo) and np.isfinite(now.hi):
+        low, high = min(low, max(now.lo / now.expected, 0.01)), max(high, now.hi / now.expected)
+    gap = _gap(scene, rows, entry.day, scene.place(str(ending.start)))
+    return gap is not None and bool(np.log(low) <= gap <= np.log(high))
 
 
 def stayed(episodes: Iterable[Episode], scene: Scene, found: Found, under: Under) -> list[Episode]:

@@ -75,6 +75,8 @@ def judged(
     days = [judge.figures(row, int(one), p, q, reference) for one in span if np.isfinite(judge.rest.z[row, one])]
     if not days or days[-1].day != day:
         return None
+    if shift and direction * sum(one.actual - one.expected for one in days) < 0:
+        return None  # only all that moved together, and is not a matter of this one, leans that way
     gap = float(np.mean([abs(one.actual - one.expected) for one in days]))
     base = float(np.mean([one.expected for one in days]))
     rel = gap / base if base > 0 else 1.0
