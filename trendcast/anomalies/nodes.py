@@ -21,6 +21,7 @@ from trendcast.anomalies.residuals import FAR, FAR_NORMAL, Nodes
 CUT, BREADTH, LEAST = 5.0, 0.5, 0.05
 CHILDREN = 3  # of a node, at least
 SEVERAL, SHARE, FAR_OFF = 5, 0.05, 4.0  # series of a region, or part of them, that are so many deviations off
+RARELY = 0.005  # of series-days are as far off on one side, at most
 MOST_OF_IT = 0.5  # of a node's gap that must be common to its children
 LEANING = 1.5  # deviations from which a child moves with its parent
 SPREAD = 0.05  # of a day on which a node's own is not known
@@ -94,14 +95,16 @@ def _some(
     """The entry of a node of whose ``rows`` these are ``far`` off."""
     key = nodes.key(node)
     gap = judge.scene.units[rows, day] - judge.expected.units[rows, day]
-    figures = _figures(judge, nodes, node, rows, day, 0.0, sizes.Q_HIGH)
+    p = pvalues.so_many(len(far), len(rows), RARELY)
+    q = min(1.0, p * 2 * len(nodes.names))  # asked of each region, upwards and downwards
+    figures = _figures(judge, nodes, node, rows, day, p, q)
     if np.sign(gap.sum()) != direction:
         return None
     whole_day = float(np.nansum(judge.expected.units[:, day] * judge.weight))
     rel = figures.loss_units / max(figures.expected, 1e-9)
     size = Size(
-        p=0.0,
-        q=sizes.Q_HIGH,
+        p=p,
+        q=q,
         rel=rel,
         loss=abs(float((gap * judge.weight[rows]).sum())),
         total=whole_day,

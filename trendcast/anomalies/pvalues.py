@@ -112,6 +112,13 @@ def normal(z: float | np.ndarray) -> Any:
     return erfc(np.abs(z) / np.sqrt(2))
 
 
+def so_many(count: int, of: int, chance: float) -> float:
+    """P(at least so many of these, each by this chance)."""
+    from scipy.stats import binom
+
+    return float(binom.sf(count - 1, of, chance))
+
+
 def none_sold(mean: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """log P(nothing sold) on a day of this mean."""
     alpha = np.maximum(alpha, 1e-4)
