@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from trendcast.forecasting.backtest import all_names, measure
+from trendcast.forecasting.forecaster import Forecaster
 from trendcast.forecasting.members import MEMBERS, Member
 from trendcast.panel import Hierarchy, Panel
 
@@ -77,3 +79,16 @@ def test_stock_outs_do_not_pull_a_forecast_down() -> None:
         full = member.forecast(Panel.from_frames(frame), 84).mean.mean()
         known = member.forecast(Panel.from_frames(empty, inventory=stock), 84).mean.mean()
         assert known == pytest.approx(full, rel=0.05), member.name
+
+
+def test_one_day_of_one_series_is_forecast_and_has_nothing_measured() -> None:
+    """Levels that are the same series under another name have no figures then either."""
+    frame = pd.DataFrame(
+        {"date_id": [pd.Timestamp("2026-11-23")], "product_category": "a", "region": "N", "sales_units": [412.0]}
+    )
+    panel = Panel.from_frames(frame)
+    engine = Forecaster(panel)
+    engine.prepare([panel.history])
+    publication = engine.publish(panel.history)
+    assert engine.hierarchy.aliases
+    assert all_names(measure(engine, publication), engine.hierarchy.aliases).empty

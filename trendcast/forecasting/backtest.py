@@ -188,6 +188,8 @@ class Tally:
 
 def all_names(figures: pd.DataFrame, aliases: Mapping[str, str]) -> pd.DataFrame:
     """The figures with those of levels that are the same series under another name (``Hierarchy.aliases``)."""
+    if figures.empty:  # too few days to have forecast any of them
+        return figures
     twins = [figures[figures["level"] == twin].assign(level=level) for level, twin in aliases.items()]
     return pd.concat([figures, *twins], ignore_index=True)
 
