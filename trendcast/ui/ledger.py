@@ -166,8 +166,8 @@ def _wrong(row: Any) -> str:
 def _runs_finding(frame: pd.DataFrame) -> str:
     failed = int((frame["status"] == "failed").sum())
     usual = _usual(frame)
-    if not failed and len(frame) == 1:
-        return usual + "It is the only one so far."
+    if len(frame) == 1:
+        return "The only run so far **failed**: the table says why." if failed else usual + "It is the only one so far."
     if not failed:
         return usual + f"None of the last {text.count(len(frame), 'run')} failed."
     return usual + f"**{text.full(failed)}** of the last {text.count(len(frame), 'run')} failed: the table says why."

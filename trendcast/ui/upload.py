@@ -425,9 +425,10 @@ def _done(outcome: dict[str, Any]) -> None:
             icon=":material/check_circle:",
         )
         if table.refused:
-            reasons = "; ".join(
-                f"{text.full(count)} × {text.sentence(reason)}" for reason, count in list(table.quarantined.items())[:3]
-            )
+            most = sorted(table.quarantined.items(), key=lambda pair: -pair[1])
+            reasons = "; ".join(f"{text.full(count)} × {text.sentence(reason)}" for reason, count in most[:3])
+            if len(most) > 3:
+                reasons += f"; {text.full(sum(count for _, count in most[3:]))} for other reasons"
             st.caption(
                 f"{text.count(table.refused, 'row')} in quarantine: {reasons}. They are listed under Quarantine."
             )
