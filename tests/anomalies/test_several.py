@@ -64,3 +64,13 @@ def test_where_a_region_fell_and_some_of_it_rose_each_series_belongs_to_what_it_
     members = [one for one in episodes if not one.lead]
     assert {one.direction for one in members} == {-1, 1}
     assert all(leads_of[one.group].direction == one.direction for one in members)
+
+
+@pytest.mark.parametrize(("factor", "urgent"), [(0.65, True), (0.85, False)])
+def test_an_outage_of_a_small_region_is_urgent_though_it_is_little_of_the_whole(factor: float, urgent: bool) -> None:
+    units = 20 * noisy(200, DAYS, sd=0.05)
+    units[::20] = np.round(units[::20] / 8)  # R0 sells less than a hundredth of all
+    units[::20, -1] = np.round(units[::20, -1] * factor)
+    found = detect(scene(units, regions=20), np.array([DAYS - 1]), {"": 20.0})
+    (lead,) = [one for one in leads(found) if one.key == ("region", "", "R0", "")]
+    assert (lead.impact == "HIGH") is urgent

@@ -21,6 +21,7 @@ from trendcast.anomalies.residuals import FAR, FAR_NORMAL, Nodes
 CUT, BREADTH, LEAST = 5.0, 0.5, 0.05
 CHILDREN = 3  # of a node, at least
 SEVERAL, SHARE, FAR_OFF = 5, 0.05, 4.0  # series of a region, or part of them, that are so many deviations off
+OUTAGE = 0.3  # of what a region sells, from which its gap is urgent however small the region is
 RARELY = 0.005  # of series-days are as far off on one side, at most
 MOST_OF_IT = 0.5  # of a node's gap that must be common to its children
 LEANING = 1.5  # deviations from which a child moves with its parent
@@ -214,8 +215,10 @@ def _node(
         since = median(trend.before_it(judge.rest.raw[rows], judge.expected.followed[rows]).T, 3)
         spread = 1.25 / np.sqrt(len(rows)) * median(judge.rest.sigma[rows, window].T, 1)
         cls = trend.lasting(since[window], spread)
-    # A small region is a small part of everything; what would be HIGH of a single series is of a whole region too.
-    levels = {judge.level(one, key, cls, now.expected) for one in (size, replace(size, node=False))}
+    # A small region is a small part of everything; what would be HIGH of a single series is of a whole region too, and
+    # an outage there of less than that.
+    alone = max(rel, sizes.REL_HIGH) if nodes.level == "region" and rel >= OUTAGE else rel
+    levels = {judge.level(one, key, cls, now.expected) for one in (size, replace(size, node=False, rel=alone))}
     level = next((one for one in sizes.LEVELS if one in levels), "")
     if not level or judge.too_small(key, rel, now.loss_units, least=(0.0, 0.0)):
         return None
