@@ -179,6 +179,7 @@ class Inbox:
             ),
             "rule": ["The day is 63 % below what was expected of it.", "HIGH, because 21,000 are above 5,000."],
             "next_step": "Call the shops of the region.",
+            "held": 0,
         }
 
     def move(self, incident_id: int, action: str, **how: Any) -> dict[str, Any]:

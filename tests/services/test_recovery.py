@@ -10,6 +10,7 @@ import pytest
 
 from tests.services import shops
 from tests.services.shops import Shop
+from trendcast import wording
 from trendcast.services import detect_window, incidents
 from trendcast.store.engine import Database
 
@@ -84,6 +85,12 @@ def test_what_somebody_works_on_is_theirs_only_while_it_lasts(shop: Shop) -> Non
     days(shop, 160)
     now = {entry["product_category"]: entry["status"] for entry in shop.rows("anomaly_log") if entry["lead"]}
     assert now == {"C05": "ACKNOWLEDGED", "": "RESOLVED"}
+    (kept,) = (one for one in shop.rows("incident") if one["status"] == "ACKNOWLEDGED")
+    found = incidents.incident(shop.db, kept["id"])
+    since = wording.day(shop.day(156))
+    assert found["next_step"] == f"Back to usual since {since}: resolve it when nothing is left to do."
+    assert "so far" not in found["headline"]
+    assert found["held"] == 0
 
 
 def test_a_shift_that_ends_is_over_and_no_new_one(shop: Shop) -> None:
@@ -112,7 +119,8 @@ def test_a_level_that_has_stayed_five_days_is_offered_as_the_new_normal(shop: Sh
     (one,) = shop.rows("incident")
     found = incidents.incident(shop.db, one["id"])
     assert one["status"] == "NEW"  # it is not back, whatever is expected by now
-    assert found["next_step"] == ("It has stayed so for 5 days: accept it as the new normal, or find out what changed.")
+    said = "It has stayed so for 5 days or more: accept it as the new normal, or find out what changed."
+    assert (found["next_step"], found["held"]) == (said, 5)
 
 
 def corrected(shop: Shop, day: int, values: Any) -> None:

@@ -66,10 +66,10 @@ def headline(
         )
     elif cls == "LEVEL_SHIFT":
         side = "lower" if actual < (expected or 0) else "higher"
-        sentence += f"; {side} since {wording.short_day(_day(start))}, {comes_to} so far"
+        sentence += f"; {side} since {wording.short_day(_day(start))}, {comes_to}{_until(facts)}"
     elif cls == "TREND_CHANGE":
         side = "falling" if actual < (expected or 0) else "rising"
-        sentence += f"; {side} since about {wording.short_day(_day(start))}, {comes_to} so far"
+        sentence += f"; {side} since about {wording.short_day(_day(start))}, {comes_to}{_until(facts)}"
     elif days > 1:
         sentence += f"; {comes_to} on {days} days since {wording.short_day(_day(start))}"
     else:
@@ -82,6 +82,11 @@ def headline(
     elif facts.get("leaning"):
         sentence += f". {facts['leaning']} of {facts['children']} series moved with it"
     return sentence + "."
+
+
+def _until(facts: Mapping[str, Any]) -> str:
+    back = facts.get("back")
+    return f", back to usual since {wording.short_day(_day(back))}" if back else " so far"
 
 
 def _fault(name: str, cls: str, worst: Mapping[str, Any], last: str, facts: Mapping[str, Any]) -> str:
@@ -131,11 +136,21 @@ def cause(found: str, cls: str, kind: str, facts: Mapping[str, Any]) -> str:
     return "unexplained"
 
 
+def held(cls: str, kind: str, why: str, facts: Mapping[str, Any]) -> int:
+    """For how many days, at least, a change has held and still holds, so that its level is one to accept; 0 for what
+    has not, is back to usual, or is explained by the calendar or a promotion."""
+    explained = why.startswith(("calendar", "promotion"))
+    if kind != "DEMAND" or cls not in LASTING or explained or facts.get("back"):
+        return 0
+    return int(facts.get("lasted") or 0)
+
+
 def next_step(
-    cls: str, kind: str, why: str, direction: int, key: Key, back: dt.date | None = None, lasted: int = 0
-) -> str:
-    """What to do, in one sentence. ``back``: the day from which there was stock again; ``lasted``: days for which a
-    change has held."""
+    cls: str, kind: str, why: str, direction: int, key: Key, back: dt.date | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> str:  # fmt: skip
+    """What to do, in one sentence. ``back``: the day from which there was stock again; ``facts``: of the entry, with
+    ``lasted`` and ``back`` of a lasting change (anomalies.recovery)."""
     name = node_name(key)
     if kind == "DATA_QUALITY":
         steps = {
@@ -158,8 +173,11 @@ def next_step(
         return "Check that stock lasts to the end of the promotion."
     if why == "possible stock-out":
         return f"Look at the shelf: {name} may be out of stock."
-    if cls in ("LEVEL_SHIFT", "TREND_CHANGE") and lasted:
-        return f"It has stayed so for {lasted} days: accept it as the new normal, or find out what changed."
+    facts = facts or {}
+    if cls in LASTING and facts.get("back"):
+        return f"Back to usual since {wording.day(_day(facts['back']))}: resolve it when nothing is left to do."
+    if lasted := held(cls, kind, why, facts):
+        return f"It has stayed so for {lasted} days or more: accept it as the new normal, or find out what changed."
     if cls == "LEVEL_SHIFT":
         return "Find out what changed; if it is here to stay, accept the new level."
     if cls == "TREND_CHANGE":

@@ -27,9 +27,7 @@ Under = Callable[[Key], np.ndarray]
 def back(episodes: Sequence[Episode], scene: Scene, found: Found, under: Under) -> list[Episode]:
     """The entries that incidents are about whose node was inside its band on the last two days that tell. One that
     somebody has seen and that is lasting is theirs to end."""
-    busy: dict[tuple[str, str] | None, np.datetime64] = {}
-    for one in episodes:
-        busy[one.group] = max(busy.get(one.group, one.last), one.last)
+    busy = _busy(episodes)
     over = []
     for one in episodes:
         if not (one.stored and one.lead and one.open and one.family == "sales" and one.group is not None):
@@ -74,12 +72,49 @@ def _as_before(entry: Entry, ending: Episode, rows: np.ndarray, scene: Scene) ->
     return gap is not None and bool(np.log(low) <= gap <= np.log(high))
 
 
+def mark_returned(episodes: Sequence[Episode], scene: Scene, found: Found, under: Under) -> None:
+    """Notes with each lasting change since when its node is inside its band again, ``facts["back"]`` (an ISO day): its
+    level is none to accept then. None once it has left its band again."""
+    busy = _busy(episodes)
+    for one in episodes:
+        if not _lasting(one):
+            continue
+        since = _back_since(scene, found, under(one.key), one, scene.place(str(busy[one.group])))
+        if since != one.facts.get("back"):
+            one.facts = {**one.facts, "back": since}
+            one.touched = True
+
+
+def _back_since(scene: Scene, found: Found, rows: np.ndarray, one: Episode, last: int) -> str | None:
+    """The first of the days after ``last``, at least two, on which it was inside its band up to now."""
+    inside = []
+    for day in range(scene.days - 1, max(last, -1), -1):
+        if _known(scene, found, rows, day) < KNOWN:
+            continue
+        if not _inside(scene, found, rows, one, day):
+            break
+        inside.append(day)
+    return str(scene.dates[inside[-1]]) if len(inside) >= DAYS else None
+
+
+def _lasting(one: Episode) -> bool:
+    return one.open and one.lead and one.family == "sales" and one.cls in LASTING
+
+
+def _busy(episodes: Iterable[Episode]) -> dict[tuple[str, str] | None, np.datetime64]:
+    """The newest notable day of each incident."""
+    busy: dict[tuple[str, str] | None, np.datetime64] = {}
+    for one in episodes:
+        busy[one.group] = max(busy.get(one.group, one.last), one.last)
+    return busy
+
+
 def stayed(episodes: Iterable[Episode], scene: Scene, found: Found, under: Under) -> list[Episode]:
     """Lasting changes that have held for five days to the same side, and were not called so before: their level is one
     to accept."""
     result = []
     for one in episodes:
-        if not (one.open and one.lead and one.family == "sales" and one.cls in LASTING) or one.facts.get("lasted"):
+        if not _lasting(one) or one.facts.get("lasted"):
             continue
         rows, start = under(one.key), scene.place(str(one.start))
         low, high = _band(one)

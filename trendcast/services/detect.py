@@ -213,6 +213,7 @@ def _endings(episodes: list[Episode], gone: list[Episode], window: Window, found
     if checked is None or window.scene.dates[-1] <= np.datetime64(checked, "D"):
         return ended  # only a new day says that something is over
     recovery.stayed(episodes, window.scene, found, window.under)
+    recovery.mark_returned(episodes, window.scene, found, window.under)
     left = [one for one in episodes if id(one) not in ended]
     groups = {one.group for one in recovery.back(left, window.scene, found, window.under)}
     for one in left:

@@ -192,7 +192,7 @@ def _entry(episode: Episode, window: Window, note: str | None, status: str, now:
                 cause,
                 episode.direction,
                 episode.key,
-                lasted=int(episode.facts.get("lasted", 0)),
+                facts=episode.facts,
             ),
         },
         "last_day": str(episode.last),

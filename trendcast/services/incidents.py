@@ -143,7 +143,8 @@ def _ages(db: Database, first_days: pd.Series) -> list[int]:
 def incident(db: Database, incident_id: int) -> dict[str, Any]:
     """The inbox's fields of one incident and what is behind it: ``anomalies`` (members), ``events``, ``similar``,
     ``mails`` (rendered, with what became of each), ``calendar`` (events that follow from its verdict), ``rule``
-    (sentences with the numbers filled in), ``next_step``. Raises NotFound."""
+    (sentences with the numbers filled in), ``next_step``, ``held`` (days for which a change that is open has held, at
+    least; 0: it is no new level). Raises NotFound."""
     frame = _inbox(db, incident_id=incident_id, statuses=()).drop(columns="total")
     if frame.empty:
         raise NotFound(f"There is no incident {incident_id}.")
@@ -152,6 +153,7 @@ def incident(db: Database, incident_id: int) -> dict[str, Any]:
     lead = members[members["lead"].astype(bool)].iloc[0]
     told = lead["explanation"]
     worst = _worst(told["days"], lead["day"])
+    closed = row["status"] == "RESOLVED"
     members["share"] = [_share(one["explanation"].get("facts", {}), one["lead"]) for _, one in members.iterrows()]
     members = members.astype(dict.fromkeys(_NUMBERS, "float64"))
     events = db.frame("incident_events", id=incident_id)
@@ -173,6 +175,7 @@ def incident(db: Database, incident_id: int) -> dict[str, Any]:
             date.fromisoformat(told["days"][0]["day"]),
         ),
         "explained": told.get("facts", {}).get("explained") or [],
+        "held": 0 if closed else explain.held(row["class"], row["kind"], row["cause"] or "", told.get("facts", {})),
     }
 
 

@@ -51,8 +51,6 @@ KEYS = {
     "undo": "U undo",
     "inbox": "Esc inbox",
 }
-HELD_DAYS = 5  # of a level, after which it may be the new one (science: anomalies, 3.5)
-STILL = dt.timedelta(days=14)  # since its last unusual day: by then the expectation has followed a level that stays
 _SAID, _TURN, _OPEN = "inbox_said", "inbox_turn", "inbox_open_move"
 
 
@@ -320,22 +318,13 @@ def _judge(chosen: Chosen, key: str) -> None:
     act(chosen, action, note=note, event=event)
 
 
-def held_days(found: dict[str, Any], last_day: dt.date) -> int:
-    """For how many days a level has held; 0 for what is no lasting change, not open, or was last seen long before the
-    last day of data."""
-    lasting = str(found.get("class") or "").upper() in ("LEVEL_SHIFT", "TREND_CHANGE")
-    if not lasting or found["status"] == "RESOLVED" or last_day - found["day"] > STILL:
-        return 0
-    return len(found["days"])
-
-
 def new_normal(view: View, found: dict[str, Any], chosen: Chosen) -> None:
-    """A level that has held for some days is offered as the new one."""
-    held = held_days(found, view.last_day)
-    if held < HELD_DAYS:
+    """A level that has held, and holds, is offered as the new one: where the next step says so."""
+    held = int(found["held"])
+    if not held:
         return
     with st.container(horizontal=True, vertical_alignment="center", key="incident_new_normal_row"):
-        st.markdown(f"The level has held for {text.count(held, 'day')}. If it stays, it is the new one.")
+        st.markdown(f"The level has held for {text.count(held, 'day')} or more. If it stays, it is the new one.")
         st.button(
             "New normal",
             icon=":material/moving:",
