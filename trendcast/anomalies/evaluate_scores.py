@@ -247,6 +247,11 @@ def wide(lived: Lived, scene: Scene, cases: Sequence[Case], usual: Lived) -> lis
         alerts = [heads[group] for group in groups if group in heads and heads[group].impact == "HIGH"]
         lead = next((one for one in here if one.key[2] == case.region and one.key[0] in ("region", "total")), None)
         lead = lead or next((one for one in here if one.key[0] == "total"), None)
+
+        def about(episode: Episode, case: Case = case) -> bool:
+            rows = [entry.rows for entry in lived.at.get((episode.key, case.start), [])]
+            return bool(rows) and bool(np.isin(np.concatenate(rows), case.rows).any())
+
         # Over when nothing of it is found any more: one mail says so.
         ends = [one for one in alerts if one.last <= scene.dates[case.start]]
         result.append(
@@ -256,7 +261,7 @@ def wide(lived: Lived, scene: Scene, cases: Sequence[Case], usual: Lived) -> lis
                 "alerts": len(alerts),
                 "over_next_day": len(ends),
                 "told": lead is not None and lead.cls in RIGHT[case.kind],
-                "demand": sum(one.family == "sales" for one in here) if case.kind in FAULTS else 0,
+                "demand": sum(one.family == "sales" and about(one) for one in here) if case.kind in FAULTS else 0,
             }
         )
     return result
