@@ -218,6 +218,18 @@ def test_decisions_show_whether_they_paid(retailer, open_page):
     assert list(rows["Outcome"]) == ["Not known yet", "It was not needed.", "The order came in time."]
 
 
+@pytest.mark.parametrize(
+    ("decision", "run_id", "left"),
+    [("accept", 7, False), ("modify", 7, False), ("defer", 7, True), ("reject", 7, True), ("accept", 6, True)],
+)
+def test_an_order_that_somebody_accepted_is_no_longer_to_be_done(retailer, open_page, decision, run_id, left):
+    about = {"run_id": run_id, "product_category": "Clothing", "decision": decision}
+    retailer.decide(**about, recommendation={"sentence": "Order."}, who="anna")
+    app = open_page("review")
+    assert ("First: order 420 units of Clothing" in words(app)) == left
+    assert any("must be ordered now" in label for label in links(app)) == left
+
+
 def test_hostile_names_are_text_everywhere(make_retailer, open_page):
     hostile = ("<img src=x onerror=alert(1)>", "$\\frac{1}{2}$", ":red[danger]", "[link](http://evil.example)", "a,b")
     make_retailer(categories=hostile)

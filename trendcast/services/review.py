@@ -116,9 +116,10 @@ def assemble(
         late, found.covered, found.covered_weeks, quarantined, held,
     )  # fmt: skip
     unit = unit if found.money.ahead is not None else "units"
-    risks = review_rules.risks_of(advised, open_incidents, run.last_day)
+    done = review_rules.settled(decided, run.id)
+    risks = review_rules.risks_of(advised[~advised["product_category"].isin(done)], open_incidents, run.last_day)
     risers, fallers = _moves(found, unit)
-    breaches = review_rules.exceptions(found, header, advised, open_incidents)
+    breaches = review_rules.exceptions(found, header, advised, open_incidents, done)
     every = _decisions(decided)
     stock_kpis = review_tiles.of_stock(stock, advised, found.scope)
     return Review(

@@ -30,6 +30,13 @@ REVISED = 0.20
 LATE_DAYS = 1
 
 
+def settled(decided: pd.DataFrame, run_id: int) -> frozenset[str]:
+    """Categories whose advice of this run somebody has accepted or changed: nothing is left to decide there.
+    ``decided`` as services.decisions.log, which tells what stands."""
+    mine = decided[(decided["run_id"] == run_id) & (decided["region"].fillna("") == "")]
+    return frozenset(mine.loc[mine["decision"].isin(["accept", "modify"]), "product_category"].astype(str))
+
+
 def risks_of(advised: pd.DataFrame, open_incidents: pd.DataFrame, last_day: date) -> list[Risk]:
     """Stock-outs, overstock and open anomalies, most money first; what has no price comes after, and what is over
     last: its money is gone."""
@@ -92,9 +99,13 @@ def _anomaly_risk(row: dict[str, Any], last_day: date) -> Risk:
 
 
 def exceptions(
-    found: Figures, header: Header, advised: pd.DataFrame, open_incidents: pd.DataFrame
+    found: Figures,
+    header: Header,
+    advised: pd.DataFrame,
+    open_incidents: pd.DataFrame,
+    done: frozenset[str] = frozenset(),
 ) -> tuple[Breach, ...]:
-    """Every rule that can be checked with how often it is broken, the broken ones first."""
+    """Every rule that can be checked with how often it is broken, the broken ones first. ``done``: of ``settled``."""
     many = {"category": "categories", "region": "regions", "store": "stores"}[found.dimension]
 
     def of(name: str, words: str, rule: str, page: str, lines: Sequence[Line]) -> Breach:
@@ -122,7 +133,8 @@ def exceptions(
     ]
     revised = [line for line in lines if line.units.revision is not None and abs(line.units.revision) > REVISED]
     fresh = [line for line in lines if line.days_observed < NEW_DAYS]
-    short = advised[advised["status"] == "order_now"]["product_category"].tolist() if len(advised) else []
+    due = advised[(advised["status"] == "order_now") & ~advised["product_category"].isin(done)]
+    short = due["product_category"].tolist()
     high = open_incidents[open_incidents["impact"] == "HIGH"]
     doubted = open_incidents[open_incidents["kind"] == "DATA_QUALITY"]
     found_all = [
