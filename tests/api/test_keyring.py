@@ -106,6 +106,12 @@ def test_good_keys_use_nothing_of_what_strangers_may_ask(proxied, own_demo, hand
     assert [proxied.get("/series").status_code for _ in range(11)] == [401] * 10 + [429]
 
 
+def test_a_good_key_comes_in_though_others_at_the_address_have_asked_without_any(proxied, own_demo, hand):
+    assert [proxied.get("/series").status_code for _ in range(11)] == [401] * 10 + [429]
+    made = keys.create(own_demo, NOW, "neighbour", "read", 1, "test")
+    assert proxied.get("/series", headers=bearer(made)).status_code == 200
+
+
 def test_a_key_is_no_way_to_the_database_where_everybody_may_ask(proxied, hand, looked_up):
     assert proxied.get("/health", headers=bearer(MADE_UP[0])).status_code == 200
     assert looked_up == []

@@ -165,7 +165,7 @@ class Guard:
             assert self.keyring is not None
             # A guess counts before the database is asked; whose key is good gets it back.
             counted = settings.auth != "off" and not self.keyring.costs_nothing(key)
-            if counted and (wait := self.limits.wait("", address)):
+            if counted and (wait := self.limits.guess(address)):
                 await refuse(scope, receive, send, 429, TOO_MANY, retry_after=wait)
                 return
             try:
@@ -214,7 +214,8 @@ class Guard:
 
 class Limits:
     """How often one may ask: token buckets in memory, 60 a minute and 120 at once per key, 10 a minute per address
-    that is refused, 60 a minute for signing in. People who are signed in are not counted: a page asks often."""
+    that is refused, as many for keys that are not known, 60 a minute for signing in. People who are signed in are not
+    counted: a page asks often."""
 
     KEY, STRANGER, SIGN_IN = (60 / 60, 120.0), (10 / 60, 10.0), (60 / 60, 60.0)
     MOST = 10_000  # buckets; the oldest go first
@@ -229,9 +230,14 @@ class Limits:
             return self._take(f"key {key}", *self.KEY)
         return self._take(f"address {_neighbourhood(stranger)}", *self.STRANGER) if stranger else 0.0
 
-    def give_back(self, stranger: str) -> None:
-        """This one was no stranger: what was counted for the address counts no more."""
-        name = f"address {_neighbourhood(stranger)}"
+    def guess(self, address: str) -> float:
+        """The same for a key nobody knows yet. Whoever asks without any costs the database nothing, and takes nothing
+        from programs at the same address whose keys are good."""
+        return self._take(f"guess {_neighbourhood(address)}", *self.STRANGER)
+
+    def give_back(self, address: str) -> None:
+        """That key was good: it does not count as a guess."""
+        name = f"guess {_neighbourhood(address)}"
         if name in self._buckets:
             left, since = self._buckets[name]
             self._buckets[name] = (min(self.STRANGER[1], left + 1), since)
