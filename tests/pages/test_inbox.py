@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from trendcast import wording
-from trendcast.ui import charts_inbox, inbox, incident, text
+from trendcast.ui import charts_inbox, inbox, incident, reads, text
 
 LOGGED = r"- \*\*.+\*\*( by .+)?, \d+ \w+ \d{4}, \d\d:\d\d"
 HOSTILE = "<img src=x onerror=alert(1)> [link](http://evil.example) $x$ :red[danger]"
@@ -580,6 +580,17 @@ def test_somebody_faster_is_named_and_the_new_state_shown(retailer, open_page):
     assert "Anna has resolved this incident meanwhile" in words(app)
     assert "look, then decide again" in words(app)
     assert "incident_reopen" in labels(app)
+
+
+def test_fields_of_an_incident_that_was_moved_meanwhile_say_so(retailer, open_page):
+    """Another tab undid a move: the click that was to open the fields is not lost without a word."""
+    app = open_page("anomaly-inbox", incident="1")
+    retailer.incident_rows[0]["version"] += 1
+    reads.forget_recent("inbox")
+    open_fields(app, "snooze")
+    assert "has changed meanwhile. Its newest state is shown" in words(app)
+    open_fields(app, "snooze", key="incident_1_2")
+    assert "incident_1_2_snooze_do" in labels(app)
 
 
 def mailed(monkeypatch, retailer, **facts):

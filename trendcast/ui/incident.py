@@ -52,6 +52,7 @@ def show(view: View, number: int) -> None:
         _back()
         st.warning(f"{text.sentence(error)} The inbox has all there are.", icon=":material/link_off:")
         return
+    triage.stale(number, _key(found))
     keys = _steps(view, number, writing=bool(triage.opened(_key(found))))
     _head(found)
     _moves(view, found, keys)

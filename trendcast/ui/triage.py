@@ -51,6 +51,7 @@ KEYS = {
     "undo": "U undo",
     "inbox": "Esc inbox",
 }
+LOOK = "Its newest state is shown; look, then decide again."
 _SAID, _TURN, _OPEN = "inbox_said", "inbox_turn", "inbox_open_move"
 
 
@@ -135,7 +136,7 @@ def act(incidents: Chosen, action: str, *, note: str = "", until: Any = None, ev
     if same:
         done = f"{done} {text.count(same, 'incident')} {'was' if same == 1 else 'were'} so already.".strip()
     if faster:
-        trouble.append("Its newest state is shown; look, then decide again.")
+        trouble.append(LOOK)
     trouble = list(dict.fromkeys(trouble))  # of several the same
     st.session_state[_SAID] = {
         "done": done,
@@ -157,6 +158,19 @@ def opened(key: str) -> str:
     """The move whose fields are open for these incidents; '' when none are."""
     found = st.session_state.get(_OPEN)
     return str(found[1]) if found and found[0] == key else ""
+
+
+def stale(incident: int, key: str) -> None:
+    """Fields that were opened for another version of an incident than the one with ``key`` are closed: it was moved
+    meanwhile, in another tab or by somebody else, which is said unless the move that failed has said it."""
+    state = st.session_state
+    found = state.get(_OPEN)
+    if not found or found[0] == key or not str(found[0]).startswith(f"incident_{incident}_"):
+        return
+    state.pop(_OPEN)
+    if not (state.get(_SAID) or {}).get("trouble"):
+        trouble = f"This incident has changed meanwhile. {LOOK}"
+        state[_SAID] = {"done": "", "trouble": trouble, "moved": [], "action": found[1], "told": False}
 
 
 def _toggle(key: str, move: str) -> None:
