@@ -582,6 +582,11 @@ def test_somebody_faster_is_named_and_the_new_state_shown(retailer, open_page):
     assert "incident_reopen" in labels(app)
 
 
+@pytest.mark.parametrize(("chosen", "told"), [({}, False), ({"category": "Clothing"}, True), ({"region": "HE"}, True)])
+def test_that_the_counts_are_of_all_series_is_said_where_the_list_is_of_some(retailer, open_page, chosen, told):
+    assert ("counts above are of all series" in words(open_page("anomaly-inbox", **chosen))) == told
+
+
 def test_fields_of_an_incident_that_was_moved_meanwhile_say_so(retailer, open_page):
     """Another tab undid a move: the click that was to open the fields is not lost without a word."""
     app = open_page("anomaly-inbox", incident="1")

@@ -279,6 +279,9 @@ def tiles(view: View, wanted: Asked) -> None:
                 help=f"{recent if name == 'resolved_7d' else ''}Of all series, whatever the filters say. A click shows "
                 "them.",
             )
+    chosen = view.filters
+    if chosen.category or chosen.region or chosen.store:
+        st.caption("The sentence and the counts above are of all series; the list below is of those you filtered for.")
 
 
 def _week_ago(view: View) -> dt.date:
