@@ -49,12 +49,11 @@ def without_returns(entries: Sequence[Entry], episodes: Sequence[Episode], scene
     ]
     kept = []
     for entry in entries:
-        rows = under(entry.key)
         ends = entry.kind == "DEMAND" and any(
             entry.direction == -one.direction
             and one.last > scene.first_day + entry.day - 7 * WEEKS
-            and np.isin(rows, under(one.key)).all()
-            and _as_before(entry, one, rows, scene)
+            and all(not of or of == name for of, name in zip(one.key[1:], entry.key[1:], strict=True))
+            and _as_before(entry, one, under(entry.key), scene)
             for one in lasting
         )
         if not ends:
