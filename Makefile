@@ -35,8 +35,8 @@ install:
 install-dev:
 	$(LAUNCH) install-dev
 
-# A file's tests stay together, and those that take longest to set up begin first (tests/conftest.py).
-PARALLEL = -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+# A file's tests stay together, as its fixtures do, and what takes longest begins first (tests/conftest.py).
+PARALLEL = -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: install-dev
 	@$(VENV_PYTHON) -m pytest $(PARALLEL)

@@ -42,17 +42,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
     return report
 
 
-# What needs minutes to set up stays together and begins first; the rest goes by file, as fixtures do.
-TOGETHER = ("browser", "server")
+LONGEST = ("browser", "server")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes (``-n 2``) a file's tests stay in one of them, and the longest parts come first."""
-    here = Path(__file__).parent
-    for item in items:
-        part = item.path.relative_to(here).parts[0] if here in item.path.parents else ""
-        item.add_marker(pytest.mark.xdist_group(part if part in TOGETHER else str(item.path)))
-    items.sort(key=lambda item: not any(part in TOGETHER for part in item.path.parts))
+    """What takes longest begins first; with several processes (``--dist loadfile``) files are handed out in turn."""
+    items.sort(key=lambda item: not any(part in LONGEST for part in item.path.parts))
 
 
 def pytest_configure(config: pytest.Config) -> None:
