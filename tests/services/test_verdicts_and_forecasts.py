@@ -9,15 +9,16 @@ import pytest
 
 from tests.services.shops import CATEGORIES, REGIONS, Shop
 from tests.services.test_verdicts import drop, move, of
+from trendcast.anomalies.scene import Scene
 from trendcast.panel import Panel
-from trendcast.services import forecast, verdicts
+from trendcast.services import backtest, forecast, verdicts
 from trendcast.services import jobs as job_service
+from trendcast.services.detect_window import Window, read_state
 from trendcast.services.load import load_frames
 from trendcast.services.progress import silent
 from trendcast.services.refresh import refresh
 from trendcast.store import jobs
 from trendcast.store.engine import Database
-from trendcast.store.panel import read_panel
 
 LAST = 158  # a day of the last week, told by the naive member again a week later
 
@@ -33,6 +34,23 @@ def next_week(shop: Shop, **dimensions: tuple[str, ...]) -> float:
     chosen = forecast.resolve(forecast.series_index(shop.db, run.id), forecast.Selection(level, **dimensions))
     days = forecast.forecast_daily(shop.db, run.id, chosen["series_id"].tolist())
     return float(days[days["date_id"] == str(shop.day(LAST + 7))]["mean"].iloc[0])
+
+
+def seen(shop: Shop) -> Panel:
+    """The panel that forecasts are made from."""
+    with shop.db.read() as connection:
+        return verdicts.read_panel(shop.db, connection)
+
+
+def scene(shop: Shop) -> Scene:
+    """What a detection would look at now."""
+    with shop.db.read() as connection:
+        return Window(shop.db, connection, read_state(shop.db, connection), shop.clock()).scene
+
+
+def those(scene: Scene, which: np.ndarray) -> list[tuple[str, ...]]:
+    """Category and region of the series of which something (S, T) holds on that day."""
+    return sorted(scene.keys[row][1:3] for row in np.flatnonzero(which[:, LAST]))
 
 
 @pytest.fixture
@@ -83,12 +101,64 @@ def test_of_some_series_of_a_region_that_went_far_the_others_go_on_teaching(shop
     lead = next(entry for entry in of(shop, LAST) if entry["lead"])
     assert (lead["level"], lead["explanation"]["facts"]["some"]) == ("region", True)
     move(shop, lead["incident_id"], "confirmed")
-    with shop.db.read() as connection:
-        panel = verdicts.without_doubtful(
-            read_panel(shop.db, connection), shop.db.rows("panel_verdicts", connection=connection)
-        )
+    panel = seen(shop)
     assert panel.doubtful is not None
     assert sorted(np.flatnonzero(panel.doubtful.any(axis=1))) == sorted(far)
+
+
+def test_a_region_with_a_series_too_young_to_be_judged_is_taken_out_as_a_whole_until_it_is_corrected(
+    db: Database,
+) -> None:
+    """What was told of the region is of the other series; the day of the young one is as doubtful as theirs."""
+    shop = Shop(db)
+    young = shop.row("C09", "East")
+    shop.units[young, :156] = np.nan
+    right = shop.units[::4, LAST].copy()
+    shop.units[::4, LAST] = np.round(right * 0.5)
+    shop.load(150)
+    shop.detect()
+    shop.load(160)
+    shop.detect()
+    lead = next(entry for entry in of(shop, LAST) if entry["lead"])
+    assert (lead["level"], lead["region"]) == ("region", "East")
+    (told,) = lead["explanation"]["days"]
+    assert told["actual"] == pytest.approx(shop.units[:36:4, LAST].sum())
+    move(shop, lead["incident_id"], "confirmed")
+    panel = seen(shop)
+    assert panel.doubtful is not None
+    assert np.argwhere(panel.doubtful).tolist() == [[row, LAST] for row in range(0, 40, 4)]
+    shop.units[::4, LAST] = right
+    load_frames(shop.db, {"sales_daily": shop.frame(LAST, LAST + 1)}, source="test", accept=True, clock=shop.clock)
+    assert seen(shop).doubtful is None
+
+
+def test_the_backtest_sees_what_the_forecasts_see(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    drop(shop, "C03", "East", LAST, 4.0)
+    shop.load(160)
+    shop.detect()
+    (entry,) = of(shop, LAST)
+    move(shop, entry["incident_id"], "confirmed")
+    monkeypatch.setattr(backtest, "evaluate", lambda panel, **how: {"doubtful": np.argwhere(panel.doubtful).tolist()})
+    assert backtest.backtest(shop.db, shop.clock, silent, "") == {"doubtful": [[shop.row("C03", "East"), LAST]]}
+
+
+def test_of_some_series_of_a_region_that_went_far_the_others_go_on_saying_what_is_usual(shop: Shop) -> None:
+    """Also to the detector: before anybody said what it was, and after."""
+    far = [shop.row(f"C{number:02d}", "East") for number in range(5)]
+    shop.units[far, LAST] = np.round(shop.units[far, LAST] * 0.5)
+    shop.load(160)
+    shop.detect()
+    (incident,) = {entry["incident_id"] for entry in of(shop, LAST)}
+    now = scene(shop)
+    assert those(now, now.found) == [(f"C{number:02d}", "East") for number in range(5)]
+    for verdict in ("confirmed", "data_issue"):
+        move(shop, incident, verdict, note="A depot was shut.")
+        now = scene(shop)
+        assert those(now, now.masked) == [(f"C{number:02d}", "East") for number in range(5)]
+        assert now.wrong == ()
+    move(shop, incident, "new_normal")
+    now = scene(shop)
+    assert sorted(now.accepted) == [0] * 35 + [LAST] * 5
 
 
 def test_the_doubtful_days_are_those_below_the_node_and_go_with_the_cut() -> None:

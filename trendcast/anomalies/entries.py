@@ -28,6 +28,7 @@ class Figures:
     q: float
     loss: float  # money, or NaN without a price
     loss_units: float
+    whole: float = np.nan  # what all of a node sold, also those series of which nothing was expected; NaN: ``actual``
 
 
 @dataclass(eq=False)

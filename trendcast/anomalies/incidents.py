@@ -109,9 +109,16 @@ def figures(entry: Entry, first_day: np.datetime64) -> list[dict[str, Any]]:
             "impact": entry.impact,
             "score": number(entry.score, 6),
             "class": entry.cls,
+            # Only where it says more: what all of the node sold, and that it is of some of its series alone.
+            **({"whole": number(one.whole)} if _more(one.whole, one.actual) else {}),
+            **({"some": True} if entry.facts.get("some") else {}),
         }
         for one in entry.days
     ]
+
+
+def _more(whole: float, actual: float) -> bool:
+    return bool(np.isfinite(whole)) and not np.isclose(whole, actual, rtol=1e-9)
 
 
 def gather(entries: Iterable[Entry], known: list[Episode], first_day: np.datetime64) -> list[Episode]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from trendcast.errors import InvalidInput
 from trendcast.panel import DIMENSIONS
+from trendcast.services import verdicts
 from trendcast.services.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -32,12 +33,10 @@ def backtest(
     predictions: str | None = None,
     quantiles: Sequence[float] | None = None,
 ) -> dict[str, Any]:
-    """A job (see trendcast.jobs): backtest what is loaded; see ``evaluate``."""
-    from trendcast.store.panel import read_panel
-
+    """A job (see trendcast.jobs): backtest what is loaded, as forecasts see it; see ``evaluate``."""
     progress("Reading the sales", 0, 1)
     with db.read() as connection:
-        panel = read_panel(db, connection, ahead=max(98, horizon))
+        panel = verdicts.read_panel(db, connection, ahead=max(98, horizon))
     return evaluate(
         panel,
         horizon=horizon,

@@ -20,7 +20,7 @@ from trendcast.anomalies.detect import prepare
 from trendcast.anomalies.entries import Found
 from trendcast.anomalies.incidents import Episode
 from trendcast.anomalies.limits import Limits
-from trendcast.services import detect_write, runtime
+from trendcast.services import detect_write, runtime, verdicts
 from trendcast.services.detect_window import ARRIVED, CORRECTED, RECOVERED, Window, read_state
 from trendcast.services.health import LATE, is_historical
 from trendcast.services.progress import Progress, silent
@@ -79,6 +79,7 @@ def detect(
         arriving = window.scene.days - 1 if window.waits_until and not window.arriving else None
         found = judge(window.scene, window.judged, window.limits, arriving)
         entries = recovery.without_returns(found.entries, window.episodes, window.scene, window.under)
+        verdicts.note_wholes(entries, window.scene, window.under)
         found = replace(found, entries=entries)
         episodes = incidents.gather(entries, window.episodes, window.scene.first_day)
         gone = incidents.corrected(episodes, window.judged_days, window.actuals(episodes, found))

@@ -256,23 +256,24 @@ class Window:
         for row, name in enumerate(stock.categories):
             masked[category == name] |= stock.out[row]
         for episode in self.episodes:
-            if episode.over:
+            days = _of_all(episode)
+            if episode.over or not days:
                 continue
-            rows = _under(scene.series, episode.key)
+            rows = scene.under(episode.key)
             # A change that has held for days is the level, whether or not somebody has said so yet.
             held = episode.open and episode.cls in LASTING and episode.facts.get("lasted")
             if episode.disposition == "new_normal" or (episode.disposition is None and held):
                 start = scene.place(str(episode.start))
                 accepted[rows] = np.maximum(accepted[rows], max(start, 1) if start < scene.days else 0)
             elif episode.disposition in OUT_OF_REFERENCE or episode.family == "feed":
-                for day in episode.days:
+                for day in days:
                     place = scene.place(day)
                     if 0 <= place < scene.days and (episode.family != "feed" or day not in self.judged_days):
                         # What was expected under an event is what the event does.
                         learnt = episode.disposition == "expected"
                         masked[rows[(scene.event[rows, place] == 0) | (not learnt)], place] = True
             elif episode.disposition is None:
-                for day, told in episode.days.items():
+                for day, told in days.items():
                     # What is only rare stays part of what is usual: else the usual would shrink from day to day.
                     if 0 <= scene.place(day) < scene.days and (told["q"] is None or told["q"] <= sizes.Q_MEDIUM):
                         noted[rows, scene.place(day)] = True
@@ -280,7 +281,7 @@ class Window:
 
     def under(self, key: incidents.Key) -> np.ndarray:
         """Rows of the series below a node."""
-        return _under(self.scene.series, key)
+        return self.scene.under(key)
 
     def _taught(self, scene: Scene) -> tuple[Taught, ...]:
         """What events did before the window that somebody called expected."""
@@ -292,13 +293,13 @@ class Window:
         for episode in sorted(self.episodes, key=lambda one: not one.lead):  # of a member its own figures count
             if episode.disposition != "expected" or episode.over:
                 continue
-            for day, figures in episode.days.items():
+            for day, figures in _of_all(episode).items():
                 if scene.place(day) >= 0 or not figures["expected"]:
                     continue
                 here = {name for region, name in names.get(day, []) if region in ("", episode.key[2])}
                 code = codes.get(" + ".join(sorted(here)))
                 size = float(np.log1p(figures["actual"]) - np.log1p(figures["expected"]))
-                for row in _under(scene.series, episode.key) if code else ():
+                for row in scene.under(episode.key) if code else ():
                     effects.setdefault(code or 0, {})[int(row)] = size
         return tuple(
             Taught(code, np.fromiter(of, int), np.fromiter(of.values(), float)) for code, of in effects.items()
@@ -310,8 +311,8 @@ class Window:
         for episode in self.episodes:
             if episode.disposition == "data_issue" and episode.lead and episode.family == "sales" and not episode.over:
                 worst = episode.worst
-                if worst["expected"]:
-                    rows = _under(scene.series, episode.key)
+                if worst["expected"] and worst["day"] in _of_all(episode):
+                    rows = scene.under(episode.key)
                     found.append(Wrong(episode.key, rows, worst["actual"] / worst["expected"], worst["day"]))
         return tuple(found)
 
@@ -325,7 +326,7 @@ class Window:
             for day in self.judged_days & set(episode.days):
                 place = self.scene.place(day)
                 if 0 <= place < self.scene.days:
-                    rows = _under(self.scene.series, episode.key)
+                    rows = self.scene.under(episode.key)
                     expected = rows[np.isfinite(judged.rest.raw[rows, place])]
                     sold = self.scene.units[expected if len(rows) > 1 and len(expected) else rows, place]
                     found[episode.key, day] = float(np.nansum(sold))
@@ -427,17 +428,16 @@ def _verdicts(state: Mapping[str, Any]) -> list[feedback.Verdict]:
     return found
 
 
-def _under(series: pd.DataFrame, key: incidents.Key) -> np.ndarray:
-    """Rows of the series below a node."""
-    mine = np.ones(len(series), bool)
-    for name, value in zip(DIMENSIONS, key[1:], strict=True):
-        if value:
-            mine &= (series[name] == value).to_numpy()
-    return np.flatnonzero(mine)
+def _of_all(episode: Episode) -> dict[str, dict[str, Any]]:
+    """The days of an entry on which it was of its whole node, not of some of its series alone."""
+    return {day: figures for day, figures in episode.days.items() if not figures.get("some")}
 
 
 def _episode(entry: Mapping[str, Any]) -> Episode:
     explanation = entry["explanation"]
+    days = {day["day"]: dict(day) for day in explanation.get("days", [])}
+    if explanation.get("facts", {}).get("some") and not any("some" in day for day in days.values()):
+        days = {day: {**figures, "some": True} for day, figures in days.items()}  # written before each day said so
     return Episode(
         key=(entry["level"], entry["product_category"], entry["region"], entry["store"]),
         family=incidents.family_of(entry["kind"]),
@@ -446,7 +446,7 @@ def _episode(entry: Mapping[str, Any]) -> Episode:
         kind=entry["kind"],
         cls=entry["class"],
         cause=explanation.get("cause", ""),
-        days={day["day"]: dict(day) for day in explanation.get("days", [])},
+        days=days,
         facts=dict(explanation.get("facts", {})),
         lead=bool(entry["lead"]),
         group=(entry["group_key"], entry["group_start"]) if entry["group_key"] else None,

@@ -87,7 +87,6 @@ def refresh(
     from trendcast.forecasting.backtest import all_names, measure
     from trendcast.forecasting.members import MEMBERS
     from trendcast.store import runs
-    from trendcast.store.panel import read_panel
 
     stages = Stages(progress)
     with stages.stage("Reading the sales"):
@@ -95,8 +94,7 @@ def refresh(
             facts = db.rows("data_range", connection=connection)[0]
             if not facts["n_rows"]:
                 raise Conflict("There are no sales to forecast: load data first.")
-            said = db.rows("panel_verdicts", connection=connection)
-            panel = verdicts.without_doubtful(read_panel(db, connection), said)
+            panel = verdicts.read_panel(db, connection)
         engine = forecasting.Forecaster(
             panel,
             members=[member for member in MEMBERS if not members or member.name in members],
