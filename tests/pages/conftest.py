@@ -16,7 +16,9 @@ from tests.pages.alerting import MadeUpAlerts
 from trendcast import wording
 from trendcast.errors import Conflict, DatabaseAway, InvalidInput, NoRun, NotFound
 from trendcast.services import incidents, review
+from trendcast.services.decisions import SETTLES
 from trendcast.services.forecast import LEVELS, QUANTILES, RunInfo, Selection, resolve
+from trendcast.services.recommend import ORDERS
 from trendcast.services.review_figures import Figures, LagError, Line, Mover, Scope, Volume
 from trendcast.services.runtime import Startup
 
@@ -321,7 +323,9 @@ class Stock:
         return [*found, trend | {"tags": ["GROWTH"], "kind": "trend", "product_category": ""}]
 
     def stock_summary(self, run_id: int) -> dict[str, Any]:
-        counts = self.advice(run_id, ())["status"].value_counts()
+        advice = self.advice(run_id, ())
+        orders = advice["status"].isin(ORDERS) & advice["product_category"].isin(self.settled(run_id))
+        counts = advice.loc[~orders, "status"].value_counts()
         money = bool(self.run_info.has_money)
         return {
             **{name: int(counts.get(name, 0)) for name in ("order_now", "order_soon", "excess", "ok", "unknown")},
@@ -393,6 +397,11 @@ class Stock:
                    "decided_by"]  # fmt: skip
         rows = [row for row in self.decided if not categories or row["product_category"] in categories]
         return pd.DataFrame(rows[::-1], columns=columns)
+
+    def settled(self, run_id: int) -> frozenset[str]:
+        self._ask()
+        stands = {row["product_category"]: row["decision"] for row in self.decided if row["run_id"] == run_id}
+        return frozenset(name for name, decision in stands.items() if decision in SETTLES)
 
     def decide(self, **decision: Any) -> int:
         self._ask()
@@ -512,6 +521,7 @@ class Weekly:
             unit=unit,
             quarantined=3,
             snoozed=len(asleep),
+            done=self.settled(run.id),
             past=run.id != self.run_info.id,
         )
 

@@ -218,7 +218,19 @@ def test_accepting_writes_what_was_advised_and_shows_it_at_once(retailer, open_p
     assert "Accepted by" in words(app)
     assert app.dataframe[-1].value["Decision"].tolist() == ["Accepted"]
     app.get_by_key("card_back").click().run()
-    assert app.dataframe[0].value["Decision"].tolist() == ["Accepted, local", "–", "–"]
+    assert app.dataframe[0].value["Decision"].tolist() == ["–", "Accepted, local", "–"]
+
+
+def test_an_accepted_order_is_no_longer_counted_and_comes_after_what_is_open(retailer, open_page):
+    app = open_page("inventory")
+    assert tiles(app)["Order now"][0] == "1"
+    app = open_page("inventory", item="Clothing")
+    app.get_by_key("card_accept").click().run()
+    app.get_by_key("card_back").click().run()
+    assert tiles(app)["Order now"][0] == "0"
+    assert app.dataframe[0].value["Status"].tolist() == ["■ Excess", "✓ Decided", "● OK"]
+    app.get_by_key("stock_status").set_value(["decided"]).run()
+    assert app.dataframe[0].value["Category"].tolist() == ["Clothing"]
 
 
 def test_a_decision_is_taken_back_with_a_click(retailer, open_page):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ from trendcast.errors import InvalidInput, NotFound
 from trendcast.forecasting.forecaster import Forecaster
 from trendcast.forecasting.members import MEMBERS
 from trendcast.panel import Panel
-from trendcast.services import forecast, recommend, report, stock_inputs
+from trendcast.services import decisions, forecast, recommend, report, stock_inputs
 from trendcast.services.load import load_frames
 from trendcast.services.progress import silent
 from trendcast.store.engine import Database
@@ -394,6 +395,59 @@ def test_recommendations_beside_a_forecast_are_of_the_selection_by_money(
     assert sorted(item["product_category"] for item in everything if item["kind"] == "stock") == sorted(urgent)
 
 
+def test_what_is_decided_is_no_longer_to_be_decided(
+    clone_demo: Callable[[str], Database], serving: Any, run: forecast.RunInfo, advice: pd.DataFrame
+) -> None:
+    db = clone_demo("tc_demo_decided")
+    rest = serving(db.url)
+    row = advice[advice["status"].isin(recommend.ORDERS)].iloc[0]
+    name = str(row["product_category"])
+    index = forecast.series_index(db, run.id)
+
+    def told() -> tuple[dict[str, Any], dict[str, Any], Any]:
+        """REST's answer, the summary, and the stock in what is to be done about everything."""
+        todo = recommend.for_selection(db, run, index[index["level"] == "total"])
+        return (
+            rest.get("/recommendations").json(),
+            recommend.summary(db, run.id),
+            [item["product_category"] for item in todo if item["kind"] == "stock"],
+        )
+
+    def decide(decision: str) -> None:
+        decisions.decide(
+            db,
+            lambda: datetime.now(UTC),
+            run_id=run.id,
+            product_category=name,
+            decision=decision,
+            recommendation=row.to_dict(),
+            who="anna",
+        )
+
+    def listed(body: dict[str, Any]) -> dict[str, Any]:
+        return {one["product_category"]: one["decision"] for one in body["recommendations"]}
+
+    body, summary, todo = told()
+    assert name in body["finding"]
+    assert name in todo
+    decide("accept")
+    after, less, left = told()
+    assert name not in after["finding"]
+    assert after["finding"] == recommend.finding(db, run.id)
+    assert name not in left
+    assert listed(after) == {**listed(body), name: "accept"}
+    assert (less[row["status"]], less["decided"]) == (summary[row["status"]] - 1, 1)
+    assert less["units_at_risk"] == pytest.approx(summary["units_at_risk"] - row["lost_units"])
+    assert listed(rest.get("/recommendations?decided=true").json()) == {name: "accept"}
+    assert name not in listed(rest.get("/recommendations?decided=false").json())
+    report_now = rest.post("/forecast", json={"product_category": name}).json()["forecast"]
+    assert row["sentence"] not in report_now["business_recommendations"]
+    assert recommend.finding_category(db, run.id, name) == row["sentence"], "its card still says what it was"
+    decide("defer")  # taken back
+    again, summary_again, todo_again = told()
+    assert (again["finding"], summary_again, todo_again) == (body["finding"], summary, todo)
+
+
 def test_the_report_carries_the_sentence_of_the_stock(
     rest: Any, demo_db: Database, run: forecast.RunInfo, advice: pd.DataFrame
 ) -> None:
@@ -409,6 +463,7 @@ def test_rest_lists_what_the_page_shows(rest: Any, demo_db: Database, advice: pd
     assert body["total"] == len(advice) == len(body["recommendations"])
     assert body["finding"] == recommend.finding(demo_db, body["run"]["id"])
     for row, (_, stored) in zip(body["recommendations"], advice.iterrows(), strict=True):
+        assert row.pop("decision") is None
         for name, value in row.items():
             expected = stored[name]
             if name in ("order_by", "last_stock_day"):

@@ -20,7 +20,7 @@ from trendcast import __version__, logs, settings
 from trendcast.api import alerts, data, docs, errors, guard, incidents, models, policy
 from trendcast.api.cache import Lately, Memory
 from trendcast.api.shared import answer, current, failures, indexes, latest, lists, page, remembered, stamp, work
-from trendcast.services import forecast, keys, listing, recommend, report, review, runtime, scorecard
+from trendcast.services import decisions, forecast, keys, listing, recommend, report, review, runtime, scorecard
 from trendcast.services import health as health_service
 from trendcast.services.forecast import Selection
 from trendcast.services.incidents import today
@@ -214,7 +214,9 @@ async def recommendations(wanted: Annotated[models.RecommendationsQuery, Query()
         db, run, index = current(wanted.run)
 
         def make() -> models.Recommendations:
-            found = recommend.rows(db, run, index, wanted.category, wanted.status, wanted.offset, wanted.limit)
+            found = recommend.rows(
+                db, run, index, wanted.category, wanted.status, wanted.offset, wanted.limit, wanted.decided
+            )
             return models.Recommendations.model_validate(
                 {
                     "run": stamp(run),
@@ -224,7 +226,8 @@ async def recommendations(wanted: Annotated[models.RecommendationsQuery, Query()
                 }
             )
 
-        return remembered((db.url, run.id, "recommendations", wanted.model_dump_json()), make)
+        decided = frozenset(decisions.of_run(db, run.id).items())
+        return remembered((db.url, run.id, "recommendations", wanted.model_dump_json(), decided), make)
 
     return await work(read)
 
@@ -248,7 +251,8 @@ def _review(unit: str) -> bytes:
         body = {"run": stamp(run), **listed, "change": found.change, "changes": figures.movers}
         return models.ReviewAnswer.model_validate(body).model_dump_json().encode()
 
-    return _reviews.get((db.url, run.id, unit, int(now.timestamp() // REVIEW_SECONDS)), make)
+    decided = frozenset(decisions.of_run(db, run.id).items())
+    return _reviews.get((db.url, run.id, unit, int(now.timestamp() // REVIEW_SECONDS), decided), make)
 
 
 # Their routes lie beside the others: an included router would hide its paths from those who list them.

@@ -212,6 +212,10 @@ class RecommendationsQuery(Request):
 
     category: list[Name] = Field(default=[], max_length=1000)
     status: list[StockStatus] = Field(default=[], max_length=5)
+    decided: bool | None = Field(
+        default=None,
+        description="true: only what was accepted or changed; false: only what is still to decide; without it: all.",
+    )
     offset: int = Field(default=0, ge=0, le=1_000_000_000)
     limit: int = Field(default=100, ge=1, le=PAGE_ROWS)
     run: RunNumber | None = Field(default=None, description=_RUN)
@@ -255,12 +259,18 @@ class Recommendation(BaseModel):
     margin: float | None
     stock_value: float | None
     last_stock_day: date | None
+    decision: Literal["accept", "modify", "reject", "defer"] | None = Field(
+        description="What people decided on this advice; null: nothing yet."
+    )
 
 
 class Recommendations(Page):
     success: Literal[True] = True
     run: RunStamp
-    finding: str = Field(description="What to do first, in words, as the dashboard says it; of all categories.")
+    finding: str = Field(
+        description="What is still to do first, in words, as the dashboard says it; of all categories. Orders that "
+        "people accepted or changed are not counted."
+    )
     recommendations: list[Recommendation] = Field(description="Most money first.")
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from trendcast.store.engine import Database
 
 DECISIONS = ("accept", "modify", "reject", "defer")
+SETTLES = ("accept", "modify")  # the order is placed; what is rejected or put off is still a risk
 ORDERED_WITHIN = 7  # days after the advice (or its order-by date) in which its order is placed
 AFTER_ARRIVAL = 7  # days after the order could have arrived that count
 DEFAULT_LEAD_DAYS = 14
@@ -120,6 +121,16 @@ def log(db: Database, *, categories: Sequence[str] = (), limit: int = 200) -> pd
     that the decision earned, negative: lost), decided_by."""
     frame = db.frame("decision_log", categories=list(categories), limit=limit)
     return frame.astype({"value": "float64", "outcome_money": "float64"})
+
+
+def of_run(db: Database, run_id: int) -> dict[str, str]:
+    """The decision that stands on the advice of a run, by category; a category nobody decided on is not there."""
+    return {str(row["product_category"]): str(row["decision"]) for row in db.rows("decision_of_run", run_id=run_id)}
+
+
+def settled(db: Database, run_id: int) -> frozenset[str]:
+    """Categories whose advice of this run somebody has accepted or changed: nothing is left to decide there."""
+    return frozenset(name for name, decision in of_run(db, run_id).items() if decision in SETTLES)
 
 
 def score_outcomes(db: Database, clock: Clock, run: RunInfo) -> int:

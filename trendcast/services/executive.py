@@ -140,11 +140,12 @@ def _findings(db: Database, run: RunInfo, categories: Sequence[str], region: str
 
 def _stock_advice(db: Database, run: RunInfo) -> dict[str, list[dict[str, Any]]]:
     """What to do about the stock, by category: only where something is to be done."""
-    from trendcast.services import recommend
+    from trendcast.services import decisions, recommend
 
     advice = recommend.advice(db, run.id)
+    settled = advice["product_category"].isin(decisions.settled(db, run.id))
     found = {}
-    for row in advice[advice["status"].isin(list(ACTIONS))].to_dict("records"):
+    for row in advice[advice["status"].isin(list(ACTIONS)) & ~settled].to_dict("records"):
         found[str(row["product_category"])] = [
             {
                 "tag": ACTIONS[row["status"]],

@@ -21,7 +21,7 @@ from trendcast.inventory import receipts
 from trendcast.inventory.inputs import Inputs, Parameters
 from trendcast.inventory.recommend import MARGIN, QUANTILE_NAMES, recommend_one
 from trendcast.inventory.sentences import Advice
-from trendcast.services import forecast, stock_facts, stock_inputs
+from trendcast.services import decisions, forecast, stock_facts, stock_inputs
 from trendcast.services import report as reports
 from trendcast.services.listing import Page
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from trendcast.services.forecast import RunInfo
     from trendcast.store.engine import Database
 
+ORDERS = ("order_now", "order_soon")  # the statuses that ask for an order
+TO_DO = (*ORDERS, "excess")  # and those that ask for anything
 MOST_SERIES = 12  # whose trends are told beside a forecast
 FIGURES = (
     "on_hand", "on_order", "lead_time_days", "reorder_point_now", "reorder_point", "safety_stock", "demand_mean",
@@ -181,14 +183,19 @@ def rows(
     statuses: Sequence[str],
     offset: int,
     limit: int,
+    decided: bool | None = None,
 ) -> Page:
-    """The advice as the REST service lists it: plain values, None where not known. NotFound, with the nearest names,
-    for a category nobody sells."""
+    """The advice as the REST service lists it, with the decision that stands on it: plain values, None where not known.
+    ``decided``: only what was accepted or changed, or only what was not. NotFound, with the nearest names, for a
+    category nobody sells."""
     if categories:
         forecast.resolve(index, forecast.Selection("category", tuple(categories)))
     frame = advice(db, run.id, categories)
+    frame["decision"] = frame["product_category"].map(decisions.of_run(db, run.id))
     if statuses:
         frame = frame[frame["status"].isin(statuses)]
+    if decided is not None:
+        frame = frame[frame["decision"].isin(decisions.SETTLES) == decided]
     some = frame.iloc[offset : offset + limit].astype(object)
     some = some.where(some.notna(), None)
     return Page(len(frame), [{str(name): value for name, value in row.items()} for row in some.to_dict("records")])
@@ -244,14 +251,17 @@ def recalculate(db: Database, run: RunInfo, product_category: str, **parameters:
 
 
 def summary(db: Database, run_id: int) -> dict[str, Any]:
-    """Counts by status, money at stake, stock and its carrying cost, share of category-days out of stock in the last 13
-    weeks and in the 13 before, and everything that was assumed (with the number of categories)."""
+    """Counts by status, of orders those still to decide and how many are decided; money at stake in the former; stock
+    and its carrying cost, share of category-days out of stock in the last 13 weeks and in the 13 before, and everything
+    that was assumed (with the number of categories)."""
     frame = advice(db, run_id)
-    counts = frame["status"].value_counts()
-    ordering = frame["status"].isin(["order_now", "order_soon"])
+    placed = _placed(db, run_id, frame)
+    counts = frame.loc[~placed, "status"].value_counts()
+    ordering = frame["status"].isin(ORDERS) & ~placed
     outages = db.rows("stock_outages", last_day=forecast.run_info(db, run_id).last_day)[0]
     return {
-        **{status: int(counts.get(status, 0)) for status in ("order_now", "order_soon", "ok", "excess", "unknown")},
+        **{status: int(counts.get(status, 0)) for status in (*ORDERS, "ok", "excess", "unknown")},
+        "decided": int(placed.sum()),
         "money_at_risk": _total(frame.loc[ordering, "lost_money"]),
         "units_at_risk": float(frame.loc[ordering, "lost_units"].sum()),
         "excess_money": _total(frame.loc[frame["status"] == "excess", "excess_money"]),
@@ -262,6 +272,11 @@ def summary(db: Database, run_id: int) -> dict[str, Any]:
         "stockout_rate_before": _optional(outages["before"]),
         "assumed": _assumed(frame),
     }
+
+
+def _placed(db: Database, run_id: int, frame: pd.DataFrame) -> pd.Series:
+    """Whether each row of ``advice`` is an order that somebody has accepted or changed: nothing to decide any more."""
+    return frame["status"].isin(ORDERS) & frame["product_category"].isin(decisions.settled(db, run_id))
 
 
 def _assumed(frame: pd.DataFrame) -> list[str]:
@@ -294,10 +309,11 @@ NOTHING_KNOWN = (
 
 
 def finding(db: Database, run_id: int) -> str:
-    """What to order first, and what lies too long, in a sentence or two."""
+    """What is still to order first, and what lies too long, in a sentence or two."""
     frame = advice(db, run_id)
-    known = frame[frame["status"] != "unknown"]
-    if known.empty:
+    placed = _placed(db, run_id, frame)
+    known = frame[(frame["status"] != "unknown") & ~placed]
+    if known.empty and not placed.any():
         return NOTHING_KNOWN
     now, soon = known[known["status"] == "order_now"], known[known["status"] == "order_soon"]
     excess = known[known["status"] == "excess"]
@@ -313,15 +329,19 @@ def finding(db: Database, run_id: int) -> str:
         at_stake = f", {wording.money(stake)} of margin at stake" if np.isfinite(stake) else ""
         said.append(f"{' and '.join(filter(None, counts))}{at_stake}; start with {first['product_category']}.")
     else:
+        other = " other" if placed.any() else ""
+        if placed.any():
+            orders = "The order" if placed.sum() == 1 else f"All {placed.sum()} orders"
+            said.append(f"{orders} of this week {'is' if placed.sum() == 1 else 'are'} decided.")
         ahead = known[known["order_by"].notna()]
         if len(ahead):
             first = ahead.loc[ahead["order_by"].idxmin()]
             said.append(
-                f"No category needs an order this week; the next is {first['product_category']}, by "
+                f"No{other} category needs an order this week; the next is {first['product_category']}, by "
                 f"{wording.day(first['order_by'].date())}."
             )
         else:
-            said.append("No category needs an order in the next twelve weeks.")
+            said.append(f"No{other} category needs an order in the next twelve weeks.")
     if len(excess):
         tied = excess["excess_money"].sum(min_count=1)
         words = f", with {wording.money(tied)} tied up" if np.isfinite(tied) else ""
@@ -334,13 +354,21 @@ def _count(number: int, one: str, many: str) -> str:
 
 
 def finding_category(db: Database, run_id: int, category: str) -> str:
-    """The advice's sentence for one category."""
-    return next(iter(sentences(db, run_id, category)), NOTHING_KNOWN)
+    """The advice's sentence for one category, decided or not."""
+    return next((str(row["sentence"]) for row in _of(db, run_id, category)), NOTHING_KNOWN)
 
 
 def sentences(db: Database, run_id: int, category: str) -> list[str]:
-    """What the run advises on one category's stock: one sentence, none where nothing is known of any stock."""
-    return [str(row["sentence"]) for row in db.rows("stock_advice", run_id=run_id, categories=[category])]
+    """What is to be done about one category's stock: one sentence, none where nothing is known of any stock, or where
+    what to do is decided."""
+    rows = _of(db, run_id, category)
+    if any(row["status"] in TO_DO for row in rows) and category in decisions.settled(db, run_id):
+        return []
+    return [str(row["sentence"]) for row in rows]
+
+
+def _of(db: Database, run_id: int, category: str) -> Sequence[Any]:
+    return db.rows("stock_advice", run_id=run_id, categories=[category])
 
 
 def for_selection(db: Database, run: RunInfo, index_rows: pd.DataFrame) -> list[dict[str, Any]]:
@@ -356,7 +384,8 @@ def for_selection(db: Database, run: RunInfo, index_rows: pd.DataFrame) -> list[
 def _stock_items(db: Database, run: RunInfo, index_rows: pd.DataFrame) -> list[dict[str, Any]]:
     names = sorted(set(index_rows["product_category"]) - {""})
     frame = advice(db, run.id, names)  # a whole region or everything is all of its categories
-    frame = frame[frame["status"].isin(["order_now", "order_soon", "excess"])]
+    settled = frame["product_category"].isin(decisions.settled(db, run.id))
+    frame = frame[frame["status"].isin(TO_DO) & ~settled]
     return [
         {
             "tag": row.tags[0] if row.tags else "",

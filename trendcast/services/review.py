@@ -60,6 +60,7 @@ def review(
     narrowed: dict[str, Any] = {"categories": scope.categories, "regions": scope.regions, "stores": scope.stores}
     open_incidents = incidents.inbox(db, statuses=incidents.OPEN, snoozed=False, limit=MOST_INCIDENTS, **narrowed)
     snoozed = incidents.total(db, statuses=incidents.OPEN, snoozed=True, **narrowed)
+    done = decisions.settled(db, run.id)
     past = forecast.current_run(db).id != run.id
     if past:  # nobody knew then what was found later
         open_incidents = open_incidents[pd.to_datetime(open_incidents["first_day"]) <= pd.Timestamp(run.last_day)]
@@ -87,6 +88,7 @@ def review(
         quarantined=int(batches["quarantined"]),
         held=int(batches["held"]),
         snoozed=snoozed,
+        done=done,
         past=past,
     )
 
@@ -104,11 +106,13 @@ def assemble(
     quarantined: int = 0,
     held: int = 0,
     snoozed: int = 0,
+    done: frozenset[str] = frozenset(),
     past: bool = False,
 ) -> Review:
     """The review of what was read: ``advised`` as services.recommend.advice, ``open_incidents`` as
     services.incidents.inbox without those ``snoozed``, of which only the number is told, ``decided`` as
-    services.decisions.log, ``stock`` as sql/review_stock.sql; ``past``: not the run of now, so its data cannot be late.
+    services.decisions.log, ``done`` as its settled, ``stock`` as sql/review_stock.sql; ``past``: not the run of now,
+    so its data cannot be late.
     """
     late = 0 if run.historical or past else max(0, (today - run.last_day).days - 1)
     header = Header(
@@ -116,7 +120,6 @@ def assemble(
         late, found.covered, found.covered_weeks, quarantined, held,
     )  # fmt: skip
     unit = unit if found.money.ahead is not None else "units"
-    done = review_rules.settled(decided, run.id)
     risks = review_rules.risks_of(advised[~advised["product_category"].isin(done)], open_incidents, run.last_day)
     risers, fallers = _moves(found, unit)
     breaches = review_rules.exceptions(found, header, advised, open_incidents, done)

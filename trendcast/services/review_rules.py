@@ -30,13 +30,6 @@ REVISED = 0.20
 LATE_DAYS = 1
 
 
-def settled(decided: pd.DataFrame, run_id: int) -> frozenset[str]:
-    """Categories whose advice of this run somebody has accepted or changed: nothing is left to decide there.
-    ``decided`` as services.decisions.log, which tells what stands."""
-    mine = decided[(decided["run_id"] == run_id) & (decided["region"].fillna("") == "")]
-    return frozenset(mine.loc[mine["decision"].isin(["accept", "modify"]), "product_category"].astype(str))
-
-
 def risks_of(advised: pd.DataFrame, open_incidents: pd.DataFrame, last_day: date) -> list[Risk]:
     """Stock-outs, overstock and open anomalies, most money first; what has no price comes after, and what is over
     last: its money is gone."""
@@ -105,7 +98,8 @@ def exceptions(
     open_incidents: pd.DataFrame,
     done: frozenset[str] = frozenset(),
 ) -> tuple[Breach, ...]:
-    """Every rule that can be checked with how often it is broken, the broken ones first. ``done``: of ``settled``."""
+    """Every rule that can be checked with how often it is broken, the broken ones first. ``done``: what is settled
+    of ``advised`` (services.decisions.settled)."""
     many = {"category": "categories", "region": "regions", "store": "stores"}[found.dimension]
 
     def of(name: str, words: str, rule: str, page: str, lines: Sequence[Line]) -> Breach:

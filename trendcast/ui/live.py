@@ -259,6 +259,11 @@ class LiveProvider:
 
         return decisions.log(self.db, categories=categories, limit=limit)
 
+    def settled(self, run_id: int) -> frozenset[str]:
+        from trendcast.services import decisions
+
+        return decisions.settled(self.db, run_id)
+
     def decide(self, **decision: Any) -> int:
         from trendcast.services import decisions, runtime
 

@@ -201,9 +201,13 @@ def marks(run_id: int, choice: Choice) -> tuple[measures.Mark, ...]:
 
 
 @st.cache_data(ttl=DAY, max_entries=256, show_spinner=False)
-def recommendations(run_id: int, choice: Choice) -> list[dict[str, Any]]:
-    """services.recommend.for_selection: what to do about the selection, most money first."""
+def _recommendations(run_id: int, choice: Choice, settled: tuple[str, ...]) -> list[dict[str, Any]]:
     return provider.recommendations(_holder().run(run_id), series(run_id, choice))
+
+
+def recommendations(run_id: int, choice: Choice) -> list[dict[str, Any]]:
+    """services.recommend.for_selection: what is still to do about the selection, most money first."""
+    return _recommendations(run_id, choice, settled(run_id))
 
 
 @st.cache_resource(ttl=DAY, max_entries=128, show_spinner=False)
@@ -505,16 +509,32 @@ def advice(run_id: int, categories: tuple[str, ...] = ()) -> pd.DataFrame:
     return provider.advice(run_id, categories)
 
 
+def settled(run_id: int) -> tuple[str, ...]:
+    """services.decisions.settled, sorted; what is told of a run's advice changes with it."""
+    found: tuple[str, ...] = _recent().get(
+        ("decisions", "settled", run_id), lambda: tuple(sorted(provider.settled(run_id)))
+    )
+    return found
+
+
 @st.cache_resource(ttl=DAY, max_entries=32, show_spinner=False)
-def stock_summary(run_id: int) -> dict[str, Any]:
-    """services.recommend.summary."""
+def _stock_summary(run_id: int, settled: tuple[str, ...]) -> dict[str, Any]:
     return provider.stock_summary(run_id)
 
 
+def stock_summary(run_id: int) -> dict[str, Any]:
+    """services.recommend.summary."""
+    return _stock_summary(run_id, settled(run_id))
+
+
 @st.cache_data(ttl=DAY, max_entries=32, show_spinner=False)
+def _stock_finding(run_id: int, settled: tuple[str, ...]) -> str:
+    return provider.stock_finding(run_id)
+
+
 def stock_finding(run_id: int) -> str:
     """services.recommend.finding."""
-    return provider.stock_finding(run_id)
+    return _stock_finding(run_id, settled(run_id))
 
 
 @st.cache_data(ttl=DAY, max_entries=256, show_spinner=False)

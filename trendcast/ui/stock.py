@@ -14,12 +14,20 @@ import streamlit as st
 
 from trendcast import wording
 from trendcast.export import tables
+from trendcast.services.recommend import ORDERS
 from trendcast.ui import inbox, painted, reads, text
 from trendcast.ui.shell import View
 
 # In the order of the list: what needs a decision comes first.
-WORDS = {"order_now": "Order now", "order_soon": "Order soon", "excess": "Excess", "ok": "OK", "unknown": "Unknown"}
-SIGNS = {"order_now": "▲", "order_soon": "△", "excess": "■", "ok": "●", "unknown": "○"}
+WORDS = {
+    "order_now": "Order now",
+    "order_soon": "Order soon",
+    "excess": "Excess",
+    "decided": "Decided",  # an order that was accepted or changed: nothing is left to do
+    "ok": "OK",
+    "unknown": "Unknown",
+}
+SIGNS = {"order_now": "▲", "order_soon": "△", "excess": "■", "decided": "✓", "ok": "●", "unknown": "○"}
 STATUSES = {name: f"{SIGNS[name]} {words}" for name, words in WORDS.items()}
 COLOURS: dict[str, tuple[str, str]] = {
     "order_now": ("#DC2626", "#F87171"),
@@ -65,10 +73,13 @@ _KEY, _WRITTEN, _TURN = "stock_status", "stock_written", "stock_turn"
 
 
 def rows(view: View) -> pd.DataFrame:
-    """The advice of the run for the categories of the filter bar, what needs a decision first, then by money."""
+    """The advice of the run for the categories of the filter bar, what needs a decision first, then by money. Its
+    ``state`` is the status, or 'decided' of an order that is decided on."""
     frame = reads.advice(view.run_id, view.filters.category)
+    placed = frame["status"].isin(ORDERS) & frame["product_category"].isin(reads.settled(view.run_id))
+    frame = frame.assign(state=frame["status"].mask(placed, "decided"))
     order = list(STATUSES)
-    key = frame["status"].map(lambda v: order.index(v) if v in order else len(order))
+    key = frame["state"].map(lambda v: order.index(v) if v in order else len(order))
     return frame.assign(_order=key).sort_values(["_order", "rank"], kind="stable").drop(columns="_order")
 
 
@@ -119,7 +130,7 @@ def table(frame: pd.DataFrame, decided: Mapping[str, str]) -> pd.DataFrame:
     found = [row for _, row in frame.iterrows()]
     return pd.DataFrame(
         {
-            "Status": [STATUSES.get(row["status"], row["status"]) for row in found],
+            "Status": [STATUSES.get(row["state"], row["state"]) for row in found],
             "Category": [text.plain(row["product_category"]) for row in found],
             "Order": [quantity(row["order_quantity"]) for row in found],
             "By": [
@@ -209,10 +220,11 @@ def tiles(view: View) -> None:
     """The retailer's stock in six figures."""
     facts = reads.stock_summary(view.run_id)
     now, before = facts.get("stockout_rate_13w"), facts.get("stockout_rate_before")
+    open_only = "What was accepted or changed is not counted."
     with st.grid(6, min_column_width=140, key="stock_tiles"):
         for name, label, words in (
-            ("order_now", "Order now", "Categories whose order is due today: later, it comes too late."),
-            ("order_soon", "Order soon", "Categories whose order falls due within the next seven days."),
+            ("order_now", "Order now", f"Categories whose order is due today: later, it comes too late. {open_only}"),
+            ("order_soon", "Order soon", f"Categories whose order falls due within the next seven days. {open_only}"),
             ("excess", "Excess", "Categories with more stock than they need until the order after next."),
         ):
             st.metric(label, text.full(facts.get(name) or 0), border=True, height="stretch", help=words)
@@ -225,8 +237,8 @@ def tiles(view: View) -> None:
             delta_arrow="off",
             border=True,
             height="stretch",
-            help="Margin expected to be lost in stock-outs before the next possible arrival, if nothing is ordered; "
-            "below it the money that excess stock ties up.",
+            help="Margin expected to be lost in stock-outs before the next possible arrival, if none of the orders "
+            "that are still to decide is placed; below it the money that excess stock ties up.",
         )
         year = facts.get("carrying_cost_year")
         st.metric(
@@ -263,7 +275,7 @@ def statuses(frame: pd.DataFrame) -> tuple[str, ...]:
     if _KEY not in st.session_state or (current and current not in written):
         st.session_state[_KEY] = [v for v in STATUSES if v in current]
         written.append(current)
-    counts = frame["status"].value_counts()
+    counts = frame["state"].value_counts()
     st.pills(
         "Status",
         list(STATUSES),
@@ -288,7 +300,7 @@ def statuses(frame: pd.DataFrame) -> tuple[str, ...]:
 def listing(view: View, frame: pd.DataFrame, chosen: Sequence[str]) -> None:
     """The list: a click on a line opens its card."""
     if chosen:
-        frame = frame[frame["status"].isin(chosen)]
+        frame = frame[frame["state"].isin(chosen)]
     if frame.empty:
         st.caption("No category fits these filters.")
         return
@@ -307,7 +319,7 @@ def listing(view: View, frame: pd.DataFrame, chosen: Sequence[str]) -> None:
         )
         st.caption("What needs a decision comes first, then the most money. A click on a line opens its card.")
     event = st.dataframe(
-        _coloured(shown, frame["status"].tolist(), view.dark),
+        _coloured(shown, frame["state"].tolist(), view.dark),
         hide_index=True,
         key=f"stock_rows_{st.session_state.get(_TURN, 0)}",
         on_select="rerun",
