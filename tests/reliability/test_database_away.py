@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import shutil
 import socket
@@ -25,6 +26,7 @@ from benchmarks import _intact
 from benchmarks._installation import SECRET, Visitor
 from tests.installation import Live, start
 from tests.reliability import shop
+from tests.waiting import until
 from trendcast.errors import DatabaseAway
 from trendcast.services.load import load_directory
 from trendcast.store import embedded, engine, loads, silence
@@ -33,6 +35,7 @@ from trendcast.store.engine import Database
 # A power cut is not among these tests, a killed server is: what it said is committed must be there.
 KEEPS = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "32MB"}
 BANNER, RECOVERY = 5.0, 15.0
+PATIENT = silence.PING["web"] + silence.KNOCK
 AWAY = "no figures"
 
 
@@ -265,6 +268,8 @@ class Mute:
 
     def __init__(self, path: str) -> None:
         self.path, self.silent = path, False
+        self.forgotten: set[socket.socket] = set()  # pairs that hear nothing more of each other
+        self._pairs: set[socket.socket] = set()
         self.gate = socket.create_server(("127.0.0.1", 0))
         self.port = int(self.gate.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
@@ -275,45 +280,97 @@ class Mute:
                 client, _ = self.gate.accept()
                 server = socket.socket(socket.AF_UNIX)
                 server.connect(self.path)
+                self._pairs |= {client, server}
                 for source, target in ((client, server), (server, client)):
                     threading.Thread(target=self._pump, args=(source, target), daemon=True).start()
 
     def _pump(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError), source, target:
             while data := source.recv(65536):
-                if not self.silent:
+                if not self.silent and source not in self.forgotten:
                     target.sendall(data)
+
+    def forget(self) -> None:
+        """As a router does with connections that lie unused: whatever there is now is dead."""
+        self.forgotten |= self._pairs
+
+
+@pytest.fixture
+def mute(server: embedded.Server, server_url: str) -> Iterator[tuple[Mute, Database]]:
+    """A proxy that can fall silent, and a database behind it."""
+    assert server_url
+    proxy = Mute(str(server.data / ".s.PGSQL.5432"))
+    db = Database(f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres")
+    yield proxy, db
+    db.close()
+    proxy.gate.close()
+
+
+def answers(db: Database) -> bool:
+    with contextlib.suppress(DatabaseAway):
+        return db.ping() < 2
+    return False
+
+
+def away_after(ask: Callable[[], object]) -> float:
+    """Seconds until it is said that the database is away."""
+    began = time.monotonic()
+    with pytest.raises(DatabaseAway):
+        ask()
+    return time.monotonic() - began
 
 
 def test_who_waits_for_a_silent_database_hears_that_it_is_away(
-    server: embedded.Server, server_url: str, monkeypatch: pytest.MonkeyPatch
+    mute: tuple[Mute, Database], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the middle of a statement, and with a connection that lay in the pool."""
+    proxy, db = mute
     monkeypatch.setitem(engine.STATEMENT_TIMEOUT, "web", 500)
-    monkeypatch.setitem(silence.PING, "web", 0.5)
-    proxy = Mute(str(server.data / ".s.PGSQL.5432"))
-    db = Database(f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres")
+    monkeypatch.setattr(silence, "GRACE", 0.1)
+    quick = Database(db.url)  # with these limits
 
     def ask_twice() -> None:
-        with db.read() as connection:
+        with quick.read() as connection:
             connection.execute(text("SELECT 1"))
             proxy.silent = True
             connection.execute(text("SELECT 2"))
 
-    began = time.monotonic()
-    with pytest.raises(DatabaseAway):
-        ask_twice()
-    assert time.monotonic() - began < 4
+    assert away_after(ask_twice) < 2
     proxy.silent = False
-    assert db.ping() < 2
-    proxy.silent, began = True, time.monotonic()
-    with pytest.raises(DatabaseAway):
-        db.ping()
-    assert time.monotonic() - began < 7, "the pooled connection is given up, and a new one not had within 3 s"
-    proxy.silent = False
-    assert db.ping() < 2
-    db.close()
-    proxy.gate.close()
+    assert quick.ping() < 2, "the next one is told by a knock that somebody answers"
+    quick.close()
+
+
+def test_once_a_silence_was_noticed_nobody_waits_for_it_again(
+    mute: tuple[Mute, Database], caplog: pytest.LogCaptureFixture
+) -> None:
+    proxy, db = mute
+    assert db.pulse.ping() + db.ping() < 2
+    with db.read() as long, concurrent.futures.ThreadPoolExecutor() as others:
+        long.execute(text("SELECT 1"))
+        proxy.silent = True
+        asked = [others.submit(away_after, ask) for ask in (db.pulse.ping, db.ping, db.ping)]
+        waited = [future.result() for future in asked]
+        assert max(waited) < 4.5, "for the answer to one ping and one knock"
+        assert waited[0] < 3.8, "the pulse is the first to tell"
+        assert max(away_after(ask) for ask in (db.pulse.ping, db.ping, db.ping)) < 0.1
+        proxy.silent = False
+        until(lambda: answers(db.pulse), 10, what="An answer")
+        assert answers(db)
+        assert long.execute(text("SELECT 2")).scalar_one() == 2, "who asked nothing meanwhile was not cut off"
+    assert [row.message for row in caplog.records if row.name == silence.__name__] == [
+        "The database has fallen silent; it is asked again until it answers.",
+        "The database answers again.",
+    ]
+
+
+def test_one_dead_connection_is_no_silent_database(mute: tuple[Mute, Database]) -> None:
+    """What lay in the pool for long may have been forgotten on the way; a new one is answered."""
+    proxy, db = mute
+    db.ping()
+    proxy.forget()
+    assert db.ping() < PATIENT
+    assert db.ping() < 1
 
 
 @pytest.mark.parametrize("taken", ["detect", "load"])
@@ -356,7 +413,7 @@ def a_silence(own_server: embedded.Server, dashboard: Callable[[str], Live], *, 
     assert traffic.exceptions(left) == []
     assert "Traceback" not in printed + (live.home / "logs" / "server.log").read_text()
     written_once(own_server, traffic)
-    assert traffic.banner_after(left) <= 2 * BANNER + pause
+    assert traffic.banner_after(left) <= BANNER
     assert traffic.recovered_after(back) <= RECOVERY
 
 

@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import IO, Any, Self, TypeVar
 
@@ -51,8 +51,9 @@ AMBIENT: dict[str, Callable[[], str | None]] = {
     "before": lambda: None,
 }
 
-# Milliseconds a statement may take, by what the process does. A page must fail while someone still looks at it.
-STATEMENT_TIMEOUT = {"web": 5_000, "worker": 900_000}
+# Milliseconds a statement may take, by what the process does. A page must fail while someone still looks at it; the
+# pulse is the one question that tells a process soon whether the database is there.
+STATEMENT_TIMEOUT = {"web": 5_000, "pulse": 2_000, "worker": 900_000}
 
 # Type numbers of PostgreSQL (pg_type.oid never changes for built-in types) by what a frame makes of them.
 _DATES, _TIMES, _ZONED = {1082}, {1114}, {1184}
@@ -75,7 +76,14 @@ def normalise_url(url: str) -> URL:
 class Database:
     """One per process, safe to share between threads; each call takes a connection of its own from the pool."""
 
-    def __init__(self, url: str | URL, *, role: str = "web", server: embedded.Server | None = None) -> None:
+    def __init__(
+        self,
+        url: str | URL,
+        *,
+        role: str = "web",
+        server: embedded.Server | None = None,
+        line: silence.Line | None = None,
+    ) -> None:
         parsed = normalise_url(url) if isinstance(url, str) else url
         self.url = parsed.render_as_string(hide_password=False)
         self.role = role
@@ -90,7 +98,9 @@ class Database:
             pool_recycle=1800,
             connect_args=connect_arguments(parsed, role),
         )
-        silence.limit(self._engine, role, STATEMENT_TIMEOUT[role] / 1000)
+        # A worker has time: it goes on trying to connect.
+        self._line = silence.Line() if line is None and role == "web" else line
+        silence.limit(self._engine, role, STATEMENT_TIMEOUT[role] / 1000, self._line)
 
     @classmethod
     def open(cls, settings: Settings, *, role: str = "web", check_schema: bool = True) -> Self:
@@ -121,6 +131,11 @@ class Database:
     @property
     def embedded(self) -> bool:
         return self.server is not None
+
+    @cached_property
+    def pulse(self) -> Database:
+        """The same database for the question whether it is there: behind nobody else's, and with short limits."""
+        return Database(self.url, role="pulse", server=self.server, line=self._line)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -159,6 +174,8 @@ class Database:
                 connection.close()
 
     def _connect(self) -> Connection:
+        if self._line is not None and self._line.silent:  # nor does a connection from the pool help
+            raise _Transient(_AWAY)
         try:
             return self._engine.connect()
         except DBAPIError as error:
@@ -262,6 +279,10 @@ class Database:
 
     def close(self) -> None:
         """Give all connections back; an embedded server stops with the last process that uses it."""
+        if "pulse" in vars(self):
+            self.pulse.close()
+        if self._line is not None:
+            self._line.close()
         self._engine.dispose()
 
     @staticmethod

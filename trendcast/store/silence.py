@@ -4,13 +4,18 @@ A server that goes down closes its connections; a network or a proxy that swallo
 would wait for the answer for ever. The server ends a statement by itself after `statement_timeout`; where its answer is
 not there soon after, nobody answers any more. The connection's socket is then shut down, and the caller hears of a
 broken connection as of any other.
+
+Such waits must not add up. Where people wait, a connection that said nothing is replaced only when the database answers
+a short knock; when it does not, everybody hears at once that it is away, until it answers one.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
+import selectors
 import socket
 import threading
 import time
@@ -18,12 +23,16 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import psycopg2
 from psycopg2 import extensions
 from sqlalchemy import Engine
 
+log = logging.getLogger(__name__)
+
 GRACE = 1.0  # seconds after the server's own limit
-PING = {"web": 2.0, "worker": 15.0}  # seconds an answer to "are you there" may take
-_LOOK = 0.25
+PING = {"web": 2.0, "pulse": 1.5, "worker": 15.0}  # seconds an answer to "are you there" may take
+KNOCK = 1.5  # seconds an answer to a new connection may take, once another one said nothing
+_PAUSE, _PATIENCE = 0.5, 3.0  # between knocks while nobody answers, and for each of them
 
 
 class _Waits:
@@ -35,20 +44,22 @@ class _Waits:
     def reset(self) -> None:
         """Nobody waits and no thread looks after them."""
         self._lock = threading.Condition()
-        self._until: dict[int, tuple[float, Any]] = {}
+        self._until: dict[int, tuple[float, Any, Callable[[], None]]] = {}
         self._next = 0
+        self._look = float("inf")  # when the thread looks again
         self._thread: threading.Thread | None = None
 
     @contextlib.contextmanager
-    def on(self, connection: Any, seconds: float) -> Iterator[None]:
+    def on(self, connection: Any, seconds: float, cut: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """``cut`` is told when the wait was ended; it may not wait itself."""
         with self._lock:
             self._next += 1
-            number = self._next
-            self._until[number] = (time.monotonic() + seconds, connection)
+            number, until = self._next, time.monotonic() + seconds
+            self._until[number] = until, connection, cut
             if self._thread is None:
                 self._thread = threading.Thread(target=self._watch, name="database-silence", daemon=True)
                 self._thread.start()
-            elif len(self._until) == 1:
+            elif until < self._look:
                 self._lock.notify()
         try:
             yield
@@ -57,17 +68,17 @@ class _Waits:
                 self._until.pop(number, None)
 
     def _watch(self) -> None:
-        while True:
-            with self._lock:
-                while not self._until:
-                    self._lock.wait()
-                now = time.monotonic()
+        with self._lock:
+            while True:
                 # Under the lock: whoever waits is still in the driver's call, so the descriptor is still its own.
-                for number, (until, connection) in list(self._until.items()):
+                now = time.monotonic()
+                for number, (until, connection, cut) in list(self._until.items()):
                     if now >= until:
                         del self._until[number]
+                        cut()
                         _hang_up(connection)
-            time.sleep(_LOOK)
+                self._look = min((until for until, _, _ in self._until.values()), default=float("inf"))
+                self._lock.wait(None if self._look == float("inf") else self._look - now)
 
 
 _waits = _Waits()
@@ -98,17 +109,97 @@ def patient(connection: Any, seconds: float) -> None:
     _patience[connection] = seconds
 
 
-def limit(engine: Engine, role: str, statement_timeout: float) -> None:
+class Line:
+    """Whether anybody answers at the other end, for all who would open a connection there.
+
+    Trusted until a connection said nothing. The next one that is opened is then preceded by a knock; when nobody
+    answers it, or an ordinary attempt ran out of time, the line is silent: all attempts fail at once, and a thread
+    knocks until it is answered. A refusal is an answer.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._doubted = False
+        self._closed = threading.Event()
+        self._listener: threading.Thread | None = None
+        self._arguments: tuple[Any, Any] = (), {}
+
+    @property
+    def silent(self) -> bool:
+        return self._listener is not None and self._listener.is_alive()
+
+    def doubt(self) -> None:
+        """A connection said nothing; that may be its own fault, if it lay unused for long."""
+        self._doubted = True
+
+    def open(self, connect: Callable[..., Any], *positional: Any, **named: Any) -> Any:
+        """A new connection of the driver; what it raises too when the line is silent."""
+        self._arguments = positional, named
+        with self._lock:  # one knocks for all
+            if self._doubted and not self.silent and not self._knock(KNOCK):
+                self._listen()
+            self._doubted = False
+        if self.silent:
+            raise psycopg2.OperationalError("nobody answers at the database's address")
+        began = time.monotonic()
+        try:
+            return connect(*positional, **named)
+        except psycopg2.OperationalError:
+            if time.monotonic() - began > 0.9 * named["connect_timeout"]:
+                with self._lock:
+                    self._listen()
+            raise
+
+    def close(self) -> None:
+        """Nobody will ask any more."""
+        self._closed.set()
+
+    def _listen(self) -> None:
+        if not self.silent:
+            self._listener = threading.Thread(target=self._until_answered, name="database-line", daemon=True)
+            self._listener.start()
+
+    def _until_answered(self) -> None:
+        log.warning("The database has fallen silent; it is asked again until it answers.")
+        while not self._closed.wait(_PAUSE):
+            if self._knock(_PATIENCE):
+                log.warning("The database answers again.")
+                return
+
+    def _knock(self, seconds: float) -> bool:
+        """Whether somebody answers a new connection in time. Only silence counts: who waits for this process's own
+        turn finds the answer there when it comes."""
+        deadline = time.monotonic() + seconds
+        positional, named = self._arguments
+        try:
+            with contextlib.closing(psycopg2.connect(*positional, **named, async_=True)) as made:
+                while (state := made.poll()) != extensions.POLL_OK:
+                    with selectors.DefaultSelector() as ready:
+                        reads = state == extensions.POLL_READ
+                        ready.register(made.fileno(), selectors.EVENT_READ if reads else selectors.EVENT_WRITE)
+                        if not ready.select(max(0.0, deadline - time.monotonic())):
+                            return False
+        except psycopg2.Error:
+            return True
+        return True
+
+
+def limit(engine: Engine, role: str, statement_timeout: float, line: Line | None = None) -> None:
     """Let no call of the driver on this engine's connections wait longer than the server would let it work, which is
-    ``statement_timeout`` seconds, or what the transaction set for itself."""
+    ``statement_timeout`` seconds, or what the transaction set for itself. With a ``line``, let no new connection wait
+    for what is known to be silent."""
     dialect: Any = engine.dialect
+    cut = line.doubt if line is not None else lambda: None
+    if line is not None:
+        connect = dialect.connect
+        dialect.connect = lambda *positional, **named: line.open(connect, *positional, **named)
 
     def watched(name: str, before: Callable[..., float], after: Callable[[Any], object] = lambda _: None) -> None:
         call = getattr(dialect, name)
 
         def do(handle: Any, *arguments: Any, **named: Any) -> Any:
             connection = _driver(handle)
-            with _waits.on(connection, before(connection, *arguments)):
+            with _waits.on(connection, before(connection, *arguments), cut):
                 try:
                     return call(handle, *arguments, **named)
                 finally:

@@ -27,7 +27,7 @@ class LiveProvider:
     def current_run(self) -> Any:
         from trendcast.services import forecast
 
-        return forecast.current_run(self.db)
+        return forecast.current_run(self.db.pulse)
 
     def run_as_of(self, day: dt.date) -> Any:
         from trendcast.services import overview

@@ -39,7 +39,7 @@ def _holder() -> CurrentRun:
 
 
 def standing(*, fresh: bool = False) -> Standing:
-    """The current run, asked at most every 4 seconds per process (``fresh``: now)."""
+    """The current run, asked at most every second per process (``fresh``: now)."""
     return _holder().get(fresh=fresh)
 
 
