@@ -335,6 +335,21 @@ def test_closed_days_are_forecast_as_closed_and_not_scored(panel):
     assert (publication.quantiles[engine.hierarchy.aggregates :][ahead] == 0).all()
 
 
+def test_a_day_somebody_confirmed_teaches_nothing_and_counts_in_the_accuracy(panel, publication):
+    doubtful = np.zeros(panel.units.shape, bool)
+    doubtful[0, DAYS - 20] = True
+    engine = Forecaster(replace(panel, doubtful=doubtful), members=QUICK)
+    told = engine.publish(panel.history)
+    row = engine.hierarchy.aggregates
+    missing = np.isnan(told.past_truth) & np.isfinite(publication.past_truth)
+    assert missing[:, row].any()
+    assert not missing[:, row + 1 :].any()
+    assert np.array_equal(engine.sold_after(told), publication.past_truth, equal_nan=True)
+    plain = Forecaster(panel, members=QUICK)
+    counted, before = (rolling.measure(one, one.publish(panel.history)) for one in (engine, plain))
+    assert counted["n"].tolist() == before["n"].tolist()
+
+
 def test_a_run_measures_the_coverage_of_its_weeks_too(panel):
     engine = Forecaster(panel, members=QUICK)
     figures = rolling.measure(engine, engine.publish(panel.history))

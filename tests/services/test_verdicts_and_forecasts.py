@@ -36,6 +36,14 @@ def next_week(shop: Shop, **dimensions: tuple[str, ...]) -> float:
     return float(days[days["date_id"] == str(shop.day(LAST + 7))]["mean"].iloc[0])
 
 
+def measured(shop: Shop) -> int:
+    """How many weeks of that series the accuracy of the newest run is of."""
+    run = forecast.current_run(shop.db)
+    chosen = forecast.Selection("category_region", categories=("C03",), regions=("East",))
+    ids = forecast.resolve(forecast.series_index(shop.db, run.id), chosen)["series_id"].tolist()
+    return int(forecast.series_accuracy(shop.db, run.id, ids)["weeks"])
+
+
 def seen(shop: Shop) -> Panel:
     """The panel that forecasts are made from."""
     with shop.db.read() as connection:
@@ -55,7 +63,7 @@ def those(scene: Scene, which: np.ndarray) -> list[tuple[str, ...]]:
 
 @pytest.fixture
 def shop(db: Database) -> Shop:
-    shop = Shop(db)
+    shop = Shop(db, days=161)
     shop.load(150)
     shop.detect()
     return shop
@@ -63,14 +71,16 @@ def shop(db: Database) -> Shop:
 
 def test_a_confirmed_spike_no_longer_moves_the_next_forecast(shop: Shop) -> None:
     drop(shop, "C03", "East", LAST, 4.0)
-    shop.load(160)
+    shop.load(161)  # its week is over
     shop.detect()
     node: dict[str, Any] = {"categories": ("C03",), "regions": ("East",)}
     usual = shop.units[shop.row("C03", "East"), LAST] / 4
     assert next_week(shop, **node) > 2 * usual
     (entry,) = of(shop, LAST)
+    weeks = measured(shop)
     move(shop, entry["incident_id"], "confirmed")
     assert next_week(shop, **node) == pytest.approx(usual, rel=0.15)
+    assert measured(shop) == weeks > 0  # what was forecast of it was as far off as it was
     move(shop, entry["incident_id"], "undo")
     assert next_week(shop, **node) > 2 * usual
 

@@ -296,10 +296,9 @@ class Forecaster:
         count, series, horizon = len(self.member_table), *said.shape[1:]
 
         past_members = np.full((count, len(origins), series, horizon), np.nan)
-        past_truth = np.full((len(origins), series, horizon), np.nan)
+        past_truth = self._past_truth(panel, origins, horizon)
         for o, origin in enumerate(origins):
             past_members[:, o] = self.members_at(origin, anchor)[0]
-            past_truth[o] = self._like_for_like(truth_after(panel, origin, horizon), panel, origin)
 
         alive = np.isfinite(said).any(axis=(1, 2))
         if not alive.any():
@@ -352,6 +351,20 @@ class Forecaster:
             measured=daily.measured,
             reconciled=reconciled,
         )
+
+    def sold_after(self, publication: Publication) -> np.ndarray:
+        """``past_truth`` of a publication with the days that somebody confirmed to be out of the ordinary (O, S, H):
+        nothing is learnt from these, but the forecasts of them were as far off as they were."""
+        panel = self.known_at(publication.history)
+        if panel.doubtful is None:
+            return publication.past_truth
+        return self._past_truth(replace(panel, doubtful=None), publication.origins, publication.past_truth.shape[2])
+
+    def _past_truth(self, panel: Panel, origins: list[int], horizon: int) -> np.ndarray:
+        truth = np.full((len(origins), panel.n_series, horizon), np.nan)
+        for o, origin in enumerate(origins):
+            truth[o] = self._like_for_like(truth_after(panel, origin, horizon), panel, origin)
+        return truth
 
     def _like_for_like(self, truth: np.ndarray, panel: Panel, origin: int) -> np.ndarray:
         """The truth (S, H) without series that began after the origin: their sales are no error of the forecast, and

@@ -240,7 +240,7 @@ def _write(
             publication.weekly_quantiles[node],
             weekly_money[node],
         )
-        _write_backtest(db, connection, run_id, ids, node, panel, publication)
+        _write_backtest(db, connection, run_id, ids, node, engine, publication)
         _write_metrics(db, connection, run_id, metrics)
         failures.update(_write_contributions(db, connection, run_id, ids, node, computed))
         actuals = weekly_actuals(panel, ids, node)
@@ -365,7 +365,7 @@ def _write_backtest(
     run_id: int,
     ids: np.ndarray,
     node: np.ndarray,
-    panel: Panel,
+    engine: Forecaster,
     publication: Publication,
 ) -> None:
     import pyarrow as pa
@@ -377,7 +377,8 @@ def _write_backtest(
     if not publication.origins:
         return
     starts = np.arange(0, publication.means.shape[1] - 6, 7)
-    actual = weekly_sums(with_closed_days(publication.past_truth, panel, publication.origins), starts).swapaxes(0, 1)
+    panel, sold = engine.known_at(publication.history), engine.sold_after(publication)
+    actual = weekly_sums(with_closed_days(sold, panel, publication.origins), starts).swapaxes(0, 1)
     mean = weekly_sums(publication.past_means, starts).swapaxes(0, 1)
     members = np.moveaxis(weekly_sums(publication.past_members, starts), 2, 0)
     table = {
