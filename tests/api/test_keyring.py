@@ -112,6 +112,30 @@ def test_a_good_key_comes_in_though_others_at_the_address_have_asked_without_any
     assert proxied.get("/series", headers=bearer(made)).status_code == 200
 
 
+def test_keys_that_nobody_can_look_up_use_nothing_of_what_strangers_may_ask(proxied, own_demo, hand, monkeypatch):
+    """While the database is away every program hears that, and comes in when it is back."""
+    made = [keys.create(own_demo, NOW, f"van {number}", "read", 1, "test") for number in range(12)]
+
+    def away(*_):
+        raise DatabaseAway("The database does not answer.")
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(keys, "find", away)
+        assert {proxied.get("/series", headers=bearer(key)).status_code for key in made * 2} == {503}
+    assert {proxied.get("/openapi.json", headers=bearer(key)).status_code for key in made} == {200}
+    assert [proxied.get("/series", headers=bearer(key)).status_code for key in MADE_UP] == [401] * 10 + [429] * 30
+
+
+def test_a_proxys_own_token_is_no_key_and_in_nobodys_way(proxied, hand, looked_up):
+    """Proxies that sign people in can pass on what the provider gave them."""
+    token = bearer("eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl")
+    person = {"X-TrendCast-Proxy-Secret": SECRET, "X-Forwarded-Email": "ann@shop.example"}
+    assert proxied.get("/openapi.json", headers=person | token).status_code == 200
+    assert looked_up == []
+    assert proxied.get("/openapi.json", headers=token).status_code == 401, "alone it proves nothing"
+    assert proxied.get("/openapi.json", headers=person | bearer(MADE_UP[0])).status_code == 401
+
+
 def test_a_key_is_no_way_to_the_database_where_everybody_may_ask(proxied, hand, looked_up):
     assert proxied.get("/health", headers=bearer(MADE_UP[0])).status_code == 200
     assert looked_up == []

@@ -36,6 +36,7 @@ from urllib.parse import urlsplit
 from trendcast import logs
 from trendcast.api.keyring import Keyring
 from trendcast.errors import NotConfigured, TrendCastError
+from trendcast.services import keys
 from trendcast.services.people import LOCAL, Person, highest, is_reserved
 from trendcast.services.sessions import Session
 from trendcast.settings import Settings
@@ -160,6 +161,8 @@ class Guard:
         session: Session | None = None
         asked = scope["type"] == "http" and not _is_open(scope) and self.keyring is not None
         key = _key_in(headers) if asked else None
+        if key is not None and settings.auth == "proxy" and person and not key.startswith(keys.PREFIX):
+            key = None  # what the proxy itself got from the provider, about a person it has proven
         counted = False
         if key is not None and refusal in (None, SIGN_IN):
             assert self.keyring is not None
@@ -171,6 +174,8 @@ class Guard:
             try:
                 person = await self.keyring.owner(key)
             except TrendCastError as error:
+                if counted:  # nobody can say whether it is good
+                    self.limits.give_back(address)
                 await refuse(scope, receive, send, error.status, str(error))
                 return
             if counted and person is not None:
@@ -236,7 +241,7 @@ class Limits:
         return self._take(f"guess {_neighbourhood(address)}", *self.STRANGER)
 
     def give_back(self, address: str) -> None:
-        """That key was good: it does not count as a guess."""
+        """That key was good, or could not be looked up: it does not count as a guess."""
         name = f"guess {_neighbourhood(address)}"
         if name in self._buckets:
             left, since = self._buckets[name]
