@@ -35,7 +35,22 @@ def test_what_was_read_before_is_not_read_again(rest, asked, path):
     asked.clear()
     again = rest.get(path)
     assert (again.json(), again.headers.get("vary")) == (first.json(), first.headers.get("vary"))
-    assert asked == []
+    # What somebody decided on an order is asked each time, whatever else is known.
+    assert asked == (["decision_of_run"] if path == "/recommendations" else [])
+
+
+def test_who_pages_through_one_list_drives_out_none_of_another(rest, asked, monkeypatch):
+    monkeypatch.setattr(shared, "INBOX_SECONDS", 1e9)
+    rest.get("/anomalies")
+    asked.clear()
+    rest.get("/anomalies")
+    inbox = list(asked)  # whether something happened there is asked, the list is not
+    for first in range(33):  # of both together more than are kept of the inbox
+        assert rest.get(f"/series?limit=1&offset={first}").status_code == 200
+        assert rest.get(f"/recommendations?limit=1&offset={first}").status_code == 200
+    asked.clear()
+    rest.get("/anomalies")
+    assert asked == inbox
 
 
 def test_a_page_that_is_large_is_not_kept(rest):

@@ -64,6 +64,9 @@ api.add_middleware(guard.BodyLimit, limit=BODY_BYTES)
 
 _reports: Memory[bytes] = Memory(1024)
 _rows: Memory[bytes] = Memory(512, lambda body: len(body) <= ROWS_BYTES)
+# Each kind of list has a memory of its own: who pages through one takes nothing from another.
+_series: Memory[bytes] = Memory(64, lambda body: len(body) <= ROWS_BYTES)
+_advice: Memory[bytes] = Memory(64)
 _figures: Memory[review.Figures] = Memory(2)
 _reviews: Memory[bytes] = Memory(8)
 
@@ -75,6 +78,8 @@ def forget() -> None:
     latest.clear()
     _reports.clear()
     _rows.clear()
+    _series.clear()
+    _advice.clear()
     _figures.clear()
     _reviews.clear()
     _health.clear()
@@ -201,7 +206,7 @@ async def series(wanted: Annotated[models.RowsQuery, Query()]) -> Response:
             where = page("/series", wanted, found.total, len(found.rows), run=run.id)
             return models.SeriesRows.model_validate({"run": stamp(run), "series": found.rows, **where})
 
-        return remembered((db.url, run.id, "series", wanted.model_dump_json()), make)
+        return remembered((db.url, run.id, wanted.model_dump_json()), make, _series)
 
     return await work(read)
 
@@ -227,7 +232,7 @@ async def recommendations(wanted: Annotated[models.RecommendationsQuery, Query()
             )
 
         decided = frozenset(decisions.of_run(db, run.id).items())
-        return remembered((db.url, run.id, "recommendations", wanted.model_dump_json(), decided), make)
+        return remembered((db.url, run.id, wanted.model_dump_json(), decided), make, _advice)
 
     return await work(read)
 
