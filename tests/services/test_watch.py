@@ -74,27 +74,41 @@ def test_a_worker_that_stands_still_is_told_by_health_within_the_hour(db: Databa
     assert not any("No worker" in one or "late" in one for one in judge(old, later.date()))
 
 
-def test_a_job_that_failed_for_good_is_told_once_unless_a_later_one_made_it_good(db: Database) -> None:
-    def fail(name: str, error: str) -> int:
-        slot = job_service.enqueue(db, name, {}, datetime.now(UTC) - timedelta(seconds=5))
-        claim = jobs.claim(db, slot_id=slot)
-        assert claim is not None
-        jobs.fail(db, slot, claim.token, error, again=False)
-        return slot
+def fail(db: Database, name: str, error: str, **arguments: object) -> None:
+    slot = job_service.enqueue(db, name, arguments, datetime.now(UTC) - timedelta(seconds=5))
+    claim = jobs.claim(db, slot_id=slot)
+    assert claim is not None
+    jobs.fail(db, slot, claim.token, error, again=False)
 
-    fail("refresh", "The disk is full.")
-    fail("look", "No such series.")  # whoever asked for it saw that
+
+def succeed(db: Database, name: str, **arguments: object) -> None:
+    slot = job_service.enqueue(db, name, arguments)
+    claim = jobs.claim(db, slot_id=slot)
+    assert claim is not None
+    jobs.finish(db, slot, claim.token, {})
+
+
+def test_a_job_that_failed_for_good_is_told_once_unless_a_later_one_made_it_good(db: Database) -> None:
+    fail(db, "refresh", "The disk is full.")
+    fail(db, "look", "No such series.")  # whoever asked for it saw that
     now = datetime.now(UTC)
     (said,) = watch.watch(db, BERLIN, now)
     assert "The disk is full." in said
     assert watch.watch(db, BERLIN, now) == []
     assert subjects(db) == ["A job failed for good"]
-    fail("detect", "It crashed.")
-    slot = job_service.enqueue(db, "detect")
-    claim = jobs.claim(db, slot_id=slot)
-    assert claim is not None
-    jobs.finish(db, slot, claim.token, {})
+    fail(db, "detect", "It crashed.")
+    succeed(db, "detect")
     assert watch.watch(db, BERLIN, datetime.now(UTC)) == []
+
+
+def test_a_file_that_a_worker_could_not_load_is_told_unless_the_same_came_again(db: Database) -> None:
+    """Whoever handed it over may have left the page."""
+    fail(db, "upload", "The worker ran out of memory.", file="may.csv", waiting=1)
+    fail(db, "upload", "It crashed.", file="june.csv", waiting=2)
+    succeed(db, "upload", file="june.csv", waiting=3)
+    (said,) = watch.watch(db, BERLIN, datetime.now(UTC))
+    assert said == "The job upload of may.csv failed and is not tried again: The worker ran out of memory."
+    assert subjects(db) == ["A job failed for good"]
 
 
 def test_a_slot_lost_in_its_third_attempt_is_buried_and_told(db: Database) -> None:

@@ -19,8 +19,8 @@ log = logging.getLogger("trendcast.alerts")
 
 LATE_MINUTES, URGENT_MINUTES = 60, 10
 
-# Jobs that nobody waits for: of the others whoever asked sees the failure.
-UNATTENDED = ("refresh", "detect", "digest", "sync", "push")
+# Jobs that nobody waits for: of the others whoever asked sees the failure. Whoever left a file to a worker may be gone.
+UNATTENDED = ("refresh", "detect", "digest", "sync", "push", "upload")
 RECENT = timedelta(days=1)
 
 
@@ -72,7 +72,8 @@ def _failed(db: Database, settings: Settings, now: datetime) -> list[str]:
                 "A job failed for good",
                 "The Data page shows it under Runs, with a button to try again.",
             )
-            sentence = f"The job {row['name']} failed and is not tried again: {reason}"
+            what = f"{row['name']} of {row['source']}" if row["source"] else row["name"]
+            sentence = f"The job {what} failed and is not tried again: {reason}"
         else:
             subject, next_step = (
                 "A load is held",
