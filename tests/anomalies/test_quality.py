@@ -188,3 +188,40 @@ def test_a_day_of_which_less_than_half_came_is_one_fault_and_nothing_of_it_is_ju
     units[:50, -1] = np.nan
     units[71, -1] = 1
     assert kinds(units) == [("DATA_QUALITY", "PARTIAL_FEED", "")]
+
+
+def test_a_torso_is_less_than_half_of_a_day(units: np.ndarray) -> None:
+    """Of half of it the regions that are missing are told; a row less, and it is a feed that stopped."""
+    units[0::4, -1] = units[1::4, -1] = np.nan
+    assert kinds(units) == [("DATA_QUALITY", "MISSING_FEED", "R0"), ("DATA_QUALITY", "MISSING_FEED", "R1")]
+    units[2, -1] = np.nan
+    assert kinds(units) == [("DATA_QUALITY", "PARTIAL_FEED", "")]
+
+
+def test_a_torso_needs_five_rows_that_are_due() -> None:
+    units = small(2, 2)
+    units[[0, 1, 2], -1] = np.nan
+    assert told(units, 2) == [("DATA_QUALITY", "MISSING_FEED", "R0")]
+    units = small(2, 3)
+    units[[0, 1, 2, 3], -1] = np.nan
+    assert told(units, 2) == [("DATA_QUALITY", "PARTIAL_FEED", "")]
+
+
+def test_a_region_that_sends_most_rows_and_is_missing_is_that_region_alone(units: np.ndarray) -> None:
+    """What the others sent is whole, and is judged."""
+    units[np.arange(80) % 4 != 3, -1] = np.nan
+    units[7, -1] = np.round(units[7, -1] * 0.3)
+    frame = scene(units, regions=4)
+    frame.series["region"] = np.where(frame.series["region"] == "R3", "R3", "R0")
+    found = [(entry.kind, entry.cls, entry.region) for entry in detect(frame, LAST).entries]
+    assert found == [("DATA_QUALITY", "MISSING_FEED", "R0"), ("DEMAND", "DROP", "R3")]
+
+
+def test_a_small_retailer_who_sends_only_what_sold_has_no_torso_on_a_quiet_day() -> None:
+    rng = np.random.default_rng(3)
+    units = noisy(14, 400, level=30)
+    units[rng.random(units.shape) < 0.5] = np.nan
+    came = np.isfinite(units[:, 200:]).sum(axis=0)
+    assert (came < 3.5).any()  # there are such days
+    found = detect(scene(units, regions=2), np.arange(200, 400)).entries
+    assert [entry for entry in found if (entry.level, entry.cls) == ("total", "PARTIAL_FEED")] == []

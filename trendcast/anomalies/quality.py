@@ -16,6 +16,7 @@ LIKE = 4  # weeks whose same weekday says how many rows are due
 PARTIAL = 0.95
 FEWEST = 5  # series below which only what cannot be chance says something about a feed
 HALF = 0.5  # of all rows that are due, below which nothing that came is believed
+BY_CHANCE = 4.0  # deviations, up to which rows that do not come every week may all be absent on one day
 MANY_GONE = 3  # small regions without rows, from which it is the feed of all that came in part
 SHARE, NEARLY, SURE = 0.6, 0.8, 0.95
 BEFORE = 56  # days that say how far series usually are off, and what units come in
@@ -55,7 +56,7 @@ def check(scene: Scene, expected: Expectation, days: np.ndarray) -> list[Fault]:
         kinds = {fault.kind for fault in found}
         if len(regions) > 1 and len(found) == len(regions) and len(kinds) == 1:
             found = [_together(found)]
-        elif (torso := _torso(scene, expected, int(day))) is not None:
+        elif (torso := _torso(scene, expected, int(day), _alone(found))) is not None:
             found = [torso]
         elif small:
             found = _of_small(scene, expected, int(day), rows_of, found)
@@ -64,16 +65,30 @@ def check(scene: Scene, expected: Expectation, days: np.ndarray) -> list[Fault]:
     return faults
 
 
-def _torso(scene: Scene, expected: Expectation, day: int) -> Fault | None:
-    """A day of which less than half of all rows came: a feed that stopped halfway, and nothing of it is believed."""
-    rows = np.flatnonzero(~scene.closed[:, day])
+def _alone(found: list[Fault]) -> np.ndarray:
+    """The rows of the one region that sent nothing; none where there is none, or more than one."""
+    gone = [fault.rows for fault in found if fault.kind == "MISSING_FEED"]
+    return gone[0] if len(gone) == 1 else np.zeros(0, int)
+
+
+def _torso(scene: Scene, expected: Expectation, day: int, alone: np.ndarray) -> Fault | None:
+    """A day of which less than half of all rows came: a feed that stopped halfway, and nothing of it is believed.
+    ``alone``: rows of one region that is missing; where the others came, it is that region's matter, however large."""
     before = _like(day)
     if len(before) < 2:
         return None
+    rows = np.flatnonzero(~scene.closed[:, day])
     came = np.isfinite(scene.units[rows][:, [*before, day]])
-    due, known = float(came[:, :-1].mean(axis=1).sum()), int(came[:, -1].sum())
-    if due < FEWEST or not 0 < known < HALF * due:
+    usual, here = came[:, :-1].mean(axis=1), came[:, -1]
+
+    def stopped(some: np.ndarray) -> bool:
+        due, known = float(usual[some].sum()), int(here[some].sum())
+        spread = float(np.sqrt((usual * (1 - usual))[some].sum()))
+        return due >= FEWEST and 0 < known < HALF * due and due - known > BY_CHANCE * spread
+
+    if not stopped(~np.isin(rows, alone)):
         return None
+    due, known = float(usual.sum()), int(here.sum())
     units, mean = scene.units[rows, day], expected.units[rows, day]
     both = np.isfinite(units) & np.isfinite(mean)
     actual, expect = float(units[both].sum()), float(mean[both].sum())
