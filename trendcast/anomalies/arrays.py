@@ -3,23 +3,120 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import TypeVar
 
 import numpy as np
 
-BLOCK = 1_000  # series whose lags are in memory at once
+BLOCK = 20_000  # values of one lag that are put in order at once: all lags of them stay in the processor's memory
+FEW = 16  # arrays, up to which they are put in order by comparing whole arrays
+
+T = TypeVar("T")
+
+
+class Ordered:
+    """The values of several arrays in order, at each place what is known first: from it medians and quantiles are read.
+
+    ``count``: how many are known at each place. What is read has the shape of one array.
+    """
+
+    def __init__(self, values: Sequence[np.ndarray] | np.ndarray) -> None:
+        """``values``: (K, ...), NaN is not known."""
+        self._all = len(values)
+        if self._all <= FEW:
+            self.count = np.full(np.shape(values[0]), self._all, np.int8)
+            for one in values:
+                self.count -= np.isnan(one)
+            self._values: Sequence[np.ndarray] | np.ndarray = _compared(
+                [np.asarray(np.fmin(one, np.inf)) for one in values]
+            )
+        else:
+            together = np.array(np.moveaxis(np.asarray(values), 0, -1), order="C")
+            together.sort(axis=-1)  # NaN goes to the end
+            self.count = self._all - np.isnan(together).sum(axis=-1)
+            self._values = np.moveaxis(together, -1, 0)
+        self._holes = np.flatnonzero(self.count < self._all)
+
+    def median(self, least: int = 1) -> np.ndarray:
+        """NaN where fewer than ``least`` are known."""
+        below = self._at(lambda count: np.maximum(count - 1, 0) // 2)
+        above = self._at(lambda count: np.minimum(count // 2, self._all - 1))
+        return np.where(self.count >= least, (below + above) / 2, np.nan)
+
+    def quantile(self, share: float, least: int = 1) -> np.ndarray:
+        """Between its neighbours; NaN where fewer than ``least`` are known."""
+        place = share * np.maximum(self.count - 1, 0)
+        part = place - np.floor(place)
+        below = self._at(lambda count: np.floor(share * np.maximum(count - 1, 0)).astype(int))
+        above = self._at(
+            lambda count: np.minimum(
+                np.floor(share * np.maximum(count - 1, 0)).astype(int) + 1, np.maximum(count - 1, 0)
+            )
+        )
+        known = self.count >= least
+        return np.where(known, below + part * np.subtract(above, below, out=np.zeros(below.shape), where=known), np.nan)
+
+    def agreed(self) -> np.ndarray:
+        """What more than half of them agree on: the value nearest to zero between the 45th and the 55th of a hundred,
+        zero where these differ in sign or fewer than three are known.
+
+        A plain median of two groups, one of which fell, lies between them and would call the other one risen.
+        """
+        low = self._at(lambda count: np.floor(0.45 * np.maximum(count - 1, 0)).astype(int))
+        high = self._at(lambda count: np.ceil(0.55 * np.maximum(count - 1, 0)).astype(int))
+        common = np.where(low > 0, low, np.where(high < 0, high, 0.0))
+        return np.where(self.count >= 3, common, 0.0)
+
+    def _at(self, place: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """The values at a place in the order that depends on how many are known."""
+        whole = self._values[int(place(np.array(self._all)))]
+        if not len(self._holes):
+            return whole
+        result, at = np.array(whole, order="C"), place(self.count.ravel()[self._holes])
+        if isinstance(self._values, np.ndarray):  # what is told apart by the last axis there is by the first here
+            told = np.moveaxis(self._values, 0, -1).reshape(-1, self._all)[self._holes, at]
+        else:
+            told = np.stack([one.ravel()[self._holes] for one in self._values])[at, np.arange(len(at))]
+        result.ravel()[self._holes] = told
+        return result
+
+
+def _compared(values: list[np.ndarray]) -> list[np.ndarray]:
+    """Arrays without NaN in order at each place; the arrays themselves are used up."""
+    spare = np.empty_like(values[0])
+    for one, other in _comparisons(len(values)):
+        np.minimum(values[one], values[other], out=spare)
+        np.maximum(values[one], values[other], out=values[other])
+        values[one], spare = spare, values[one]
+    return values
+
+
+@cache
+def _comparisons(count: int) -> tuple[tuple[int, int], ...]:
+    """The pairs that put so many in order, one after the other (Batcher 1968)."""
+
+    def pairs() -> Iterator[tuple[int, int]]:
+        part = 1
+        while part < count:
+            step = part
+            while step:
+                for begin in range(step % part, count - step, 2 * step):
+                    for one in range(begin, begin + min(step, count - begin - step)):
+                        if one // (2 * part) == (one + step) // (2 * part):
+                            yield one, one + step
+                step //= 2
+            part *= 2
+
+    return tuple(pairs())
 
 
 def median(values: np.ndarray, least: int = 1) -> np.ndarray:
     """The median over the last axis of what is not NaN; NaN where fewer than ``least`` are known."""
     if values.shape[-1] == 0:  # the first day of a history has nothing before it
         return np.full(values.shape[:-1], np.nan)
-    ordered = np.sort(values, axis=-1)  # NaN goes to the end
-    count = values.shape[-1] - np.isnan(ordered).sum(axis=-1)
-    below = np.maximum(count - 1, 0) // 2
-    above = np.minimum(count // 2, values.shape[-1] - 1)
-    pair = np.take_along_axis(ordered, np.stack([below, above], axis=-1), axis=-1)
-    return np.where(count >= least, pair.mean(axis=-1), np.nan)
+    return Ordered(np.moveaxis(values, -1, 0)).median(least)
 
 
 def quantile(values: np.ndarray, share: float, least: int = 1) -> np.ndarray:
@@ -27,49 +124,32 @@ def quantile(values: np.ndarray, share: float, least: int = 1) -> np.ndarray:
     known."""
     if values.shape[-1] == 0:
         return np.full(values.shape[:-1], np.nan)
-    ordered = np.sort(values, axis=-1)
-    count = values.shape[-1] - np.isnan(ordered).sum(axis=-1)
-    place = share * np.maximum(count - 1, 0)
-    below = np.floor(place).astype(int)
-    above = np.minimum(below + 1, np.maximum(count - 1, 0))
-    pair = np.take_along_axis(ordered, np.stack([below, above], axis=-1), axis=-1)
-    return np.where(count >= least, pair[..., 0] + (place - below) * (pair[..., 1] - pair[..., 0]), np.nan)
+    return Ordered(np.moveaxis(values, -1, 0)).quantile(share, least)
 
 
 def lagged_median(values: np.ndarray, lags: tuple[int, ...], least: int) -> np.ndarray:
     """Per series and day the median of the values so many days before: (S, T); days before the first are not known."""
     result = np.full(values.shape, np.nan)
-    days = values.shape[1]
+    days, longest = values.shape[1], max(lags)
+    rows = max(1, BLOCK // max(days, 1))
 
     def one(start: int) -> None:
-        block = values[start : start + BLOCK]
-        stack = np.full((*block.shape, len(lags)), np.nan)
-        for place, lag in enumerate(lags):
-            if lag < days:
-                stack[:, lag:, place] = block[:, : days - lag]
-        result[start : start + BLOCK] = median(stack, least)
+        block = values[start : start + rows]
+        padded = np.full((len(block), longest + days), np.nan)
+        padded[:, longest:] = block
+        before = [padded[:, longest - lag : longest - lag + days] for lag in lags]
+        result[start : start + rows] = Ordered(before).median(least)
 
-    starts = range(0, len(values), BLOCK)
-    if len(starts) > 1:  # sorting leaves the interpreter to others
-        with ThreadPoolExecutor(min(len(starts), os.cpu_count() or 1)) as pool:
-            list(pool.map(one, starts))
-    else:
-        for start in starts:
-            one(start)
+    at_once(one, range(0, len(values), rows))
     return result
 
 
-def agreed(values: np.ndarray) -> np.ndarray:
-    """What more than half of those on the last axis agree on: the value nearest to zero between the 45th and the 55th
-    of a hundred, zero where these differ in sign or fewer than three are known.
-
-    A plain median of two groups, one of which fell, lies between them and would call the other one risen.
-    """
-    ordered = np.sort(values, axis=-1)
-    count = values.shape[-1] - np.isnan(ordered).sum(axis=-1)
-    low = np.floor(0.45 * np.maximum(count - 1, 0)).astype(int)
-    high = np.ceil(0.55 * np.maximum(count - 1, 0)).astype(int)
-    pair = np.take_along_axis(ordered, np.stack([low, high], axis=-1), axis=-1)
-    low_value, high_value = pair[..., 0], pair[..., 1]
-    common = np.where(low_value > 0, low_value, np.where(high_value < 0, high_value, 0.0))
-    return np.where(count >= 3, common, 0.0)
+def at_once(work: Callable[[T], object], items: Iterable[T]) -> None:
+    """Do the ``work`` of all items on all processors: arrays leave the interpreter to others."""
+    items = list(items)
+    if len(items) > 1:
+        with ThreadPoolExecutor(min(len(items), os.cpu_count() or 1)) as pool:
+            list(pool.map(work, items))
+    else:
+        for item in items:
+            work(item)

@@ -10,7 +10,7 @@ from trendcast.anomalies.judging import NOTABLE, Judge
 
 def whole(judge: Judge, category: str, day: int, found: list[Entry]) -> Entry | None:
     """The category as a whole, when some of its series are off for one reason; None when it did not sell less."""
-    rows = np.flatnonzero(judge.of_category(category))
+    rows = judge.of_category(category)
     rows = rows[np.isfinite(judge.rest.raw[rows, day])]
     units, mean = judge.scene.units[rows, day], judge.expected.units[rows, day]
     actual, expected = float(units.sum()), float(mean.sum())

@@ -113,8 +113,8 @@ class Judge:
         return int(np.isfinite(self.rest.z[:, day]).sum())
 
     def of_category(self, category: str) -> np.ndarray:
-        """Which series are of a category, (S,) bool."""
-        return (self.scene.series["product_category"] == category).to_numpy()
+        """Rows of the series of a category, in order."""
+        return self.scene.under(("category", category, "", ""))
 
     def category_a_day(self, category: str, day: int) -> float:
         """What a category was expected to sell that day, in units."""

@@ -54,8 +54,8 @@ def without_uplift(
     instead = {entry.key for found in by_category.values() for entry in found}
     result = [one for one in entries if one in nodes or one.key not in instead or one.direction > 0]
     for category, found in by_category.items():
-        ran = lifted | np.isin(np.arange(len(lifted)), [one.rows[0] for one in found])
-        ran &= judge.of_category(category)
+        rows = judge.of_category(category)
+        ran = lifted[rows] | np.isin(rows, [one.rows[0] for one in found])
         most = len(found) > 1 and len(found) >= 0.5 * ran.sum()
         lead = whole(judge, category, day, found) if most and category else None
         if lead is not None and lead.key not in {one.key for one in result}:

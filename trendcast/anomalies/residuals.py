@@ -7,12 +7,13 @@ counts allow.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from trendcast.anomalies.arrays import agreed, median, quantile
+from trendcast.anomalies.arrays import Ordered, at_once, median, quantile
 from trendcast.anomalies.expectation import LEARNING, SHORTEST, Expectation
 from trendcast.anomalies.limits import Key
 from trendcast.anomalies.scene import Scene
@@ -124,55 +125,53 @@ def residuals(scene: Scene, expected: Expectation, held: np.ndarray, days: np.nd
 def _factors(values: np.ndarray, code: np.ndarray, count: int, days: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(factor (N, T) of each node, what is taken off each series (S, T)); nodes of one size are done together."""
     factor, taken = np.zeros((count, values.shape[1])), np.zeros(values.shape)
-    members = _members(code, count)
-    for size in sorted({len(rows) for rows in members if len(rows) >= 3}):
-        nodes = [node for node, rows in enumerate(members) if len(rows) == size]
-        rows = np.stack([members[node] for node in nodes])
-        together = np.ascontiguousarray(values[rows].swapaxes(1, 2))
-        factor[nodes] = agreed(together)
-        taken[rows] = _taken(together, days).swapaxes(1, 2)
+    for nodes, rows in _of_one_size(code, count):
+        together = values[rows]
+        ordered = Ordered(together)
+        factor[nodes] = ordered.agreed()
+        taken[rows] = _taken(together, ordered, days)
     return factor, taken
 
 
-def _taken(values: np.ndarray, days: np.ndarray) -> np.ndarray:
-    """What to take off each of the rows of nodes (N, T, rows) as common to all.
+def _taken(values: np.ndarray, ordered: Ordered, days: np.ndarray) -> np.ndarray:
+    """What to take off each of the rows of nodes (rows, N, T) as common to all.
 
     The middle of the others, as far as it is usual for it to move and shrunk by the noise it has itself; more than that
     only when nearly all agree on it. Of a few, each is left out of what it is compared with: it would else take a part
     of its own residual for common, and look steadier than it is.
     """
-    size = values.shape[-1]
-    middle = median(values, 3)
-    moves = MAD * _trailing(np.abs(middle), days)[..., None]
-    noise = MAD * _trailing(median(np.abs(values - middle[..., None]), 3), days)[..., None]
-    if size > FEW:
-        others, surely = middle[..., None], agreed(values)[..., None]
-    else:
-        left = [np.delete(values, row, axis=-1) for row in range(size)]
-        others = np.stack([median(one, 2) for one in left], axis=-1)
-        surely = np.stack([agreed(one) for one in left], axis=-1)
+    size = len(values)
+    middle = ordered.median(3)
+    moves = MAD * _trailing(np.abs(middle), days)
+    noise = MAD * _trailing(Ordered(np.abs(values - middle)).median(3), days)
+    others, surely = middle, ordered.agreed()
+    if size <= FEW:
+        left = [Ordered([*values[:row], *values[row + 1 :]]) for row in range(size)]
+        others, surely = np.stack([one.median(2) for one in left]), np.stack([one.agreed() for one in left])
         size -= 1
     with np.errstate(divide="ignore", invalid="ignore"):
         trust = np.clip(1 - 1.57 * noise**2 / size / moves**2, 0, 1)
     most = np.nan_to_num(USUAL * moves)
     usual = np.nan_to_num(trust * np.clip(others, -most, most)) if size >= ENOUGH else 0.0
-    return np.broadcast_to(np.where(np.abs(surely) > most, surely, usual), values.shape)
+    return np.where(np.abs(surely) > most, surely, usual)
 
 
-def _trailing(size: np.ndarray, days: np.ndarray, share: float = 0.5) -> np.ndarray:
-    """(N, T): the median (or another quantile) of the last 112 days, of ``days`` just before them, of others at most a
-    week older."""
+def _middle(window: Ordered) -> np.ndarray:
+    return window.median(SHORTEST)
+
+
+def _trailing(size: np.ndarray, days: np.ndarray, told: Callable[[Ordered], np.ndarray] = _middle) -> np.ndarray:
+    """(N, T): what is ``told`` by the last 112 days, their median if nothing else, of ``days`` just before them, of
+    others at most a week older."""
     length = size.shape[1]
     usual = np.full(size.shape, np.nan)
 
-    def over(last: int) -> np.ndarray:
-        window = size[:, max(0, last - WINDOW) : last]
-        return median(window, SHORTEST) if share == 0.5 else quantile(window, share, SHORTEST)
+    def over(last: int, so_long: int) -> None:
+        window = np.moveaxis(size[:, max(0, last - WINDOW) : last], -1, 0)
+        usual[:, last : last + so_long] = told(Ordered(window))[:, None]
 
-    for start in range(SHORTEST, length, STEP):
-        usual[:, start : start + STEP] = over(start)[:, None]
-    for day in days:
-        usual[:, day] = over(int(day))
+    at_once(lambda start: over(start, STEP), range(SHORTEST, length, STEP))
+    at_once(lambda day: over(int(day), 1), [day for day in days if day > 0])
     return usual
 
 
@@ -195,9 +194,14 @@ def _level(
     return code, names.assign(**blank), children
 
 
-def _members(code: np.ndarray, count: int) -> list[np.ndarray]:
+def _of_one_size(code: np.ndarray, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Nodes (N,) that have equally many series, at least three, and the rows of these (rows, N)."""
     order = np.argsort(code, kind="stable")
-    return np.split(order, np.searchsorted(code[order], np.arange(1, count)))
+    begin = np.searchsorted(code[order], np.arange(count + 1))
+    sizes = np.diff(begin)
+    for size in np.unique(sizes[sizes >= 3]):
+        nodes = np.flatnonzero(sizes == size)
+        yield nodes, order[begin[nodes] + np.arange(size)[:, None]]
 
 
 def _widen(expected: Expectation) -> np.ndarray:
@@ -215,8 +219,7 @@ def _scale(own: np.ndarray, expected: Expectation, widen: np.ndarray, days: np.n
     mean of 1.4826 x their median size and of their 97th of a hundred over 2.17, which are the same of a normal
     distribution; a series that often goes far is not judged as one that never does. A series still being learnt borrows
     the scale of the others, half as wide again."""
-    size = np.abs(own)
-    spread = (MAD * _trailing(size, days) + _trailing(size, days, FAR) / FAR_NORMAL) / 2
+    spread = _trailing(np.abs(own), days, _went)
     usual = np.nan_to_num(median(spread.T, 1), nan=0.2)
     young = (expected.observed < LEARNING) | np.isnan(spread)
     spread = np.where(young, np.fmax(spread, 1.5 * usual[None, :]), spread)
@@ -224,6 +227,10 @@ def _scale(own: np.ndarray, expected: Expectation, widen: np.ndarray, days: np.n
         spread = spread ** (1 - ALIKE) * usual**ALIKE
     floor = 1 / np.maximum(expected.units, 1) + FLOOR**2
     return np.sqrt(np.maximum(spread**2, floor) + widen**2)
+
+
+def _went(window: Ordered) -> np.ndarray:
+    return (MAD * window.median(SHORTEST) + window.quantile(FAR, SHORTEST) / FAR_NORMAL) / 2
 
 
 def _scattered(z: np.ndarray, expected: Expectation, region: np.ndarray) -> np.ndarray:
@@ -298,11 +305,10 @@ def _judge(nodes: Nodes, sigma: np.ndarray, widen: np.ndarray, expected: Expecta
     """The factors in their own deviations: what they usually do, and at least what chance makes of so many children."""
     chance = np.full(nodes.factor.shape, np.inf)
     unsure = np.zeros(nodes.factor.shape)
-    for node, rows in enumerate(_members(nodes.code, len(nodes.names))):
-        if len(rows) >= 3:
-            some = rows[:: max(1, len(rows) // ASKED_NODE)]
-            chance[node] = 1.25 * median(sigma[some].T, 1) / np.sqrt(len(rows))
-            unsure[node] = widen[rows].mean(axis=0)  # what an event may do, it does to all of them
+    for some, rows in _of_one_size(nodes.code, len(nodes.names)):
+        asked = rows[:: max(1, len(rows) // ASKED_NODE)]
+        chance[some] = 1.25 * Ordered(sigma[asked]).median() / np.sqrt(len(rows))
+        unsure[some] = widen[rows].mean(axis=0)  # what an event may do, it does to all of them
     ordinary = np.isinf(expected.examples).all(axis=0)
     size = np.where(ordinary[None, :], np.abs(nodes.factor), np.nan)
     spread = _trailing(size, days)

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from trendcast.anomalies.limits import Key
 from trendcast.panel import DIMENSIONS
 
 AROUND = (0, -1, 1)  # days from an event that it may move, the event's own day first
@@ -84,6 +85,29 @@ class Scene:
     def keys(self) -> list[tuple[str, str, str, str]]:
         """Level, category, region and store of each series."""
         return list(self.series[["level", *DIMENSIONS]].astype(str).itertuples(index=False, name=None))
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[dict[str, int], np.ndarray, list[np.ndarray]]]:
+        """Of each dimension the codes of its names, that of each series (S,), and by code its rows in order."""
+        found = {}
+        for dimension in DIMENSIONS:
+            code, names = pd.factorize(self.series[dimension])
+            order = np.argsort(code, kind="stable")
+            rows = np.split(order, np.searchsorted(code[order], np.arange(1, len(names))))
+            found[dimension] = ({str(name): number for number, name in enumerate(names)}, code, rows)
+        return found
+
+    def under(self, key: Key) -> np.ndarray:
+        """Rows of the series below a node, in order; its dimensions that are '' do not matter."""
+        rows = None
+        for dimension, name in zip(DIMENSIONS, key[1:], strict=True):
+            if not name:
+                continue
+            codes, code, rows_of = self._places[dimension]
+            if name not in codes:
+                return np.zeros(0, int)
+            rows = rows_of[codes[name]] if rows is None else rows[code[rows] == codes[name]]
+        return np.arange(len(self.units)) if rows is None else rows
 
     @property
     def days(self) -> int:
