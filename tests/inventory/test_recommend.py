@@ -270,8 +270,48 @@ def test_an_order_that_is_late_says_how_late_and_what_it_cannot_mend() -> None:
     days = -found.figures["order_by_days"]
     assert days > 1
     assert f"now, {days} days late" in found.sentence
-    assert "Most of that chance lies before it can arrive" in found.sentence
+    assert "Most of that risk lies before it can arrive" in found.sentence
     assert found.figures["p_stockout_before_arrival"] > 0.9
+
+
+def test_what_an_order_does_not_prevent_is_said_beside_what_happens_without_it() -> None:
+    late = advise(category(on_hand=40.0), target_service=0.95)
+    left, lost = late.figures["lost_units_with_order"], late.figures["lost_units"]
+    assert left > 0.25 * lost
+    assert f"units / {left / lost * late.figures['lost_money']:,.0f} margin. Most of" in late.sentence.replace(
+        "\u202f", " "
+    )
+    timely = advise(category(on_hand=260.0), target_service=0.95)
+    assert timely.order_quantity > 0
+    assert re.search(r"; with it (under )?\d+\u202f%\. ", timely.sentence)
+
+
+def test_an_empty_shelf_is_no_matter_of_chance() -> None:
+    empty = category(on_hand=0.0, receipts=np.r_[0, 0, 200.0, np.zeros(88)])
+    found = advise(empty, target_service=0.95)
+    assert found.order_quantity > 0
+    assert "It is out of stock now" in found.sentence
+    assert "chance of a stock-out before" not in found.sentence
+    assert found.figures["out_days"] == 0
+    waits = advise(replace(empty, receipts=np.r_[0, 0, 550.0, np.zeros(88)]), target_service=0.95).sentence
+    assert "needs no order before" in waits
+    assert "0\u202funits on hand, and 550 on order. It is out of stock now" in waits
+
+
+def test_the_day_the_shelf_is_likely_empty_counts_what_is_on_order_when_it_is_due() -> None:
+    gap = category(on_hand=70.0, receipts=np.r_[np.zeros(6), 2000.0, np.zeros(84)])
+    assert advise(gap).figures["out_days"] in (3, 4)
+    assert advise(replace(gap, receipts=np.r_[1000.0, np.zeros(90)])).figures["out_days"] > 40
+    assert advise(replace(gap, on_hand=9000.0)).figures["out_days"] is None
+
+
+@pytest.mark.parametrize(
+    ("parameters", "usual", "source"),
+    [({"lot": 90.0}, 280.0, "given"), ({"order_cost": 8.0}, 280.0, "economic"), ({}, 280.0, "deliveries"),
+     ({}, np.nan, "assumed")],
+)  # fmt: skip
+def test_an_order_size_says_where_it_is_from(parameters: dict[str, float], usual: float, source: str) -> None:
+    assert advise(category(usual_lot=usual), **parameters).figures["lot_source"] == source
 
 
 def test_realised_service_counts_past_weeks() -> None:
@@ -383,7 +423,7 @@ def test_a_stock_out_that_a_delivery_mends_before_an_order_could_is_told_and_not
     found = advise(category(on_hand=5.0, receipts=coming(600.0, 4), lead_times=np.array([7.0])), target_service=0.95)
     assert (found.status, found.order_quantity) == ("ok", 0.0)
     assert found.order_by > TODAY + timedelta(days=14)
-    assert "over 99\u202f% chance of a stock-out until then: ask for what is on order sooner" in found.sentence
+    assert "over 99\u202f% chance of a stock-out before an order of today could arrive: ask for" in found.sentence
 
 
 @settings(max_examples=40, deadline=None)

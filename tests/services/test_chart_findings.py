@@ -25,6 +25,28 @@ def test_the_lower_of_now_and_later_decides_how_the_stock_stands(now: float, ahe
     assert chart_findings.gauge(now, ahead, 4039.0, 4768.0, 13.0).replace("\u202f", " ") == said
 
 
+@pytest.mark.parametrize(
+    ("order_in", "said"),
+    [
+        (-2.0, "but not surely enough until an order of today arrives."),
+        (0.0, "but enough only if the order goes out today."),
+        (5.0, "but enough only if the order goes out within 5 days."),
+    ],
+)
+def test_beside_an_order_no_stock_is_called_as_it_should_be(order_in: float, said: str) -> None:
+    for now in (5000.0, 20_000.0):
+        found = chart_findings.gauge(now, 30_000.0, 4039.0, 4768.0, 13.0, order_in=order_in).replace("\u202f", " ")
+        assert "as it should be" not in found
+        assert "more than" not in found
+        assert found.endswith(said)
+
+
+def test_what_is_short_only_until_the_next_delivery_says_so() -> None:
+    assert chart_findings.gauge(100.0, 9000.0, 4039.0, 4768.0, 13.0).endswith(", until what is on order comes.")
+    late = chart_findings.gauge(100.0, 9000.0, 4039.0, 4768.0, 13.0, order_in=-1.0)
+    assert late.endswith("short of the safety stock of 4,039.")
+
+
 def _weeks(without: list[float], ordered: list[float]) -> pd.DataFrame:
     mondays = pd.date_range("2026-11-23", periods=len(without), freq="7D")
     return pd.DataFrame({"week": mondays, "q50": without, "ordered_q50": ordered})
@@ -35,6 +57,14 @@ def test_the_projection_says_when_the_shelf_is_empty() -> None:
     said = chart_findings.projection(_weeks([9, 0, 0], [9, 5, 0]))
     assert "week of 30 Nov, with the one advised by that of 7 Dec." in said
     assert chart_findings.projection(_weeks([9, 0], [9, 5])).endswith("with the one advised not in these weeks.")
+    gap = chart_findings.projection(_weeks([9, 0], [9, 5]), pd.Timestamp("2026-11-26").date())
+    assert gap.startswith("The shelf is expected to be empty from about 26 Nov until what is on order comes. Without")
+    assert "expected to be empty again by the end of the week of 30 Nov" in gap
+    assert "From then on the stock lasts" in chart_findings.projection(
+        _weeks([9, 5], [9, 9]), pd.Timestamp("2026-11-26").date()
+    )
+    later = chart_findings.projection(_weeks([9, 0], [9, 5]), pd.Timestamp("2026-12-02").date())
+    assert later == chart_findings.projection(_weeks([9, 0], [9, 5]))
     assert chart_findings.projection(_weeks([9, 0], [np.nan, np.nan])).endswith("week of 30 Nov.")
 
 

@@ -71,7 +71,7 @@ def recommend_one(inputs: Inputs, pool: np.ndarray, pool_weight: np.ndarray, par
     if not len(inputs.own) and not len(pool):
         assumed.append("how far forecasts are off (too little history to have measured it)")
     protection = demand.over(running, lead + review)
-    lot, lot_days = _lot(inputs, parameters, costs, running, lead, review, assumed)
+    lot, lot_days, lot_source = _lot(inputs, parameters, costs, running, lead, review, assumed)
     base = {
         "lead_time_days": float(lead.mean()),
         "lead_time_source": inputs.lead_time_source or "assumed",
@@ -86,6 +86,7 @@ def recommend_one(inputs: Inputs, pool: np.ndarray, pool_weight: np.ndarray, par
         "holding_rate": costs.holding_rate,
         "lot": lot,
         "lot_days": lot_days,
+        "lot_source": lot_source,
         "policy": parameters.policy,
         "review_days": review,
         "lead_time_factor": parameters.lead_time_factor,
@@ -203,6 +204,7 @@ def _advise(
         "lost_units_with_order": float(lost_with.mean()),
         "lost_money": lost_money,
         "cover_days": cover,
+        "out_days": _out(short_without, tiny),
         "excess_units": excess,
         "excess_money": excess_money,
         "excess_threshold": threshold,
@@ -270,33 +272,33 @@ def _lot(
     lead: np.ndarray,
     review: int,
     assumed: list[str],
-) -> tuple[float, float]:
-    """(units, days of demand) an order is usually for: what was given, the economic lot when an order has a cost, what
-    deliveries have been, or two weeks."""
+) -> tuple[float, float, str]:
+    """(units, days of demand, where they are from) an order is usually for: what was given ("given"), the economic lot
+    when an order has a cost ("economic"), what deliveries have been ("deliveries"), or two weeks ("assumed")."""
     horizon = min(len(inputs.mean), running.shape[1])
     daily = float(running[:, horizon - 1].mean() / horizon)
-    units = math.nan
     if parameters.lot is not None and parameters.lot > 0:
-        units = parameters.lot
+        units, source = parameters.lot, "given"
     elif parameters.order_cost and costs.holding_rate * costs.cost > 0:
+        source = "economic"
         units = policy.economic_lot(parameters.order_cost, 365 * daily, costs.holding_rate * costs.cost)
     elif math.isfinite(inputs.usual_lot) and inputs.usual_lot > 0:
-        units = inputs.usual_lot
+        units, source = inputs.usual_lot, "deliveries"
     else:
-        units = DEFAULT_LOT_DAYS * daily
+        units, source = DEFAULT_LOT_DAYS * daily, "assumed"
         assumed.append(f"an order lasts {DEFAULT_LOT_DAYS} days")
     if daily <= 0:
-        return units, 0.0
+        return units, 0.0, source
     covered = min(max(units / daily, 1.0), MOST_LOT_DAYS)
     if parameters.policy != "cover":
-        return units, covered
+        return units, covered, source
     # The days after the protection interval, at what they are expected to sell: season and promotions included.
     mean = running.mean(axis=0)
     start = min(round(float(lead.mean())) + review, len(mean) - 1)
     stop = min(start + round(covered), len(mean) - 1)
     expected = mean[stop] - mean[start]
     expected += daily * max(0, round(covered) - (stop - start))
-    return float(expected), covered
+    return float(expected), covered, source
 
 
 def _latest(without: np.ndarray, lost: np.ndarray, lead: np.ndarray, service: float, tiny: float) -> int | None:
@@ -361,6 +363,13 @@ def _cover(running: np.ndarray, on_hand: float) -> float | None:
     tail = min(28, len(middle) - 1)
     pace = (middle[-1] - middle[-1 - tail]) / tail if tail else middle[-1]
     return float(len(middle) + (on_hand - middle[-1]) / pace) if pace > 0 else None
+
+
+def _out(lost: np.ndarray, tiny: float) -> int | None:
+    """The day (0: the business date) from which a stock-out without an order is likelier than not, with what is on
+    order arriving when it is due; None: not within the horizon."""
+    likely = (lost > tiny).mean(axis=0) > 0.5
+    return int(likely.argmax()) if likely.any() else None
 
 
 def _excess(

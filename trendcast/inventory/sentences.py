@@ -12,7 +12,8 @@ import numpy as np
 from trendcast import wording
 from trendcast.inventory.inputs import Parameters
 
-TOO_LATE = "Most of that chance lies before it can arrive"  # the order it is said of; the review says it too
+NOTABLE_LEFT = 0.25  # of a loss that an order does not prevent
+TOO_LATE = "Most of that risk lies before it can arrive"  # the order it is said of; the review says it too
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,20 @@ def _order_sentence(advice: Advice, parameters: Parameters) -> list[str]:
     if days_late:
         by = f"now, {days_late} {'day' if days_late == 1 else 'days'} late"
     said = [f"Order {amount(advice.order_quantity)}{cases} of {name} {by}."]
-    loss = f"expected loss {wording.units(figures['lost_units'])}"
-    if figures["lost_money"] is not None:
-        loss += f" / {wording.money(figures['lost_money'])} margin"
-    said.append(
-        f"Without it: {_chance(figures['p_stockout'])} chance of a stock-out before the next possible arrival, {loss}; "
-        f"with it {_chance(figures['p_stockout_with_order'])}."
-    )
+    loss, lost_with = _loss(figures["lost_units"], figures), figures["lost_units_with_order"]
+    # An order that comes too late for most of it says how much it leaves.
+    left = _loss(lost_with, figures) if lost_with >= NOTABLE_LEFT * figures["lost_units"] else ""
+    if figures["on_hand"] <= 0:  # no matter of chance any more
+        said.append(
+            f"It is out of stock now: until the next possible arrival the expected loss is {loss}"
+            + (f"; with it {left}." if left else ", without it.")
+        )
+    else:
+        said.append(
+            f"Without it: {_chance(figures['p_stockout'])} chance of a stock-out before the next possible arrival, "
+            f"expected loss {loss}; with it {_chance(figures['p_stockout_with_order'])}"
+            + (f", loss {left}." if left else ".")
+        )
     before = figures["p_stockout_before_arrival"]
     if before > max(0.5 * figures["p_stockout"], 2 * (1 - figures["target_service"])):
         sooner = "what is on order" if figures["on_order"] > 0 else "this delivery"
@@ -93,12 +101,23 @@ def _order_sentence(advice: Advice, parameters: Parameters) -> list[str]:
     return said
 
 
+def _loss(units: float, figures: Mapping[str, Any]) -> str:
+    """Units lost, and the margin in them where it is known."""
+    said = wording.units(units)
+    if figures["lost_money"] is not None and figures["lost_units"] > 0:
+        said += f" / {wording.money(units * figures['lost_money'] / figures['lost_units'])} margin"
+    return said
+
+
 def _sooner(figures: Mapping[str, Any]) -> list[str]:
     """That stock runs out before what is on order comes, which no order can mend; nothing where it does not."""
     before = figures["p_stockout_before_arrival"]
     if figures["on_order"] <= 0 or before <= 2 * (1 - figures["target_service"]):
         return []
-    return [f"It has a {_chance(before)} chance of a stock-out until then: ask for what is on order sooner."]
+    if figures["on_hand"] <= 0:
+        return ["It is out of stock now: ask for what is on order sooner."]
+    chance = f"It has a {_chance(before)} chance of a stock-out before an order of today could arrive"
+    return [f"{chance}: ask for what is on order sooner."]
 
 
 def _excess_sentence(advice: Advice, parameters: Parameters) -> list[str]:
@@ -132,6 +151,8 @@ def _on_order(figures: Mapping[str, Any], words: str = " and ") -> str:
 
 def _lasts(figures: Mapping[str, Any]) -> str:
     days = figures["cover_days"]
+    if figures["on_hand"] <= 0:
+        return ""
     if days is None:
         return ", and nothing is expected to sell"
     return f", enough for {wording.fixed(min(days, 999))}{' or more' if days > 999 else ''} days"

@@ -39,10 +39,10 @@ FIGURES = (
     "lost_money", "cover_days", "excess_units", "excess_money", "carrying_cost_year", "avoidable_carrying_cost_year",
     "carrying_cost_month_of_order", "target_service", "realised_service", "realised_weeks", "unit_cost", "unit_price",
     "margin", "holding_rate", "stock_value", "lot", "lot_days", "gauge", "stock_ahead", "implied_shortage_cost",
-    "stock_residual", "fill_rate", "order_by_days", "quantity_days", "excess_threshold",
+    "stock_residual", "fill_rate", "order_by_days", "quantity_days", "excess_threshold", "out_days",
 )  # fmt: skip
 # What is not a number among them.
-WORDS = ("last_stock_day", "order_note", "policy", "service_class", "lead_time_source", "drivers", "dead")
+WORDS = ("last_stock_day", "order_note", "policy", "service_class", "lead_time_source", "lot_source", "drivers", "dead")
 
 
 @dataclass

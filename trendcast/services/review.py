@@ -140,7 +140,7 @@ def assemble(
         exceptions=breaches,
         risks=tuple(risks[:MOST_RISKS]),
         more_risks=max(0, len(risks) - MOST_RISKS),
-        standing=_standing(found, advised, open_incidents),
+        standing=_standing(found, advised, open_incidents, done),
         decisions=_shown(every),
         outcomes=_outcomes(every),
         change=_change(found),
@@ -209,7 +209,9 @@ def _without_ended(found: Figures, unit: str) -> str:
     return f"{said}: without {'it' if len(gone) == 1 else 'them'}, {review_tiles.signed(change)}."
 
 
-def _standing(found: Figures, advised: pd.DataFrame, open_incidents: pd.DataFrame) -> tuple[Standing, ...]:
+def _standing(
+    found: Figures, advised: pd.DataFrame, open_incidents: pd.DataFrame, done: frozenset[str]
+) -> tuple[Standing, ...]:
     column = "product_category" if found.dimension == "category" else found.dimension
     counted = open_incidents.groupby(column)["impact"] if len(open_incidents) else None
     total = counted.size() if counted is not None else {}
@@ -225,6 +227,8 @@ def _standing(found: Figures, advised: pd.DataFrame, open_incidents: pd.DataFram
     result = []
     for line in found.lines:
         status, recommendation = stock.get(line.name, ("", ""))
+        if line.name in done and status in recommend.ORDERS:
+            status, recommendation = "decided", ""
         result.append(
             Standing(
                 int(total.get(line.name, 0)),

@@ -15,15 +15,22 @@ from trendcast.ui.plots import band, dress, palette
 
 
 def gauge_chart(
-    *, now: float, ahead: float, safety: float, quantity: float, lead_time_days: float, dark: bool
+    *,
+    now: float,
+    ahead: float,
+    safety: float,
+    quantity: float,
+    lead_time_days: float,
+    lot: str = "usual order",
+    dark: bool,
 ) -> tuple[go.Figure, str]:
     """A bar from nothing over the safety stock to safety stock plus reorder quantity, with two arrows: stock now and
-    stock one lead time ahead. The lower of the two decides the status."""
+    stock one lead time ahead: the lower of the two counts. ``quantity``: of a ``lot``."""
     colours = palette(dark)
     figure = go.Figure()
     for name, value, colour, pattern in (
         ("Safety stock", safety, colours.edited, "/"),
-        ("Usual order", quantity, colours.forecast, ""),
+        (lot.capitalize(), quantity, colours.forecast, ""),
     ):
         figure.add_trace(
             go.Bar(

@@ -12,6 +12,7 @@ import streamlit as st
 from trendcast import wording
 from trendcast.errors import NotFound, TrendCastError
 from trendcast.services import chart_findings
+from trendcast.services.recommend import ORDERS
 from trendcast.ui import charts_stock, inbox, reads, stock, text
 from trendcast.ui.plots import CONFIG
 from trendcast.ui.shell import View, person
@@ -237,11 +238,17 @@ def _gauge(view: View, row: dict[str, Any]) -> None:
         "quantity": float(quantity),  # type: ignore[arg-type]
         "lead_time_days": float(row["lead_time_days"]),
     }
-    st.markdown(text.sentence(chart_findings.gauge(**drawn)))
-    figure, alt = charts_stock.gauge_chart(**drawn, dark=view.dark)
+    lot = LOTS.get(str(row.get("lot_source")), "usual order")
+    left = row.get("order_by_days") if row["status"] in ORDERS else None
+    order_in = None if wording.missing(left) else float(left)  # type: ignore[arg-type]
+    st.markdown(text.sentence(chart_findings.gauge(**drawn, lot=lot, order_in=order_in)))
+    figure, alt = charts_stock.gauge_chart(**drawn, lot=lot, dark=view.dark)
     st.plotly_chart(figure, key=f"gauge_{view.dark}", config=CONFIG, alt=alt)
     st.caption("The lower of the two arrows counts: in the hatched part the stock is thinner than it should be.")
 
+
+# What the quantity of the gauge is, by where it is from.
+LOTS = {"given": "order size given", "economic": "economic order", "assumed": "order of two weeks"}
 
 FIGURES = (
     ("On hand", "on_hand", "units"),
@@ -276,8 +283,9 @@ def written(value: Any, kind: str) -> str:
 
 def _figures(row: dict[str, Any]) -> None:
     st.subheader("Figures", anchor=False)
+    kept = FIGURES if row["status"] in ORDERS else [one for one in FIGURES if one[1] != "p_stockout_with_order"]
     shown = pd.DataFrame(
-        [(label, written(row.get(column), kind)) for label, column, kind in FIGURES], columns=["What", "How much"]
+        [(label, written(row.get(column), kind)) for label, column, kind in kept], columns=["What", "How much"]
     )
     shown = shown[shown["How much"] != text.NONE]
     st.dataframe(
@@ -301,7 +309,9 @@ def _projection(view: View, row: dict[str, Any]) -> None:
         history = reads.stock_history(view.run_id, name, HISTORY)
     except NotFound:
         history = pd.DataFrame(columns=["date_id", "stock_level", "reorder_point", "stockout", "receipts"])
-    st.markdown(text.sentence(chart_findings.projection(weeks)))
+    gone = row.get("out_days")
+    out = None if wording.missing(gone) else view.last_day + dt.timedelta(days=1 + int(gone))  # type: ignore[arg-type]
+    st.markdown(text.sentence(chart_findings.projection(weeks, out)))
     point = row.get("reorder_point")
     figure, alt = charts_stock.projection_chart(
         weeks,
@@ -311,11 +321,18 @@ def _projection(view: View, row: dict[str, Any]) -> None:
         dark=view.dark,
     )
     st.plotly_chart(figure, key=f"projection_{view.dark}", config=CONFIG, alt=alt)
-    st.caption(
-        "Solid is what was, dashed is expected without a new order, dash and dot with the one advised. "
-        f"The chance of a stock-out without it is {written(row.get('p_stockout'), 'chance')}, with it "
-        f"{written(row.get('p_stockout_with_order'), 'chance')}."
-    )
+    chance = written(row.get("p_stockout"), "chance")
+    if row["status"] in ORDERS:
+        st.caption(
+            "Solid is what was, dashed is expected without a new order, dash and dot with the one advised. "
+            f"The chance of a stock-out without it is {chance}, with it "
+            f"{written(row.get('p_stockout_with_order'), 'chance')}."
+        )
+    else:
+        st.caption(
+            "Solid is what was, dashed is expected without a new order. The chance of a stock-out before an order of "
+            f"next week could arrive is {chance}."
+        )
 
 
 # --- other parameters -----------------------------------------------------------------------------------------------
@@ -441,7 +458,8 @@ def _assumed(row: dict[str, Any]) -> None:
     if len(row["assumed"]):
         st.caption("Assumed, because nobody gave it: " + "; ".join(text.markdown(v, 160) for v in row["assumed"]) + ".")
     held, weeks = row.get("realised_service"), row.get("realised_weeks")
-    if not wording.missing(held) and not wording.missing(weeks) and int(weeks) > 0:  # type: ignore[arg-type]
+    told = "Such reorder points held" in row["sentence"]
+    if not told and not wording.missing(held) and not wording.missing(weeks) and int(weeks) > 0:  # type: ignore[arg-type]
         st.caption(
             f"Measured: reorder points set like this one held in {text.percent(held)} of the last "
             f"{text.count(int(weeks), 'week')} (aim {text.percent(row['target_service'])})."  # type: ignore[arg-type]
