@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 import pytest
 
-from tests.anomalies.scenes import noisy, scene
+from tests.anomalies.scenes import FIRST, noisy, scene
+from trendcast import wording
 from trendcast.anomalies.detect import detect
+from trendcast.anomalies.incidents import gather
+from trendcast.services.detect_write import headline
 
 DAYS = 200
 LAST = np.array([DAYS - 1])
@@ -225,3 +230,13 @@ def test_a_small_retailer_who_sends_only_what_sold_has_no_torso_on_a_quiet_day()
     assert (came < 3.5).any()  # there are such days
     found = detect(scene(units, regions=2), np.arange(200, 400)).entries
     assert [entry for entry in found if (entry.level, entry.cls) == ("total", "PARTIAL_FEED")] == []
+
+
+def test_a_feed_that_was_wrong_for_days_is_told_with_the_figures_of_the_day_it_names(units: np.ndarray) -> None:
+    units[2::4, -2] *= 2
+    units[2::4, -1] *= 2
+    found = detect(scene(units, regions=4), np.arange(DAYS - 2, DAYS)).entries
+    (episode,) = [one for one in gather(found, [], FIRST) if one.family == "feed"]
+    assert len(episode.days) == 2
+    assert wording.units(float(units[2::4, -1].sum())) in headline(episode)
+    assert wording.day((FIRST + DAYS - 1).astype(date)) in headline(episode)

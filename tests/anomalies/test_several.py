@@ -9,6 +9,8 @@ from tests.anomalies.scenes import FIRST, noisy, scene
 from trendcast.anomalies import incidents
 from trendcast.anomalies.detect import detect
 from trendcast.anomalies.entries import Entry, Found
+from trendcast.anomalies.explain import cause
+from trendcast.anomalies.scene import Stock
 from trendcast.anomalies.trend import LASTING
 
 DAYS = 240
@@ -64,6 +66,36 @@ def test_where_a_region_fell_and_some_of_it_rose_each_series_belongs_to_what_it_
     members = [one for one in episodes if not one.lead]
     assert {one.direction for one in members} == {-1, 1}
     assert all(leads_of[one.group].direction == one.direction for one in members)
+
+
+@pytest.mark.parametrize("worst", ["first", "last"])
+def test_an_incident_of_several_days_is_explained_as_the_day_whose_figures_are_told(worst: str) -> None:
+    """A region halves, and on another day some of it falls: which of the days is the newer does not matter."""
+    units = noisy(80, DAYS, sd=0.05)
+    whole, some = (DAYS - 2, DAYS - 1) if worst == "first" else (DAYS - 1, DAYS - 2)
+    units[::2, whole] = np.round(units[::2, whole] * 0.4)
+    units[0:16:2, some] = np.round(units[0:16:2, some] * 0.5)
+    found = detect(scene(units, regions=2), np.arange(DAYS - 2, DAYS)).entries
+    (episode,) = [one for one in incidents.gather(found, [], FIRST) if one.key == ("region", "", "R0", "")]
+    assert sorted(episode.days) == [str(FIRST + DAYS - 2), str(FIRST + DAYS - 1)]
+    assert episode.worst["day"] == str(FIRST + whole)
+    assert [day for day, told in episode.days.items() if told.get("some")] == [str(FIRST + some)]
+    assert "some" not in episode.facts
+    assert episode.facts["leaning"] == episode.facts["children"] == 40
+    assert cause(episode.cause, episode.cls, episode.kind, episode.facts) == "everything there moved together"
+
+
+def test_a_stock_out_stays_the_reason_while_the_shelf_fills_again() -> None:
+    units = noisy(12, DAYS, sd=0.05)
+    units[3, -2] = np.round(units[3, -2] * 0.1)
+    units[3, -1] = np.round(units[3, -1] * 0.6)
+    out = np.zeros((1, DAYS), bool)
+    out[0, -2] = True
+    stock = Stock(["C003"], np.where(out, 0.0, 5000.0), out, np.full(1, 7.0))
+    found = detect(scene(units, stock=stock), np.arange(DAYS - 2, DAYS)).entries
+    (episode,) = [one for one in incidents.gather(found, [], FIRST) if one.key[1] == "C003"]
+    assert len(episode.days) == 2
+    assert (episode.kind, episode.cls, episode.cause) == ("SUPPLY", "STOCK_OUT", "stock-out")
 
 
 @pytest.mark.parametrize(("factor", "urgent"), [(0.65, True), (0.85, False)])

@@ -17,6 +17,7 @@ from trendcast.anomalies.trend import LASTING
 GAP = 3  # days without a finding that an episode may have: a weekend, a holiday
 RANK = {"HIGH": 0, "MEDIUM": 1, "LOW": 2}
 OPEN = ("NEW", "ACKNOWLEDGED")
+OF_DAYS = (*LASTING, promotions.CLASS, "STOCK_OUT", "ZERO_RUN")  # classes of what is of several days
 
 Key = tuple[str, str, str, str]
 
@@ -161,7 +162,7 @@ def gather(entries: Iterable[Entry], known: list[Episode], first_day: np.datetim
                 episode.touched |= before != one
                 episode.days[one["day"]] = one
             episode.found.add(one["day"])
-        if newer:
+        if _speaks(episode, entry, str(day), newer):
             lasted = {name: episode.facts[name] for name in ("lasted",) if name in episode.facts}
             episode.kind, episode.cause, episode.facts = entry.kind, entry.cause, {**entry.facts, **lasted}
             # A promotion without uplift looks like a change of level until it is told apart; one that was there is one.
@@ -175,6 +176,15 @@ def gather(entries: Iterable[Entry], known: list[Episode], first_day: np.datetim
             episode.group = owner.group or (owner.group_key, str(owner.start))
         on_day[entry.key, entry.day, entry.direction] = episode
     return episodes
+
+
+def _speaks(episode: Episode, entry: Entry, day: str, newer: bool) -> bool:
+    """Whether what an entry is, and why, is told of its episode: the figures that are told are those of its worst day.
+    What is of several days, and what a feed did, is as it is now; that it fades tells nothing where stock ran out."""
+    fades = entry.cls == "TEMPORARY" and episode.kind != "SUPPLY"
+    if newer and (episode.family == "feed" or entry.cls in OF_DAYS or fades):
+        return True
+    return str(episode.worst["day"]) == day and (newer or episode.cls not in OF_DAYS)
 
 
 def corrected(episodes: Iterable[Episode], judged: set[str], actual: Mapping[tuple[Key, str], float]) -> list[Episode]:

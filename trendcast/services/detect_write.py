@@ -138,9 +138,10 @@ def _incident(
 
 
 def headline(episode: Episode) -> str:
-    """An entry in a sentence or two."""
+    """An entry in a sentence or two: of a feed about its newest day, else about its worst."""
+    told = episode.days[str(episode.last)] if episode.family == "feed" else episode.worst
     return explain.headline(
-        episode.key, episode.cls, episode.kind, episode.worst, str(episode.start), str(episode.last), len(episode.days),
+        episode.key, episode.cls, episode.kind, told, str(episode.start), str(episode.last), len(episode.days),
         episode.total("loss"), episode.total("loss_units"), episode.facts,
     )  # fmt: skip
 
