@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -94,58 +95,16 @@ def _some(
     judge: Judge, nodes: Nodes, node: int, rows: np.ndarray, far: np.ndarray, direction: int, day: int
 ) -> Entry | None:
     """The entry of a node of whose ``rows`` these are ``far`` off."""
-    key = nodes.key(node)
     gap = judge.scene.units[rows, day] - judge.expected.units[rows, day]
-    p = pvalues.so_many(len(far), len(rows), RARELY)
-    q = min(1.0, p * 2 * len(nodes.names))  # asked of each region, upwards and downwards
-    figures = _figures(judge, nodes, node, rows, day, p, q)
     if np.sign(gap.sum()) != direction:
         return None
-    whole_day = float(np.nansum(judge.expected.units[:, day] * judge.weight))
-    rel = figures.loss_units / max(figures.expected, 1e-9)
-    size = Size(
-        p=p,
-        q=q,
-        rel=rel,
-        loss=abs(float((gap * judge.weight[rows]).sum())),
-        total=whole_day,
-        limit=judge.asked(key, whole_day),
-        node=True,
-        up=direction > 0,
-    )
-    cls = "SPIKE" if direction > 0 else "DROP"
-    level = judge.level(size, key, cls, figures.expected)
-    if not level or judge.too_small(key, rel, figures.loss_units, least=(0.0, 0.0)):
-        return None
-    calendar = [judge.calendar(int(row), day, direction) for row in far[:50]]
+    p = pvalues.so_many(len(far), len(rows), RARELY)
+    q = min(1.0, p * 2 * len(nodes.names))  # asked of each region, upwards and downwards
     strongest = float(direction * np.median(np.abs(judge.rest.z_alone[far, day])))
-    return Entry(
-        day=day,
-        level=key[0],
-        product_category=key[1],
-        region=key[2],
-        store=key[3],
-        kind="DEMAND",
-        cls=cls,
-        direction=direction,
-        start=day,
-        impact=level,
-        score=sizes.score(strongest, level),
-        rel=rel,
-        days=[replace(figures, z=strongest)],
-        rows=far,
-        cause=max(set(calendar), key=calendar.count),
-        facts={
-            "children": len(rows),
-            "leaning": len(far),
-            "some": True,
-            "factor": float(np.median(judge.rest.raw[far, day])),
-            "limit": judge.limit(key),
-            "tests": judge.tested(day),
-            "frozen": bool(judge.expected.frozen[far, day].any()),
-            "explained": explained(judge.scene, rows, day, gap / gap.sum()),
-        },
-    )
+    days = [replace(_figures(judge, nodes, node, rows, day, p, q), z=strongest)]
+    size = Size(p=p, q=q, rel=_rel(days), loss=0.0, node=True, up=direction > 0)
+    facts = {"leaning": len(far), "some": True, "factor": float(np.median(judge.rest.raw[far, day]))}
+    return _entry(judge, nodes.key(node), rows, far, days, "SPIKE" if direction > 0 else "DROP", [size], facts)
 
 
 def _usual(nodes: Nodes, window: slice) -> Nodes:
@@ -191,23 +150,16 @@ def _node(
     whole_gap = np.log1p(now.actual) - np.log1p(now.expected)
     if not shift and (np.sign(whole_gap) != direction or abs(factor) < MOST_OF_IT * abs(whole_gap)):
         return None  # the node is off because of some that are, not as a whole
-    gap = judge.scene.units[rows, day] - expected
-    whole_day = float(np.nansum(judge.expected.units[:, day] * judge.weight))
-    rel = float(np.mean([one.loss_units for one in days])) / max(float(np.mean([one.expected for one in days])), 1e-9)
-    key = nodes.key(node)
-    _, category, region, store = key
+    rel = _rel(days)
     size = Size(
         # What has added up so far in so many is certain; as for a single series, urgent only where it is large.
         p=p if strong else 0.0 if shift and rel >= sizes.REL_MEDIUM else 1.0,
         q=min(q, sizes.Q_HIGH) if strong else sizes.Q_MEDIUM,  # that so many go together is as much
         rel=rel,
-        loss=abs(float((gap * judge.weight[rows]).sum())),
-        total=whole_day,
-        limit=judge.asked(key, whole_day),
+        loss=0.0,
         node=not shift or strong,
         shift=bool(shift) and not strong,
         up=direction > 0,
-        covered=bool(category) and judge.covered(category, day),
     )
     cls = "SPIKE" if direction > 0 else "DROP"
     if shift:
@@ -218,37 +170,71 @@ def _node(
     # A small region is a small part of everything; what would be HIGH of a single series is of a whole region too, and
     # an outage there of less than that.
     alone = max(rel, sizes.REL_HIGH) if nodes.level == "region" and rel >= OUTAGE else rel
-    levels = {judge.level(one, key, cls, now.expected) for one in (size, replace(size, node=False, rel=alone))}
+    found = [size, replace(size, node=False, rel=alone)]
+    facts = {"leaning": int(leaning.sum()), "factor": factor}
+    return _entry(judge, nodes.key(node), rows, rows, days, cls, found, facts)
+
+
+def _rel(days: list[Figures]) -> float:
+    """How much of what was expected is missing, or more than it, over these days."""
+    return float(np.mean([one.loss_units for one in days])) / max(float(np.mean([one.expected for one in days])), 1e-9)
+
+
+def _entry(
+    judge: Judge,
+    key: Key,
+    rows: np.ndarray,
+    moved: np.ndarray,
+    days: list[Figures],
+    cls: str,
+    found: list[Size],
+    facts: dict[str, Any],
+) -> Entry | None:
+    """The entry of a node that is told of its ``days``; None where that is too little. ``rows``: its series, of which
+    ``moved`` did; ``found``: its size in one way or another, without what it comes to: the most serious counts."""
+    name, category, region, store = key
+    now, direction = days[-1], 1 if found[0].up else -1
+    gap = judge.scene.units[rows, now.day] - judge.expected.units[rows, now.day]
+    whole_day = float(np.nansum(judge.expected.units[:, now.day] * judge.weight))
+    worth = [
+        replace(
+            size,
+            loss=abs(float((gap * judge.weight[rows]).sum())),
+            total=whole_day,
+            limit=judge.asked(key, whole_day),
+            covered=bool(category) and judge.covered(category, now.day),
+        )
+        for size in found
+    ]
+    levels = {judge.level(size, key, cls, now.expected) for size in worth}
     level = next((one for one in sizes.LEVELS if one in levels), "")
+    rel = found[0].rel
     if not level or judge.too_small(key, rel, now.loss_units, least=(0.0, 0.0)):
         return None
-    contributions = gap / (now.actual - now.expected) if now.actual != now.expected else np.zeros(len(rows))
-    calendar = [judge.calendar(int(row), day, direction) for row in rows[:50]]
-    common = max(set(calendar), key=calendar.count)
+    calendar = [judge.calendar(int(row), now.day, direction) for row in moved[:50]]
     return Entry(
-        day=day,
-        level=nodes.level,
+        day=now.day,
+        level=name,
         product_category=category,
         region=region,
         store=store,
         kind="DEMAND",
         cls=cls,
         direction=direction,
-        start=int(span[0]),
+        start=days[0].day,
         impact=level,
         score=sizes.score(max((one.z for one in days), key=abs), level),
         rel=rel,
         days=days,
-        rows=rows,
-        cause=common,
+        rows=moved,
+        cause=max(set(calendar), key=calendar.count),
         facts={
             "children": len(rows),
-            "leaning": int(leaning.sum()),
-            "factor": factor,
             "limit": judge.limit(key),
-            "tests": judge.tested(day),
-            "frozen": bool(judge.expected.frozen[rows, day].any()),
-            "explained": explained(judge.scene, rows, day, contributions),
+            "tests": judge.tested(now.day),
+            "frozen": bool(judge.expected.frozen[moved, now.day].any()),
+            "explained": explained(judge.scene, rows, now.day, gap / gap.sum() if gap.sum() else np.zeros(len(rows))),
+            **facts,
         },
     )
 
