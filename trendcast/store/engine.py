@@ -300,6 +300,11 @@ class Database:
                 yield connection
 
 
+# A network may forget a connection without a word, while a long statement or LISTEN waits: this machine asks the other
+# whether it still knows of it, and ends within two minutes what nobody knows.
+_KEEPALIVES = {"keepalives_idle": 60, "keepalives_interval": 10, "keepalives_count": 6}
+
+
 def connect_arguments(url: URL, role: str, *, statement_timeout: int | None = None) -> dict[str, object]:
     """What every connection is opened with: short timeouts, UTC, our schema and nothing else on the search path."""
     timeout = STATEMENT_TIMEOUT[role] if statement_timeout is None else statement_timeout
@@ -314,7 +319,8 @@ def connect_arguments(url: URL, role: str, *, statement_timeout: int | None = No
             f"-c search_path={SCHEMA}",
         ]
     )
-    return {"connect_timeout": 3, "application_name": f"trendcast-{role}", "options": options.strip()}
+    alive = {name: value for name, value in _KEEPALIVES.items() if name not in url.query}
+    return {"connect_timeout": 3, "application_name": f"trendcast-{role}", "options": options.strip(), **alive}
 
 
 @cache

@@ -22,6 +22,7 @@ from trendcast.store.engine import Database, mapped_errors, raw_errors
 from trendcast.store.locks import LOAD
 
 STAGE = "load_stage"
+PATIENCE = 1800  # seconds a statement of a load may take
 
 # What a staged column is, by the kind the data contract gives it.
 _TYPES = {
@@ -37,7 +38,8 @@ _TYPES = {
 
 @contextmanager
 def _cursor(connection: Connection) -> Iterator[Any]:
-    with mapped_errors(), closing(connection.connection.cursor()) as cursor, raw_errors():
+    limit = silence.watching(connection.connection.driver_connection, PATIENCE)
+    with mapped_errors(), closing(connection.connection.cursor()) as cursor, raw_errors(), limit:
         yield cursor
 
 
@@ -72,7 +74,7 @@ class Shape:
 def begin(connection: Connection, patience: int = 600) -> None:
     """Take the lock that lets one merge run at a time, and give the transaction the time and memory a load may take.
     After ``patience`` seconds of waiting for another merge it is DatabaseAway."""
-    silence.patient(connection.connection.driver_connection, 1800)
+    silence.patient(connection.connection.driver_connection, PATIENCE)
     with _cursor(connection) as cursor:
         # store.silence reads the time out of the words set_config('statement_timeout', 'N', true): keep them so.
         cursor.execute(

@@ -30,7 +30,7 @@ from sqlalchemy import Engine
 log = logging.getLogger(__name__)
 
 GRACE = 1.0  # seconds after the server's own limit
-PING = {"web": 2.0, "pulse": 1.5, "worker": 15.0}  # seconds an answer to "are you there" may take
+PING = {"web": 2.0, "pulse": 1.0, "worker": 15.0}  # seconds an answer to "are you there" may take
 KNOCK = 1.5  # seconds an answer to a new connection may take, once another one said nothing
 _PAUSE, _PATIENCE = 0.5, 3.0  # between knocks while nobody answers, and for each of them
 
