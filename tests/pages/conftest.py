@@ -1132,6 +1132,20 @@ def _forget() -> None:
     st.cache_resource.clear()
 
 
+@pytest.fixture(autouse=True)
+def checked_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every figure that a page draws is one that Plotly knows: the product itself does not ask, it takes too long."""
+    from trendcast.ui.figure import Figure
+
+    drawn = Figure.to_dict
+
+    def to_dict(figure: Figure) -> dict[str, Any]:
+        figure.checked()
+        return drawn(figure)
+
+    monkeypatch.setattr(Figure, "to_dict", to_dict)
+
+
 @pytest.fixture
 def make_retailer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., FakeRetailer]]:
     """Puts a made-up retailer behind the dashboard for one test; no cache survives it."""

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from trendcast.ui import text
+from trendcast.ui.figure import Figure, bar, scatter
 from trendcast.ui.plots import Palette, band, dress, legend, over_time, palette, volumes
 
 COMPONENTS = {
@@ -35,7 +34,7 @@ def forecast_chart(
     last_day: pd.Timestamp | None = None,
     marks: pd.DataFrame | None = None,
     truth: pd.DataFrame | None = None,
-) -> tuple[go.Figure, str]:
+) -> tuple[Figure, str]:
     """History and forecast of one selection, with what happened on lanes below.
 
     ``table``: measures.grid in the window on view; ``unit``: 'units' or 'money'; coverages are shares measured in the
@@ -48,24 +47,15 @@ def forecast_chart(
     table = table.reset_index(drop=True)
     dates = table["date"]
     lanes = _lanes(table, grain)
-    figure = (
-        make_subplots(
-            rows=2,
-            cols=1,
-            shared_xaxes=True,
-            vertical_spacing=0.02,
-            row_heights=[1 - 0.055 * len(lanes), 0.055 * len(lanes)],
-        )
-        if lanes
-        else make_subplots(rows=1, cols=1)
-    )
+    part = 0.055 * len(lanes)
+    figure = Figure(heights=[1 - part, part], spacing=0.02) if lanes else Figure()
     _stockouts(figure, table, colours)
     joined = _joined(table)
     _bands(figure, joined, colours, coverage80, coverage95)
     earlier = table["last_year"].notna()
     if earlier.any():
         figure.add_trace(
-            go.Scatter(
+            scatter(
                 x=dates,
                 y=table["last_year"],
                 name="Last year",
@@ -74,13 +64,11 @@ def forecast_chart(
                 customdata=[text.full(v) for v in table["last_year"]],
                 hovertemplate="Last year %{customdata}<extra></extra>",
             ),
-            row=1,
-            col=1,
         )
     past = ~table["future"]
     if past.any():
         figure.add_trace(
-            go.Scatter(
+            scatter(
                 x=dates[past],
                 y=table.loc[past, "actual"],
                 name="Actual",
@@ -90,8 +78,6 @@ def forecast_chart(
                 customdata=_history_hover(table[past], grain),
                 hovertemplate="<b>Actual %{customdata[0]}</b>%{customdata[1]}<extra></extra>",
             ),
-            row=1,
-            col=1,
         )
     _ghost(figure, table, colours, grain)
     if truth is not None and len(truth):
@@ -100,7 +86,7 @@ def forecast_chart(
     middle = joined["middle"]
     if ahead.any():
         figure.add_trace(
-            go.Scatter(
+            scatter(
                 x=joined["date"],
                 y=middle,
                 name="Forecast",
@@ -109,14 +95,12 @@ def forecast_chart(
                 customdata=_forecast_hover(joined, grain),
                 hovertemplate="%{customdata}<extra></extra>",
             ),
-            row=1,
-            col=1,
         )
     if marks is not None:
         _marks(figure, marks, colours)
     for position, (label, symbol, rows, sizes, hover) in enumerate(lanes):
         figure.add_trace(
-            go.Scatter(
+            scatter(
                 x=dates[rows],
                 y=[len(lanes) - 1 - position] * int(rows.sum()),
                 mode="markers",
@@ -127,7 +111,6 @@ def forecast_chart(
                 showlegend=False,
             ),
             row=2,
-            col=1,
         )
     _layout(figure, colours, text.axis(unit, per), 400 + 26 * len(lanes), lanes)
     if ahead.any() and last_day is not None:
@@ -140,17 +123,17 @@ def forecast_chart(
     return figure, said
 
 
-def _ghost(figure: go.Figure, table: pd.DataFrame, colours: Palette, grain: str) -> None:
+def _ghost(figure: Figure, table: pd.DataFrame, colours: Palette, grain: str) -> None:
     """Demand that stock-outs turned away: hatched on top of what was sold, under a dotted grey line."""
     lost = table["lost"].fillna(0.0) > 0
     if not lost.any():
         return
     step = 7 if grain == "week" else 1
     figure.add_trace(
-        go.Bar(
+        bar(
             x=table.loc[lost, "date"],
             y=table.loc[lost, "lost"],
-            base=table.loc[lost, "actual"],
+            base=table.loc[lost, "actual"].tolist(),
             width=0.8 * step * 86_400_000,
             name="Lost to stock-outs",
             marker={
@@ -161,13 +144,11 @@ def _ghost(figure: go.Figure, table: pd.DataFrame, colours: Palette, grain: str)
             customdata=[text.full(v) for v in table.loc[lost, "lost"]],
             hovertemplate="Lost to stock-outs %{customdata} (estimated)<extra></extra>",
         ),
-        row=1,
-        col=1,
     )
     # The weeks beside join the line to what was sold.
     near = lost | lost.shift(1, fill_value=False) | lost.shift(-1, fill_value=False)
     figure.add_trace(
-        go.Scatter(
+        scatter(
             x=table["date"],
             y=table["demand"].where(near),
             mode="lines",
@@ -176,15 +157,13 @@ def _ghost(figure: go.Figure, table: pd.DataFrame, colours: Palette, grain: str)
             connectgaps=False,
             hoverinfo="skip",
         ),
-        row=1,
-        col=1,
     )
 
 
-def _truth(figure: go.Figure, truth: pd.DataFrame, colours: Palette) -> None:
+def _truth(figure: Figure, truth: pd.DataFrame, colours: Palette) -> None:
     """What customers really wanted, which only the demo knows."""
     figure.add_trace(
-        go.Scatter(
+        scatter(
             x=truth["date"],
             y=truth["demand"],
             mode="lines",
@@ -194,8 +173,6 @@ def _truth(figure: go.Figure, truth: pd.DataFrame, colours: Palette) -> None:
             customdata=[text.full(v) for v in truth["demand"]],
             hovertemplate="True demand %{customdata} (demo only)<extra></extra>",
         ),
-        row=1,
-        col=1,
     )
 
 
@@ -207,7 +184,7 @@ MARKS = {
 }
 
 
-def _marks(figure: go.Figure, marks: pd.DataFrame, colours: Palette) -> None:
+def _marks(figure: Figure, marks: pd.DataFrame, colours: Palette) -> None:
     """Anomalies as diamonds on the history."""
     colour = {"HIGH": colours.bad, "MEDIUM": colours.edited, "LOW": colours.tag}
     for impact, (symbol, size, name) in MARKS.items():
@@ -215,7 +192,7 @@ def _marks(figure: go.Figure, marks: pd.DataFrame, colours: Palette) -> None:
         if rows.empty:
             continue
         figure.add_trace(
-            go.Scatter(
+            scatter(
                 x=rows["date"],
                 y=rows["actual"],
                 mode="markers",
@@ -224,8 +201,6 @@ def _marks(figure: go.Figure, marks: pd.DataFrame, colours: Palette) -> None:
                 customdata=[text.wrapped(headline, 60) for headline in rows["headline"]],
                 hovertemplate=f"<b>{name}</b><br>%{{customdata}}<extra></extra>",
             ),
-            row=1,
-            col=1,
         )
 
 
@@ -252,7 +227,7 @@ def _joined(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _bands(
-    figure: go.Figure, joined: pd.DataFrame, colours: Palette, cover80: float | None, cover95: float | None
+    figure: Figure, joined: pd.DataFrame, colours: Palette, cover80: float | None, cover95: float | None
 ) -> None:
     if joined.empty:
         return
@@ -263,10 +238,10 @@ def _bands(
         label = f"{name}{text.NARROW}% band"
         if cover is not None and np.isfinite(cover):
             label += f" (held {text.percent(cover)})"
-        band(figure, joined, low, high, colour, label, row=1, col=1)
+        band(figure, joined, low, high, colour, label)
 
 
-def _stockouts(figure: go.Figure, table: pd.DataFrame, colours: Palette) -> None:
+def _stockouts(figure: Figure, table: pd.DataFrame, colours: Palette) -> None:
     """Hatched columns behind the weeks in which the shelf was empty."""
     rows = table["stockout"].fillna(0) > 0
     if not rows.any():
@@ -274,7 +249,7 @@ def _stockouts(figure: go.Figure, table: pd.DataFrame, colours: Palette) -> None
     top = float(np.nanmax(table[["actual", "last_year", "high95", "mean"]].to_numpy(dtype=float), initial=0.0)) or 1.0
     step = 7 if len(table) > 1 and (table["date"].iloc[1] - table["date"].iloc[0]).days == 7 else 1
     figure.add_trace(
-        go.Bar(
+        bar(
             x=table.loc[rows, "date"],
             y=[top * 1.04] * int(rows.sum()),
             width=step * 86_400_000,
@@ -286,8 +261,6 @@ def _stockouts(figure: go.Figure, table: pd.DataFrame, colours: Palette) -> None
             },
             hoverinfo="skip",
         ),
-        row=1,
-        col=1,
     )
 
 
@@ -348,15 +321,14 @@ def _forecast_hover(joined: pd.DataFrame, grain: str) -> list[str]:
     return hover
 
 
-def _layout(figure: go.Figure, colours: Palette, title: str, height: int, lanes: list) -> None:
+def _layout(figure: Figure, colours: Palette, title: str, height: int, lanes: list) -> None:
     below = legend(-0.14 - 0.02 * len(lanes), itemclick="toggle")
     dress(figure, colours, height, (8, 34, 8, 8), bargap=0, barmode="overlay", legend=below)
     over_time(figure, "week" if "week" in title else "day")
-    volumes(figure, colours, title, row=1, col=1)
+    volumes(figure, colours, title, row=1)
     if lanes:
         figure.update_yaxes(
             row=2,
-            col=1,
             tickmode="array",
             tickvals=list(range(len(lanes)))[::-1],
             ticktext=[lane[0] for lane in lanes],
@@ -367,14 +339,12 @@ def _layout(figure: go.Figure, colours: Palette, title: str, height: int, lanes:
         )
 
 
-def _forecast_start(
-    figure: go.Figure, last_day: pd.Timestamp, table: pd.DataFrame, grain: str, colours: Palette
-) -> None:
+def _forecast_start(figure: Figure, last_day: pd.Timestamp, table: pd.DataFrame, grain: str, colours: Palette) -> None:
     start = last_day + pd.Timedelta(1, "D")
     middle = table["mean"].notna() | table["p50"].notna()
     at = table.loc[middle, "date"].iloc[0]
     line = at - pd.Timedelta(84, "h") if grain == "week" else at - pd.Timedelta(12, "h")
-    figure.add_vline(x=line, line={"color": colours.tag, "width": 1, "dash": "dot"}, row=1, col=1)
+    figure.add_vline(x=line, line={"color": colours.tag, "width": 1, "dash": "dot"})
     figure.add_annotation(
         x=line,
         y=1,
@@ -388,7 +358,7 @@ def _forecast_start(
     )
 
 
-def _band_labels(figure: go.Figure, table: pd.DataFrame, colours: Palette) -> None:
+def _band_labels(figure: Figure, table: pd.DataFrame, colours: Palette) -> None:
     rows = table[table["high80"].notna()]
     if rows.empty:
         return
@@ -403,8 +373,6 @@ def _band_labels(figure: go.Figure, table: pd.DataFrame, colours: Palette) -> No
             xshift=3,
             yanchor=anchor,
             font={"size": 11, "color": colours.forecast},
-            row=1,
-            col=1,
         )
 
 
@@ -431,7 +399,7 @@ def _describe(table: pd.DataFrame, measure: str, per: str) -> str:
 
 def decomposition_chart(
     parts: pd.DataFrame, *, unit: str, dark: bool, last_day: pd.Timestamp, grain: str = "day"
-) -> tuple[go.Figure, str]:
+) -> tuple[Figure, str]:
     """Small multiples of what the number is made of, sharing the time axis.
 
     ``parts``: date and one column per component, in the unit on view, summing to the number. All effects share one
@@ -449,15 +417,10 @@ def decomposition_chart(
     effects = [name for name in names if name != "trend"]
     reach = max((float(np.nanmax(parts[n].abs())) for n in effects), default=1.0) or 1.0
     step = _round_down(0.9 * reach)
-    figure = make_subplots(
-        rows=len(names),
-        cols=1,
-        shared_xaxes=True,
-        vertical_spacing=0.035,
-        subplot_titles=[COMPONENTS[name] for name in names],
-    )
+    figure = Figure(heights=[1] * len(names), spacing=0.035)
     sizes = []
     for row, name in enumerate(names, start=1):
+        figure.add_title(row, COMPONENTS[name], font={"size": 12, "color": colours.ink})
         values = parts[name]
         past = parts["date"] <= last_day
         ahead = ~past
@@ -467,7 +430,7 @@ def decomposition_chart(
             if rows.sum() < 2:
                 continue
             figure.add_trace(
-                go.Scatter(
+                scatter(
                     x=parts.loc[rows, "date"],
                     y=values[rows],
                     mode="lines",
@@ -478,19 +441,15 @@ def decomposition_chart(
                     hovertemplate=COMPONENTS[name] + " %{customdata}<extra></extra>",
                 ),
                 row=row,
-                col=1,
             )
         if name == "trend":
-            figure.update_yaxes(rangemode="tozero", row=row, col=1)
+            figure.update_yaxes(rangemode="tozero", row=row)
         else:
-            figure.update_yaxes(
-                range=[-1.1 * reach, 1.1 * reach], tickvals=[-step, 0, step], zeroline=True, row=row, col=1
-            )
+            figure.update_yaxes(range=[-1.1 * reach, 1.1 * reach], tickvals=[-step, 0, step], zeroline=True, row=row)
             sizes.append(f"{COMPONENTS[name].lower()} up to {text.short(values.abs().max())}")
     dress(figure, colours, 64 + 92 * len(names), (8, 12, 26, 8), size=12, hoversubplots="axis")
     over_time(figure, grain)
     figure.update_yaxes(zerolinecolor=colours.tag, tickformat="~s", nticks=4, tickfont={"size": 11})
-    figure.update_annotations(x=0, xanchor="left", font={"size": 12, "color": colours.ink})
     measure = text.measure_inline(unit)
     return figure, f"Small charts of the parts of the {measure} per {grain}: trend; " + "; ".join(sizes) + "."
 
@@ -503,14 +462,14 @@ def _round_down(value: float) -> float:
 
 def look_chart(
     table: pd.DataFrame, looks: dict[str, pd.DataFrame], *, grain: str, unit: str, dark: bool
-) -> tuple[go.Figure, str]:
+) -> tuple[Figure, str]:
     """Our forecast beside reference models of the same series. ``looks``: label -> date, value (low, high if any)."""
     colours = palette(dark)
-    figure = make_subplots(rows=1, cols=1)
+    figure = Figure()
     joined = _joined(table)
     past = table["actual"].notna()
     figure.add_trace(
-        go.Scatter(
+        scatter(
             x=table.loc[past, "date"],
             y=table.loc[past, "actual"],
             name="Actual",
@@ -523,7 +482,7 @@ def look_chart(
     ahead = joined[~joined["joint"]] if len(joined) else joined
     if len(ahead):
         figure.add_trace(
-            go.Scatter(
+            scatter(
                 x=ahead["date"],
                 y=ahead["middle"],
                 name="TrendCast",
@@ -538,7 +497,7 @@ def look_chart(
         looks.items(), ("dashdot", "dot", "longdash"), (colours.look, colours.edited, colours.tag), strict=False
     ):
         figure.add_trace(
-            go.Scatter(
+            scatter(
                 x=frame["date"],
                 y=frame["value"],
                 name=text.plotly(label),

@@ -5,29 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pandas as pd
-import plotly.graph_objects as go
 
 from trendcast.services.accuracy import NAIVES, Step
 from trendcast.services.forecast import COMBINATION
 from trendcast.ui import text
+from trendcast.ui.figure import Figure, bar, scatter
 from trendcast.ui.plots import Palette, axis_title, dress, legend, palette
 
 RIVALS = 2  # single models drawn beside ours and the naives: the best ones
 
 
-def _layout(figure: go.Figure, colours: Palette, height: int, title: str, below: str = "") -> None:
+def _layout(figure: Figure, colours: Palette, height: int, title: str, below: str = "") -> None:
     dress(figure, colours, height, (8, 16, 12, 8), legend=legend(-0.2))
     figure.update_xaxes(title=axis_title(below, colours) if below else None, automargin=True)
     figure.update_yaxes(title=axis_title(title, colours) if title else None)
 
 
-def horizon_chart(figures: pd.DataFrame, published: pd.DataFrame, *, error: str, dark: bool) -> tuple[go.Figure, str]:
+def horizon_chart(figures: pd.DataFrame, published: pd.DataFrame, *, error: str, dark: bool) -> tuple[Figure, str]:
     """Error by weeks ahead: ours dashed blue, the best single models, the naives grey; dots: what was published.
 
     ``figures``: services.forecast.accuracy of a level; ``error``: its column; ``published``: services.accuracy.by_lag.
     """
     colours = palette(dark)
-    figure = go.Figure()
+    figure = Figure()
     whole = figures[figures["horizon_week"] == 0].drop_duplicates("model").set_index("model")[error].dropna()
     others = [name for name in whole.sort_values().index if name != COMBINATION and name not in NAIVES][:RIVALS]
     marks = {COMBINATION: (colours.forecast, "dash", 3.0)}
@@ -41,7 +41,7 @@ def horizon_chart(figures: pd.DataFrame, published: pd.DataFrame, *, error: str,
             continue
         label = text.plotly(text.member(name))
         figure.add_trace(
-            go.Scatter(
+            scatter(
                 x=one["horizon_week"],
                 y=one[error],
                 name=label,
@@ -54,7 +54,7 @@ def horizon_chart(figures: pd.DataFrame, published: pd.DataFrame, *, error: str,
         said.append(f"{text.member(name)} {text.percent(one[error].iloc[0])} to {text.percent(one[error].iloc[-1])}")
     if len(published):
         figure.add_trace(
-            go.Scatter(
+            scatter(
                 x=published["lag_weeks"],
                 y=published["wape"],
                 name="As published",
@@ -73,11 +73,11 @@ def horizon_chart(figures: pd.DataFrame, published: pd.DataFrame, *, error: str,
     return figure, "Line chart of the error by weeks ahead: " + "; ".join(said) + "."
 
 
-def coverage_chart(held: pd.DataFrame, *, dark: bool) -> tuple[go.Figure, str]:
+def coverage_chart(held: pd.DataFrame, *, dark: bool) -> tuple[Figure, str]:
     """How often the bands held by weeks ahead, beside what they promise. ``held``: services.accuracy.coverage of one
     level and kind (days or weeks)."""
     colours = palette(dark)
-    figure = go.Figure()
+    figure = Figure()
     said = []
     by_week = held[held["horizon_week"] > 0]
     for nominal, dash, symbol in ((0.95, "dot", "square"), (0.8, "solid", "circle")):
@@ -87,7 +87,7 @@ def coverage_chart(held: pd.DataFrame, *, dark: bool) -> tuple[go.Figure, str]:
         name = f"{text.percent(nominal, 0)} band held"
         figure.add_hline(y=nominal, line={"color": colours.tag, "width": 1.2, "dash": "dash"})
         figure.add_trace(
-            go.Scatter(
+            scatter(
                 x=one["horizon_week"],
                 y=one["share"],
                 name=name,
@@ -106,10 +106,10 @@ def coverage_chart(held: pd.DataFrame, *, dark: bool) -> tuple[go.Figure, str]:
     return figure, "Line chart of how often the bands held by weeks ahead: " + "; ".join(said) + "."
 
 
-def staircase_chart(steps: Sequence[Step], *, dark: bool) -> tuple[go.Figure, str]:
+def staircase_chart(steps: Sequence[Step], *, dark: bool) -> tuple[Figure, str]:
     """From what anybody could forecast to what is used: a bar per step, the gain behind it."""
     colours = palette(dark)
-    figure = go.Figure()
+    figure = Figure()
     labels = [text.plotly(text.member(step.name)) for step in steps]
     fills = [
         colours.forecast if step.name == COMBINATION else colours.last_year if step.name in NAIVES else colours.look
@@ -117,7 +117,7 @@ def staircase_chart(steps: Sequence[Step], *, dark: bool) -> tuple[go.Figure, st
     ]
     gains = ["" if step.gain is None else f" ({_gain(step.gain)})" for step in steps]
     figure.add_trace(
-        go.Bar(
+        bar(
             y=labels,
             x=[step.wape for step in steps],
             orientation="h",

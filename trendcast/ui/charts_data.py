@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pandas as pd
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from trendcast.ui import text
+from trendcast.ui.figure import Figure, bar, scatter
 from trendcast.ui.plots import dress, over_time, palette
 
 # Column of the feature set -> its name in tables.
@@ -48,14 +47,12 @@ PANELS = {
 }
 
 
-def features_chart(frame: pd.DataFrame, *, dark: bool) -> tuple[go.Figure, str]:
+def features_chart(frame: pd.DataFrame, *, dark: bool) -> tuple[Figure, str]:
     """Small charts of the feature set of one category and region, sharing the time axis; empty ones are left out."""
     colours = palette(dark)
     frame = frame.sort_values("date_id")
     panels = {title: names for title, names in PANELS.items() if frame[names[0]].notna().any()}
-    figure = make_subplots(
-        rows=len(panels), cols=1, shared_xaxes=True, vertical_spacing=0.05, subplot_titles=list(panels)
-    )
+    figure = Figure(heights=[1] * len(panels), spacing=0.05)
     styles = (
         (colours.last_year, 1.0, "solid"),
         (colours.actual, 1.8, "solid"),
@@ -63,10 +60,11 @@ def features_chart(frame: pd.DataFrame, *, dark: bool) -> tuple[go.Figure, str]:
     )
     said = []
     for row, (title, names) in enumerate(panels.items(), start=1):
+        figure.add_title(row, title, font={"size": 12, "color": colours.ink})
         for name, (colour, width, dash) in zip(names, styles if len(names) > 1 else styles[1:2], strict=False):
             values = frame[name].astype(float)
             figure.add_trace(
-                go.Scatter(
+                scatter(
                     x=frame["date_id"],
                     y=values,
                     mode="lines",
@@ -77,7 +75,6 @@ def features_chart(frame: pd.DataFrame, *, dark: bool) -> tuple[go.Figure, str]:
                     hovertemplate=FEATURES[name] + " %{customdata}<extra></extra>",
                 ),
                 row=row,
-                col=1,
             )
         values = frame[names[0]].astype(float)
         said.append(f"{title.lower()} between {text.short(values.min())} and {text.short(values.max())}")
@@ -85,19 +82,18 @@ def features_chart(frame: pd.DataFrame, *, dark: bool) -> tuple[go.Figure, str]:
     over_time(figure)
     figure.update_xaxes(tickfont={"size": 11})
     figure.update_yaxes(zerolinecolor=colours.tag, tickformat="~s", nticks=4, tickfont={"size": 11})
-    figure.update_yaxes(rangemode="tozero", row=1, col=1)
-    figure.update_annotations(x=0, xanchor="left", font={"size": 12, "color": colours.ink})
+    figure.update_yaxes(rangemode="tozero", row=1)
     return figure, "Small charts over time: " + "; ".join(said) + "."
 
 
-def stages_chart(seconds: Mapping[str, float], *, dark: bool) -> tuple[go.Figure, str]:
+def stages_chart(seconds: Mapping[str, float], *, dark: bool) -> tuple[Figure, str]:
     """How long each stage of a run took, in their order."""
     colours = palette(dark)
     # As a run goes through them; the store keeps no order.
     order = [name for name in STAGES if name in seconds] + [n for n in seconds if n not in STAGES and n != "total"]
     stages = {name: float(seconds[name]) for name in order}
-    figure = go.Figure(
-        go.Bar(
+    figure = Figure(
+        bar(
             y=[text.plotly(name[:1].upper() + name[1:]) for name in stages],
             x=list(stages.values()),
             orientation="h",

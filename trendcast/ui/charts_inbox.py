@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from trendcast.ui import text
+from trendcast.ui.figure import Figure, bar, scatter
 from trendcast.ui.plots import Palette, band, dress, legend, over_time, palette, volumes
 
 MOST_BARS = 12
@@ -19,7 +18,7 @@ SYMBOLS = {"HIGH": ("diamond", 14), "MEDIUM": ("diamond", 9), "LOW": ("diamond-o
 WINDOW = "rgba(217,119,6,0.14)"
 
 
-def layout(figure: go.Figure, colours: Palette, title: str, height: int) -> None:
+def layout(figure: Figure, colours: Palette, title: str, height: int) -> None:
     """What the charts of one panel have in common: volumes from zero over days, unit in the axis title."""
     dress(figure, colours, height, (8, 34, 22, 8), bargap=0.25, legend=legend(-0.2))
     over_time(figure)
@@ -35,7 +34,7 @@ def incident_chart(
     measure: str,
     dark: bool,
     strips: pd.DataFrame | None = None,
-) -> tuple[go.Figure, str]:
+) -> tuple[Figure, str]:
     """Sales of one series around an incident, with what was expected of each day and the incident's days highlighted.
 
     ``days``: date, actual, expected, low80, high80, low95, high95 (NaN: not known); ``marks``: date, actual, impact,
@@ -45,15 +44,11 @@ def incident_chart(
     colours = palette(dark)
     lanes = [] if strips is None else _lanes(strips)
     part = 0.085 * len(lanes)
-    figure = (
-        make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.02, row_heights=[1 - part, part])
-        if lanes
-        else make_subplots(rows=1, cols=1)
-    )
+    figure = Figure(heights=[1 - part, part], spacing=0.02) if lanes else Figure()
     days = days.sort_values("date")
     half = pd.Timedelta(12, "h")
     start, end = pd.Timestamp(first) - half, pd.Timestamp(last) + half
-    figure.add_vrect(x0=start, x1=end, fillcolor=WINDOW, line_width=0, layer="below", exclude_empty_subplots=False)
+    figure.add_vrect(x0=start, x1=end, fillcolor=WINDOW, line={"width": 0}, layer="below")
     figure.add_annotation(
         x=start + (end - start) / 2,
         y=1.02,
@@ -71,7 +66,7 @@ def incident_chart(
     expected = days[days["expected"].notna()]
     if len(expected):
         figure.add_trace(
-            go.Scatter(
+            scatter(
                 x=expected["date"],
                 y=expected["expected"],
                 name="Expected",
@@ -82,7 +77,7 @@ def incident_chart(
             )
         )
     figure.add_trace(
-        go.Scatter(
+        scatter(
             x=days["date"],
             y=days["actual"],
             name="Actual",
@@ -98,7 +93,7 @@ def incident_chart(
         rows = marks[marks["impact"] == impact]
         if len(rows):
             figure.add_trace(
-                go.Scatter(
+                scatter(
                     x=rows["date"],
                     y=rows["actual"],
                     mode="markers",
@@ -142,11 +137,11 @@ def _lanes(strips: pd.DataFrame) -> list[Lane]:
     return lanes
 
 
-def _strips(figure: go.Figure, lanes: Sequence[Lane], dates: pd.Series, colours: Palette) -> None:
+def _strips(figure: Figure, lanes: Sequence[Lane], dates: pd.Series, colours: Palette) -> None:
     """The lanes below the days, each on its line, also where nothing is on it."""
     for place, (label, symbol, days, hover) in enumerate(lanes):
         figure.add_trace(
-            go.Scatter(
+            scatter(
                 x=days,
                 y=[len(lanes) - 1 - place] * len(days),
                 mode="markers",
@@ -157,7 +152,6 @@ def _strips(figure: go.Figure, lanes: Sequence[Lane], dates: pd.Series, colours:
                 showlegend=False,
             ),
             row=2,
-            col=1,
         )
     figure.update_yaxes(
         tickvals=list(range(len(lanes)))[::-1],
@@ -170,7 +164,6 @@ def _strips(figure: go.Figure, lanes: Sequence[Lane], dates: pd.Series, colours:
         zeroline=False,
         tickfont={"size": 11},
         row=2,
-        col=1,
     )
     figure.update_xaxes(range=[dates.min() - pd.Timedelta(12, "h"), dates.max() + pd.Timedelta(12, "h")])
 
@@ -244,12 +237,12 @@ def place(category: str, region: str, store: str) -> str:
     return " · ".join(text.plain(name) for name in (category, region, store) if name) or "All categories"
 
 
-def contributions_chart(parts: pd.DataFrame, *, measure: str, dark: bool) -> tuple[go.Figure, str]:
+def contributions_chart(parts: pd.DataFrame, *, measure: str, dark: bool) -> tuple[Figure, str]:
     """Horizontal bars around zero that add up to the incident: ``parts`` of ``contributions``."""
     colours = palette(dark)
     rows = parts.iloc[::-1]
-    figure = go.Figure(
-        go.Bar(
+    figure = Figure(
+        bar(
             x=rows["gap"],
             y=[text.plotly(name, 34) for name in rows["name"]],
             orientation="h",
@@ -291,11 +284,11 @@ def _room(gaps: pd.Series) -> list[float]:
 
 def comparison_chart(
     days: pd.DataFrame, ours: Sequence[Any], plain: Sequence[Any], *, measure: str, dark: bool
-) -> tuple[go.Figure, str]:
+) -> tuple[Figure, str]:
     """The days two rules flag on the same series. ``days``: date, actual; ``ours``, ``plain``: the days flagged."""
     colours = palette(dark)
-    figure = go.Figure(
-        go.Scatter(
+    figure = Figure(
+        scatter(
             x=days["date"],
             y=days["actual"],
             name="Actual",
@@ -311,7 +304,7 @@ def comparison_chart(
     ):
         rows = days[days["date"].isin(list(flagged)) & days["actual"].notna()]
         figure.add_trace(
-            go.Scatter(
+            scatter(
                 x=rows["date"],
                 y=rows["actual"],
                 mode="markers",

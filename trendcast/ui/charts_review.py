@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import plotly.graph_objects as go
-
 from trendcast import wording
 from trendcast.services.review import volume
 from trendcast.services.review_figures import Line, Mover
 from trendcast.ui import text
+from trendcast.ui.figure import Figure, bar
 from trendcast.ui.plots import Palette, dress, palette
 
 
-def movement_chart(risers: Sequence[Line], fallers: Sequence[Line], *, unit: str, dark: bool) -> tuple[go.Figure, str]:
+def movement_chart(risers: Sequence[Line], fallers: Sequence[Line], *, unit: str, dark: bool) -> tuple[Figure, str]:
     """Bars around zero: by how much the next 12 weeks differ from the weeks they are compared with, best first."""
     colours = palette(dark)
     lines = [*risers, *reversed(fallers)]
@@ -25,7 +24,8 @@ def movement_chart(risers: Sequence[Line], fallers: Sequence[Line], *, unit: str
     ]
     hover = [_hover(line) for line in lines]
     names = [line.name for line in lines]
-    figure = _bars(names, values, labels, hover, colours, colours.good, colours.bad)
+    inks = [colours.good if value >= 0 else colours.bad for value in values]
+    figure = _bars(names, values, labels, hover, inks, colours)
     said = [f"{len(risers)} rise", f"{len(fallers)} fall"]
     ends = [f"{name} {label}" for name, label in zip(names, labels, strict=True)]
     return figure, f"Bar chart of the change of the next 12 weeks by name: {' and '.join(said)}; " + "; ".join(
@@ -46,7 +46,7 @@ def _hover(line: Line) -> str:
     return "<br>".join(said)
 
 
-def causes_chart(whole: Mover, *, dark: bool) -> tuple[go.Figure, str]:
+def causes_chart(whole: Mover, *, dark: bool) -> tuple[Figure, str]:
     """Bars around zero that add up to how the forecast of the same weeks changed since last week, in units."""
     colours = palette(dark)
     names = [*(name for name, _ in whole.causes), "Together"]
@@ -54,8 +54,8 @@ def causes_chart(whole: Mover, *, dark: bool) -> tuple[go.Figure, str]:
     labels = [_signed_amount(value, "units") for value in values]
     hover = [f"{name} {text.full(value)}" for name, value in zip(names, values, strict=True)]
     # Blue raises, red lowers, as in every chart of what a number is made of.
-    figure = _bars(names, values, labels, hover, colours, colours.forecast, colours.bad)
-    figure.data[0].marker.color = [*figure.data[0].marker.color[:-1], colours.actual]
+    inks = [colours.forecast if value >= 0 else colours.bad for value in values]
+    figure = _bars(names, values, labels, hover, [*inks[:-1], colours.actual], colours)
     parts = "; ".join(f"{name} {label}" for name, label in zip(names, labels, strict=True))
     return figure, f"Bar chart of why the forecast changed since last week, adding up to the last bar: {parts}."
 
@@ -65,14 +65,13 @@ def _bars(
     values: Sequence[float],
     labels: Sequence[str],
     hover: Sequence[str],
+    inks: Sequence[str],
     colours: Palette,
-    up: str,
-    down: str,
-) -> go.Figure:
+) -> Figure:
     """Horizontal bars, the first on top, each with its figure at the end that has room."""
     places = list(range(len(names)))
-    figure = go.Figure(
-        go.Bar(
+    figure = Figure(
+        bar(
             orientation="h",
             y=places,
             x=list(values),
@@ -80,7 +79,7 @@ def _bars(
             textposition="outside",
             cliponaxis=False,
             textfont={"color": colours.ink, "size": 12},
-            marker={"color": [up if value >= 0 else down for value in values], "line": {"width": 0}},
+            marker={"color": list(inks), "line": {"width": 0}},
             customdata=list(hover),
             hovertemplate="%{customdata}<extra></extra>",
         )

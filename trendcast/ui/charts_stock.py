@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from trendcast.ui import text
 from trendcast.ui.charts_inbox import layout
+from trendcast.ui.figure import Figure, bar, scatter
 from trendcast.ui.plots import band, dress, palette
 
 
@@ -23,17 +22,17 @@ def gauge_chart(
     lead_time_days: float,
     lot: str = "usual order",
     dark: bool,
-) -> tuple[go.Figure, str]:
+) -> tuple[Figure, str]:
     """A bar from nothing over the safety stock to safety stock plus reorder quantity, with two arrows: stock now and
     stock one lead time ahead: the lower of the two counts. ``quantity``: of a ``lot``."""
     colours = palette(dark)
-    figure = go.Figure()
+    figure = Figure()
     for name, value, colour, pattern in (
         ("Safety stock", safety, colours.edited, "/"),
         (lot.capitalize(), quantity, colours.forecast, ""),
     ):
         figure.add_trace(
-            go.Bar(
+            bar(
                 x=[max(0.0, value)],
                 y=[""],
                 orientation="h",
@@ -51,7 +50,7 @@ def gauge_chart(
     points = [("Stock now", now, 1.0, "down"), (_ahead(lead_time_days), ahead, -1.0, "up")]
     for name, value, side, direction in points:
         figure.add_trace(
-            go.Scatter(
+            scatter(
                 x=[value],
                 y=[""],
                 mode="markers",
@@ -111,14 +110,14 @@ def _ahead(days: float) -> str:
 
 def projection_chart(
     weeks: pd.DataFrame, history: pd.DataFrame, *, reorder_point: float, measure: str, dark: bool
-) -> tuple[go.Figure, str]:
+) -> tuple[Figure, str]:
     """Stock as it was and as it is expected, per week, over the receipts on order as bars.
 
     ``weeks``: services.recommend.projection (the stock at the end of each week, named by its Monday); ``history``:
     date_id, stock_level, reorder_point, stockout, receipts per day; ``reorder_point``: the one advised.
     """
     colours = palette(dark)
-    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.8, 0.2], vertical_spacing=0.05)
+    figure = Figure(heights=[0.8, 0.2], spacing=0.05)
     weeks = weeks.assign(date=pd.to_datetime(weeks["week"]) + pd.Timedelta(6, "D"))
     past = history.assign(date=pd.to_datetime(history["date_id"])) if len(history) else history
     if len(past):
@@ -150,15 +149,15 @@ def projection_chart(
     _receipts(figure, weeks, past, colours)
     layout(figure, colours, measure, 420)
     figure.update_layout(bargap=0.1)
-    figure.update_yaxes(title={"text": "Receipts", "font": {"size": 11, "color": colours.ink}}, nticks=3, row=2, col=1)
+    figure.update_yaxes(title={"text": "Receipts", "font": {"size": 11, "color": colours.ink}}, nticks=3, row=2)
     return figure, _describe(weeks, reorder_point)
 
 
 def _line(
-    figure: go.Figure, x: Any, y: Any, name: str, colour: str, width: float, dash: str, shape: str = "linear"
+    figure: Figure, x: Any, y: Any, name: str, colour: str, width: float, dash: str, shape: str = "linear"
 ) -> None:
     figure.add_trace(
-        go.Scatter(
+        scatter(
             x=list(x),
             y=list(y),
             name=name,
@@ -168,19 +167,17 @@ def _line(
             customdata=[text.full(v) for v in y],
             hovertemplate=name + " %{customdata}<extra></extra>",
         ),
-        row=1,
-        col=1,
     )
 
 
-def _stockouts(figure: go.Figure, past: pd.DataFrame, colours: Any) -> None:
+def _stockouts(figure: Figure, past: pd.DataFrame, colours: Any) -> None:
     """Hatched columns behind the days on which the shelf was empty."""
     rows = past[past["stockout"].fillna(False).astype(bool)]
     if rows.empty:
         return
     top = float(np.nanmax(past[["stock_level", "reorder_point"]].to_numpy(dtype=float), initial=1.0))
     figure.add_trace(
-        go.Bar(
+        bar(
             x=rows["date"],
             y=[top] * len(rows),
             width=86_400_000,
@@ -192,12 +189,10 @@ def _stockouts(figure: go.Figure, past: pd.DataFrame, colours: Any) -> None:
             },
             hoverinfo="skip",
         ),
-        row=1,
-        col=1,
     )
 
 
-def _receipts(figure: go.Figure, weeks: pd.DataFrame, past: pd.DataFrame, colours: Any) -> None:
+def _receipts(figure: Figure, weeks: pd.DataFrame, past: pd.DataFrame, colours: Any) -> None:
     """What came in (solid) and what is on order (outlined), below the stock."""
     parts = []
     if len(past):
@@ -210,7 +205,7 @@ def _receipts(figure: go.Figure, weeks: pd.DataFrame, past: pd.DataFrame, colour
     for name, values, marker in parts:
         if len(values):
             figure.add_trace(
-                go.Bar(
+                bar(
                     x=values.index + pd.Timedelta(3, "D"),
                     y=values.to_numpy(),
                     width=5 * 86_400_000,
@@ -220,7 +215,6 @@ def _receipts(figure: go.Figure, weeks: pd.DataFrame, past: pd.DataFrame, colour
                     hovertemplate=name + " %{customdata}<extra></extra>",
                 ),
                 row=2,
-                col=1,
             )
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from trendcast.ui import text
 from trendcast.ui.charts_inbox import layout
+from trendcast.ui.figure import Figure, bar, scatter
 from trendcast.ui.plots import band, palette
 
 TINT = {False: "rgba(124,58,237,0.20)", True: "rgba(167,139,250,0.24)"}  # the scenario's band, light and dark
@@ -20,7 +18,7 @@ DASHES = ("solid", "dash", "dot", "dashdot")
 
 def scenario_chart(
     weeks: pd.DataFrame, past: pd.DataFrame, *, unit: str, dark: bool, grain: str = "week"
-) -> tuple[go.Figure, str]:
+) -> tuple[Figure, str]:
     """Baseline and scenario with their 80 % bands, the difference below.
 
     weeks: date, base, scenario, low, high, base_low, base_high (NaN where there is no band), changed (bool), note (what
@@ -28,11 +26,10 @@ def scenario_chart(
     """
     colours = palette(dark)
     changed = bool(weeks["changed"].any())
-    shape: dict[str, Any] = {"rows": 2, "row_heights": [0.74, 0.26]} if changed else {"rows": 1}
-    figure = make_subplots(cols=1, shared_xaxes=True, vertical_spacing=0.05, **shape)
+    figure = Figure(heights=[0.74, 0.26], spacing=0.05) if changed else Figure()
     if len(past):
         figure.add_trace(
-            go.Scatter(
+            scatter(
                 x=past["date"],
                 y=past["actual"],
                 name="Actual",
@@ -41,17 +38,15 @@ def scenario_chart(
                 customdata=[text.full_amount(v, unit) for v in past["actual"]],
                 hovertemplate="Actual %{customdata}<extra></extra>",
             ),
-            row=1,
-            col=1,
         )
     joined = pd.concat([past.tail(1).assign(base=past["actual"].tail(1)), weeks], ignore_index=True)
     planned = f"As planned, 80{text.NARROW}%"
     shade = colours.band95 if changed else colours.band80
-    band(figure, weeks, "base_low", "base_high", shade, planned, row=1, col=1)
+    band(figure, weeks, "base_low", "base_high", shade, planned)
     if changed:
-        band(figure, weeks, "low", "high", TINT[dark], f"What if, 80{text.NARROW}%", row=1, col=1)
+        band(figure, weeks, "low", "high", TINT[dark], f"What if, 80{text.NARROW}%")
         figure.add_trace(
-            go.Scatter(
+            scatter(
                 x=weeks["date"],
                 y=weeks["scenario"],
                 name="What if",
@@ -61,11 +56,9 @@ def scenario_chart(
                 customdata=_hover(weeks, unit),
                 hovertemplate="%{customdata}<extra></extra>",
             ),
-            row=1,
-            col=1,
         )
     figure.add_trace(
-        go.Scatter(
+        scatter(
             x=joined["date"],
             y=joined["base"],
             name="As planned",
@@ -74,8 +67,6 @@ def scenario_chart(
             customdata=[text.full_amount(v, unit) for v in joined["base"]],
             hovertemplate="As planned %{customdata}<extra></extra>",
         ),
-        row=1,
-        col=1,
     )
     layout(figure, colours, text.axis(unit, grain), 440 if changed else 360)
     figure.update_layout(legend={"y": -0.1 if changed else -0.14})
@@ -84,12 +75,12 @@ def scenario_chart(
     return figure, _describe(weeks, unit, changed, grain)
 
 
-def _differences(figure: go.Figure, weeks: pd.DataFrame, unit: str, dark: bool) -> None:
+def _differences(figure: Figure, weeks: pd.DataFrame, unit: str, dark: bool) -> None:
     """A panel of bars below: what each week gains or loses."""
     colours = palette(dark)
     difference = (weeks["scenario"] - weeks["base"]).to_numpy(float)
     figure.add_trace(
-        go.Bar(
+        bar(
             x=weeks["date"],
             y=difference,
             name="Difference",
@@ -102,26 +93,24 @@ def _differences(figure: go.Figure, weeks: pd.DataFrame, unit: str, dark: bool) 
             showlegend=False,
         ),
         row=2,
-        col=1,
     )
     figure.update_layout(bargap=0.35)
     figure.update_yaxes(
         title={"text": "Difference", "font": {"size": 12, "color": colours.ink}, "standoff": 6},
         nticks=4,
         row=2,
-        col=1,
     )
 
 
-def comparison_chart(scenarios: Sequence[tuple[str, pd.DataFrame]], *, unit: str, dark: bool) -> tuple[go.Figure, str]:
+def comparison_chart(scenarios: Sequence[tuple[str, pd.DataFrame]], *, unit: str, dark: bool) -> tuple[Figure, str]:
     """What up to four kept scenarios change, week by week: (name, frame of week, difference) each."""
     colours = palette(dark)
-    figure = go.Figure()
+    figure = Figure()
     inks = (colours.look, colours.forecast, colours.edited, colours.actual)
     said = []
     for n, (name, frame) in enumerate(scenarios):
         figure.add_trace(
-            go.Scatter(
+            scatter(
                 x=frame["week"],
                 y=frame["difference"],
                 name=text.plotly(name, 40),

@@ -6,29 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 
 from trendcast import wording
+from trendcast.ui.figure import Figure, scatter
 
 CONFIG = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
-
-
-class Ready(go.Figure):
-    """A finished figure that nobody changes any more: it is turned into what the browser gets once, not on each run of
-    a page."""
-
-    def to_dict(self) -> dict[str, Any]:
-        made: dict[str, Any] | None = getattr(self, "_made", None)
-        if made is None:
-            made = super().to_dict()
-            self._made = made
-        return made
-
-
-def ready(found: tuple[go.Figure, str]) -> tuple[go.Figure, str]:
-    """A chart as it goes into a cache."""
-    figure, alt = found
-    return Ready(figure), alt
 
 
 @dataclass(frozen=True)
@@ -93,7 +75,7 @@ def axis_title(words: str, colours: Palette) -> dict[str, Any]:
 
 
 def dress(
-    figure: go.Figure, colours: Palette, height: int, margin: tuple[int, int, int, int], *, size: int = 13, **more: Any
+    figure: Figure, colours: Palette, height: int, margin: tuple[int, int, int, int], *, size: int = 13, **more: Any
 ) -> None:
     """The frame of every figure: no toys, the page's background and numbers. ``margin``: left, right, top, bottom in
     pixels; ``size`` of the font; ``more`` goes into the layout as it is."""
@@ -109,29 +91,29 @@ def dress(
         "hoverlabel": {"align": "left"},
     }
     figure.update_layout(**{**shown, **more})
-    shared = {"fixedrange": True, "color": colours.ink, "tickfont": {"color": colours.ink}}
+    shared: dict[str, Any] = {"fixedrange": True, "color": colours.ink, "tickfont": {"color": colours.ink}}
     figure.update_xaxes(showgrid=False, title=None, **shared)
     figure.update_yaxes(gridcolor=colours.grid, zerolinecolor=colours.grid, automargin=True, **shared)
 
 
-def over_time(figure: go.Figure, grain: str = "day") -> None:
+def over_time(figure: Figure, grain: str = "day") -> None:
     """Days, or weeks by their Mondays, along the bottom; of dates also where a panel has nothing on it, or what spans
     all panels could not be drawn there."""
     hover = "Week of %a %-d %b %Y (W%V)" if grain == "week" else "%a %-d %b %Y"
     figure.update_xaxes(type="date", hoverformat=hover, tickformat="%-d %b\n%Y")
 
 
-def volumes(figure: go.Figure, colours: Palette, title: str, **which: Any) -> None:
-    """Amounts from zero up, with their unit in the title; ``which``: row and col of a figure of several."""
+def volumes(figure: Figure, colours: Palette, title: str, **which: Any) -> None:
+    """Amounts from zero up, with their unit in the title; ``which``: the row of a figure of several panels."""
     figure.update_yaxes(rangemode="tozero", title=axis_title(title, colours), tickformat="~s", **which)
 
 
-def band(figure: go.Figure, rows: pd.DataFrame, low: str, high: str, colour: str, name: str, **which: Any) -> None:
+def band(figure: Figure, rows: pd.DataFrame, low: str, high: str, colour: str, name: str) -> None:
     """A band between two columns over ``date``; nothing where it is not known."""
     rows = rows[rows[low].notna() & rows[high].notna()]
     if len(rows) < 2:
         return
     line = {"color": "rgba(0,0,0,0)", "width": 0}
     shared: dict[str, Any] = {"x": rows["date"], "mode": "lines", "line": line, "hoverinfo": "skip"}
-    figure.add_trace(go.Scatter(y=rows[low], showlegend=False, **shared), **which)
-    figure.add_trace(go.Scatter(y=rows[high], fill="tonexty", fillcolor=colour, name=name, **shared), **which)
+    figure.add_trace(scatter(y=rows[low], showlegend=False, **shared))
+    figure.add_trace(scatter(y=rows[high], fill="tonexty", fillcolor=colour, name=name, **shared))

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from trendcast.errors import DatabaseAway, InvalidInput, NotFound
@@ -21,8 +20,9 @@ from trendcast.services.review_figures import Figures, Scope
 from trendcast.services.review_parts import Review
 from trendcast.services.scenarios import Saved
 from trendcast.services.what_if import Baseline
-from trendcast.ui import charts, measures, numbers, plots, scores, text, who
+from trendcast.ui import charts, measures, numbers, scores, text, who
 from trendcast.ui.catalogue import Catalogue, choice_of
+from trendcast.ui.figure import Figure
 from trendcast.ui.live import LiveProvider
 from trendcast.ui.memory import CurrentRun, Recent, Standing
 from trendcast.ui.provider import Choice, Provider
@@ -163,12 +163,12 @@ def forecast_figure(
     dark: bool,
     marks: tuple[measures.Mark, ...] = (),
     with_truth: bool = False,
-) -> tuple[go.Figure, str]:
+) -> tuple[Figure, str]:
     """The ready chart of history and forecast, with its anomalies and, of the demo, the truth."""
     run = _holder().run(run_id)
     held = scores.held(series_accuracy(run_id, choice), grain)
     shown = measures.thin(on_view(run_id, choice, unit, grain, first, last))
-    found = charts.forecast_chart(
+    return charts.forecast_chart(
         shown,
         grain=grain,
         unit=unit,
@@ -179,7 +179,6 @@ def forecast_figure(
         marks=measures.marked(shown, marks, grain),
         truth=measures.true_demand(truth(run_id, choice), shown, grain) if with_truth and unit == "units" else None,
     )
-    return plots.ready(found)
 
 
 def marks(run_id: int, choice: Choice) -> tuple[measures.Mark, ...]:
@@ -271,7 +270,7 @@ def price_of_days(run_id: int, choice: Choice) -> pd.Series:
 @st.cache_resource(ttl=DAY, max_entries=128, show_spinner=False)
 def parts_figure(
     run_id: int, choice: Choice, unit: str, grain: str, first: dt.date, last: dt.date, dark: bool
-) -> tuple[go.Figure, str] | None:
+) -> tuple[Figure, str] | None:
     """The chart of ``parts`` and its text; None where there are too many series."""
     found = parts(run_id, choice, unit)
     if found is None:
@@ -280,10 +279,8 @@ def parts_figure(
     shown = measures.window(found, pd.Timestamp(first), pd.Timestamp(last) + pd.Timedelta(6, "D"))
     if grain == "week":
         shown = measures.by_week(shown)
-    return plots.ready(
-        charts.decomposition_chart(
-            measures.thin(shown), unit=unit, dark=dark, last_day=pd.Timestamp(run.last_day), grain=grain
-        )
+    return charts.decomposition_chart(
+        measures.thin(shown), unit=unit, dark=dark, last_day=pd.Timestamp(run.last_day), grain=grain
     )
 
 
