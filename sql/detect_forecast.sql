@@ -23,4 +23,4 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) f
 WHERE s.level = :level
-GROUP BY s.product_category, s.region, s.store
+GROUP BY s.id

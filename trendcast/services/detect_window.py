@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -51,17 +51,28 @@ USUAL_MARGIN, LEAST_MARGIN = 0.35, 0.05
 # sql/detect_window.sql: a tag, whose low bits are flags and the rest the number of the day, and two values
 _RECORD = np.dtype([("tag", ">i4"), ("a", ">f8"), ("b", ">f8")])
 _DAY_BITS = 4
+SOME = 500  # rows that are unpacked at once
 _SAID, _SHUT, _CHANGED = 0b0011, 0b0100, 0b1000
 
 
 class Packed:
-    """The days of one row of sql/detect_window.sql or sql/detect_forecast.sql: their numbers in the window and two
-    values of each, with what else is known of it."""
+    """Some rows of sql/detect_window.sql or sql/detect_forecast.sql, a value for each of their days: whose it is
+    (``row``), its number in the window (``day``) and two values, with what else is known of it."""
 
-    def __init__(self, packed: bytes) -> None:
-        data = np.frombuffer(packed, _RECORD)
-        self.day, self.first, self.second = data["tag"] >> _DAY_BITS, data["a"], data["b"]
-        self._tag = data["tag"]
+    def __init__(self, packed: Sequence[bytes], rows: np.ndarray) -> None:
+        """``rows``: where each of the packed ones belongs."""
+        data = np.frombuffer(b"".join(packed), _RECORD)
+        self._tag = data["tag"].astype(np.int32)
+        self.row = np.repeat(rows, [len(one) // _RECORD.itemsize for one in packed])
+        self.day, self.first, self.second = self._tag >> _DAY_BITS, data["a"], data["b"]
+
+    @classmethod
+    def of(cls, records: Sequence[Mapping[str, Any]], rows: Sequence[int] | None = None) -> Iterator[Packed]:
+        """All records, some at a time; without ``rows`` they belong where they stand."""
+        places = np.arange(len(records)) if rows is None else np.asarray(rows, int)
+        for start in range(0, len(records), SOME):
+            some = slice(start, start + SOME)
+            yield cls([record["days"] for record in records[some]], places[some])
 
     @property
     def said(self) -> np.ndarray:
@@ -92,30 +103,34 @@ class _Sales:
 
     @classmethod
     def of(cls, rows: list[Mapping[str, Any]], days: int) -> _Sales:
-        sales = [row for row in rows if row["what"] == "sales"]
+        # The database gives them in any order, and what is found must not depend on it.
+        sales = sorted((row for row in rows if row["what"] == "sales"), key=_dimensions)
         units, price, promotion = (np.full((len(sales), days), np.nan) for _ in range(3))
         shut, changed = np.zeros((len(sales), days), bool), np.zeros(days, bool)
-        for row, record in enumerate(sales):
-            packed = Packed(record["days"])
-            units[row, packed.day] = packed.first
-            price[row, packed.day] = packed.second
-            promotion[row, packed.day] = packed.said
-            shut[row, packed.day] = packed.shut
+        for packed in Packed.of(sales):
+            units[packed.row, packed.day] = packed.first
+            price[packed.row, packed.day] = packed.second
+            promotion[packed.row, packed.day] = packed.said
+            shut[packed.row, packed.day] = packed.shut
             changed[packed.day[packed.changed]] = True
         _planned(promotion, sales, [row for row in rows if row["what"] == "plan"])
         names = {name: [row[name] for row in sales] for name in DIMENSIONS}
         return cls(names, units, price, promotion, shut, changed)
 
-    def full_days(self, first: np.datetime64) -> int:
-        """How many days there are up to the last full one; ``first``: the day of the first column."""
-        begin = int(first.astype(int))
-        return last_full_day(np.nonzero(np.isfinite(self.units).T)[0].astype(np.int64) + begin) - begin + 1
+    def full_days(self) -> int:
+        """How many days there are up to the last full one."""
+        rows = np.isfinite(self.units).sum(axis=0)
+        return last_full_day(np.repeat(np.arange(len(rows)), rows)) + 1
 
     def until(self, days: int) -> _Sales:
         return _Sales(
             self.names, self.units[:, :days], self.price[:, :days], self.promotion[:, :days], self.shut[:, :days],
             self.changed[:days],
         )  # fmt: skip
+
+
+def _dimensions(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(row[name] for name in DIMENSIONS)
 
 
 def read_state(
@@ -167,7 +182,7 @@ class Window:
         sales = _Sales.of(rows, days)
         # The feed's last day may still be arriving: only full days are judged until its time is over. What has come of
         # it by then is a feed that came in part, and never demand: that is for the gate to say.
-        full = sales.full_days(self.first)
+        full = sales.full_days()
         self.waits_until = _waits_until(state, now, self.first + days - 1 if full < days else None)
         over = self.waits_until is None and not is_historical(state["days_old_when_loaded"])
         self.days = days if over else full
@@ -231,19 +246,16 @@ class Window:
         at = {key: row for row, key in enumerate(series[list(DIMENSIONS)].itertuples(index=False, name=None))}
         start = max(0, int(self.judged[0]) - FORECAST_BACK)
         first = self.first + start
-        for record in db.rows(
+        records = db.rows(
             "detect_forecast",
             connection=connection,
             first=as_date(first),
             last=as_date(last),
             level=self.state["level"],
-        ):
-            row = at.get(tuple(record[name] for name in DIMENSIONS))
-            if row is None:
-                continue
-            packed = Packed(record["days"])
-            mean[row, packed.day + start] = packed.first
-            self.forecast_run[row, packed.day + start] = packed.second
+        )
+        for packed in _placed(records, at):
+            mean[packed.row, packed.day + start] = packed.first
+            self.forecast_run[packed.row, packed.day + start] = packed.second
         return mean
 
     def _verdicts(self, scene: Scene, stock: Stock) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -367,20 +379,24 @@ def _closed(scene: Scene) -> np.ndarray:
 
 def _planned(promotion: np.ndarray, sales: list[Mapping[str, Any]], plans: list[Mapping[str, Any]]) -> None:
     """Promotions that nobody recorded are as they were planned."""
-    at = {tuple(row[name] for name in DIMENSIONS): number for number, row in enumerate(sales)} if plans else {}
-    for record in plans:
-        row = at.get(tuple(record[name] for name in DIMENSIONS))
-        if row is not None:
-            packed = Packed(record["days"])
-            known = promotion[row, packed.day]
-            promotion[row, packed.day] = np.where(np.isnan(known), packed.said, known)
+    at = {_dimensions(row): number for number, row in enumerate(sales)} if plans else {}
+    for packed in _placed(plans, at):
+        known = promotion[packed.row, packed.day]
+        promotion[packed.row, packed.day] = np.where(np.isnan(known), packed.said, known)
+
+
+def _placed(records: list[Mapping[str, Any]], at: Mapping[tuple[str, ...], int]) -> Iterator[Packed]:
+    """The records of series whose row is known, ``at`` their dimensions."""
+    rows = [at.get(_dimensions(record)) for record in records]
+    known = [(record, row) for record, row in zip(records, rows, strict=True) if row is not None]
+    return Packed.of([record for record, _ in known], [row for _, row in known])
 
 
 def _stock(rows: list[Mapping[str, Any]], days: int) -> Stock:
     count = len(rows)
     on_hand, out, lead = np.full((count, days), np.nan), np.zeros((count, days), bool), np.full(count, np.nan)
     for row, record in enumerate(rows):
-        packed = Packed(record["days"])
+        packed = Packed([record["days"]], np.array([row]))
         inside = packed.day < days
         on_hand[row, packed.day[inside]] = packed.first[inside]
         out[row, packed.day[inside]] = packed.said[inside] == 1
@@ -392,8 +408,7 @@ def _stock(rows: list[Mapping[str, Any]], days: int) -> Stock:
 def _changed_stock(rows: list[Mapping[str, Any]], days: int) -> np.ndarray:
     """bool (T,): the days of which some stock came since the last look."""
     changed = np.zeros(days, bool)
-    for record in rows:
-        packed = Packed(record["days"])
+    for packed in Packed.of(rows):
         changed[packed.day[packed.changed & (packed.day < days)]] = True
     return changed
 

@@ -49,9 +49,8 @@ def plain_check(db: Database, days: int = 30) -> dict[str, Any]:
         if row["what"] == "sales"
     ]
     units = np.full((len(rows), days + rule.WINDOW), np.nan)
-    for number, row in enumerate(rows):
-        packed = Packed(row["days"])
-        units[number, packed.day] = packed.first
+    for packed in Packed.of(rows):
+        units[packed.row, packed.day] = packed.first
     score, expected, impact = rule.plain(units)
     found = [
         {
