@@ -44,7 +44,7 @@ def test_tiles_show_the_services_figures(retailer, open_page):
     shown = tiles(open_page())
     total = retailer.forecast_weekly(7, [1])["mean"].head(12).sum()
     assert shown["Next 12\u202fweeks"] == f"{total / 1000:.0f}\u202fk"
-    assert shown["Weekly error"] == "8.1\u202f%"
+    assert shown["Error 1\N{EN DASH}13 weeks ahead"] == "8.1\u202f%"
     assert shown["80\u202f% band, weeks"] == "82.3\u202f%"
 
 
@@ -192,8 +192,14 @@ def test_the_coverage_is_that_of_the_bands_on_view(retailer, open_page, by, held
     assert count in tile.help
     names = [str(trace.get("name", "")) for trace in figure(app, 0)["data"]]
     assert any(f"80\u202f% band (held {held}" in name for name in names)
-    error = next(metric for metric in app.metric if metric.label == "Weekly error")
+    error = next(metric for metric in app.metric if metric.label == "Error 1\N{EN DASH}13 weeks ahead")
     assert "weeks 1 to 13 ahead" in error.help
+
+
+def test_the_error_of_a_selection_is_not_taken_for_that_of_its_level(retailer, open_page):
+    apart = "all series at category level together; the error on top of the page is that of your selection alone"
+    assert apart in words(open_page(level="category", category="Electronics"))
+    assert apart not in words(open_page(level="category"))
 
 
 def test_nothing_measured_yet_is_said(retailer, open_page):

@@ -162,7 +162,7 @@ def test_the_summary_has_a_row_per_category_and_a_search(make_retailer, open_pag
     app = open_page("review")
     rows = table(app, "Next 12 weeks")
     assert len(rows) == 24
-    assert {"Last 12 weeks", "Next 12 weeks", "Change", "Vs last week", "Weekly error", "Anomalies"} <= set(rows)
+    assert {"Last 12 weeks", "Next 12 weeks", "Change", "Vs last week", "Error 1 week ahead", "Anomalies"} <= set(rows)
     assert rows["Next 12 weeks"].dtype == "float64"  # so that it sorts
     app.get_by_key("find").set_value("category 1").run()
     rows = table(app, "Next 12 weeks")

@@ -108,7 +108,7 @@ def tiles(view: View) -> None:
         if not from_log and len(ours):
             bias = float(ours["bias"].get(0, float("nan")))
         st.metric(
-            "Bias",
+            "Bias 1 week ahead" if from_log else "Bias",
             text.percent(bias, sign=True),
             delta=_side(bias),
             delta_color="orange" if abs(bias) > service.BIAS_LIMIT else "off",
@@ -224,7 +224,7 @@ def leaderboard(view: View) -> None:
     shown = pd.DataFrame(
         {
             "Model": [text.member(model) for model in board["model"]],
-            "Weekly error": [text.percent(v) for v in board["wape"]],
+            scores.together(scores.reach(found)): [text.percent(v) for v in board["wape"]],
             "Better than the best naive": [text.percent(v, 0, sign=True) for v in board["margin"]],
             **{
                 f"{w} {'week' if w == 1 else 'weeks'} ahead": [_cell(v) for v in board[f"wape_{w}"]] for w in (1, 4, 12)
@@ -242,7 +242,7 @@ def leaderboard(view: View) -> None:
             "Model": st.column_config.TextColumn(pinned=True, width=210),
             **{name: st.column_config.TextColumn(alignment="right") for name in shown.columns[1:]},
         },
-        alt="Models by weekly error, best first.",
+        alt="Models by their error, best first.",
     )
     naives = text.listing([f"“{text.member(model)}”" for model in service.NAIVES])
     st.caption(
@@ -481,12 +481,13 @@ def segments(view: View) -> None:
     names = [name for name in ("product_category", "region", "store") if (found[name] != "").any()]
     labels = {"product_category": "Category", "region": "Region", "store": "Store"}
     top = found.head(SEGMENT_ROWS)
+    error = scores.together(scores.reach(reads.accuracy(view.run_id, _level(view))))
     shown = pd.DataFrame(
         {
             **(
                 {labels[n]: [text.plain(v) for v in top[n]] for n in names} or {"Series": ["All categories"] * len(top)}
             ),
-            "Weekly error": [text.percent(v) for v in top["wape"]],
+            error: [text.percent(v) for v in top["wape"]],
             "Bias": [text.percent(v, sign=True) for v in top["bias"]],
             "Best model there": [text.member(v) for v in top["winner"]],
             "Its error": [text.percent(v) for v in top["winner_wape"]],
@@ -494,7 +495,7 @@ def segments(view: View) -> None:
             "Units per week": [text.short(v) for v in top["weekly_units"]],
         }
     )
-    right = ("Weekly error", "Bias", "Its error", "Better than naive", "Units per week")
+    right = (error, "Bias", "Its error", "Better than naive", "Units per week")
     st.dataframe(
         shown,
         hide_index=True,

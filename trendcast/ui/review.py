@@ -317,7 +317,7 @@ def table(found: Review, wanted: str) -> tuple[list[str], Any]:
                 "Next 12 weeks": sums.ahead,
                 "Change": sums.change,
                 "Vs last week": sums.revision,
-                "Weekly error": line.error,
+                "Error 1 week ahead": line.error,
                 "80 % band held": line.covered,
                 "Anomalies": standing.anomalies,
                 "Stock": stock.WORDS.get(standing.stock, ""),
@@ -328,7 +328,7 @@ def table(found: Review, wanted: str) -> tuple[list[str], Any]:
     if frame.empty:
         return names, frame
     dull = [name for name in ("Stock", "Recommendation") if not any(frame[name])]
-    dull += [name for name in ("Vs last week", "Weekly error", "80 % band held") if frame[name].isna().all()]
+    dull += [name for name in ("Vs last week", "Error 1 week ahead", "80 % band held") if frame[name].isna().all()]
     frame = frame.drop(columns=dull).astype(
         {name: "float64" for name in ("Last 12 weeks", "Next 12 weeks", "Change") if name in frame}
     )
@@ -337,7 +337,7 @@ def table(found: Review, wanted: str) -> tuple[list[str], Any]:
         "Next 12 weeks": lambda v: text.amount(v, unit) if unit == "money" else text.short(v),
         "Change": lambda v: text.percent(v, sign=True),
         "Vs last week": lambda v: text.percent(v, sign=True),
-        "Weekly error": text.percent,
+        "Error 1 week ahead": text.percent,
         "80 % band held": lambda v: text.percent(v, 0),
     }
     return names, frame.style.format({name: how for name, how in formats.items() if name in frame})

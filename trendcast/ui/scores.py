@@ -48,6 +48,16 @@ def error_column(metrics: pd.DataFrame) -> str:
     return "wape_weekly" if "wape_weekly" in metrics and metrics["wape_weekly"].notna().any() else "wape"
 
 
+def together(reach: int) -> str:
+    """What the backtest's error of all weeks ahead is called: not to be taken for that of one week."""
+    return f"Error 1\N{EN DASH}{reach} weeks ahead" if reach > 1 else "Error 1 week ahead"
+
+
+def reach(metrics: pd.DataFrame) -> int:
+    """How many weeks ahead ``metrics`` go (services.forecast.accuracy)."""
+    return max(1, int(metrics["horizon_week"].max())) if len(metrics) else 1
+
+
 def accuracy_table(metrics: pd.DataFrame, *, raw: bool = False) -> pd.DataFrame:
     """One row per model, ours first, then by error. ``metrics``: services.forecast.accuracy of one level;
     ``raw``: numbers for the workbook instead of words."""
@@ -62,7 +72,8 @@ def accuracy_table(metrics: pd.DataFrame, *, raw: bool = False) -> pd.DataFrame:
             "order": (model != OURS, float(whole.get(error, 9.0))),
         }
         for week in weeks:
-            head = "Weekly error (WAPE) %" if week == 0 else f"{week} {'week' if week == 1 else 'weeks'} ahead %"
+            ahead = f"{week} {'week' if week == 1 else 'weeks'} ahead"
+            head = f"{ahead if week else f'{together(reach(metrics))} (WAPE)'} %"
             row[head] = float(by_week[error].get(week, float("nan")))
         row["Bias %"] = float(whole.get("bias", float("nan")))
         for level in (80, 95):

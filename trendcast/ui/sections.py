@@ -57,7 +57,7 @@ def tiles(view: View) -> None:
         reach = len(measured.get("by_week", ())) or 13
         rival = text.member(str(measured.get("best_naive"))).split(" (")[0].lower()
         st.metric(
-            "Weekly error",
+            scores.together(reach),
             text.percent(error),
             delta=text.change(None if skill is None else -skill, "vs best naive", 0),
             delta_color="inverse",
@@ -188,7 +188,7 @@ def unusual(view: View, marks: tuple[measures.Mark, ...]) -> None:
     ordered = sorted(shown.values(), key=lambda one: (one.status == "RESOLVED", measures.RANK[one.impact]))
     st.subheader("Unusual days", anchor=False)
     frame = inbox.rows(view, inbox.Asked("all"))
-    known = {int(row["incident_id"]): row for row in frame.to_dict("records")}
+    known = {int(row["incident_id"]): row for row in frame[frame["incident_id"].isin(shown)].to_dict("records")}
     with st.container(key="alerts", gap="small"):
         for mark in ordered[:FEW]:
             words, label = _incident_words(mark, known.get(mark.incident_id))
@@ -282,6 +282,7 @@ def _downloads(view: View, rows: pd.DataFrame, grain: str) -> None:
             "Data to": text.day(view.last_day),
             "Run": str(view.run_id),
             "Bands": "Low and High are the 80 % band (P10 to P90), P2.5 to P97.5 the 95 % band",
+            "Accuracy": f"all series at {text.level_inline(view.choice.level)} level together",
             "Week": "a week runs from Monday to Sunday and is named by its Monday",
         }
 
@@ -342,6 +343,11 @@ def accuracy(view: View) -> None:
         st.caption("The backtest of this run is still to come; the next run brings it.")
         return
     st.markdown(scores.accuracy_sentence(found, level))
+    if view.choice.categories or view.choice.regions or view.choice.stores:
+        st.caption(
+            f"These are all series at {text.level_inline(level)} level together; the error on top of the page is that "
+            "of your selection alone."
+        )
     shown = reads.accuracy_table(view.run_id, level)
     st.dataframe(
         shown,
