@@ -326,11 +326,12 @@ def listing(view: View, frame: pd.DataFrame, chosen: Sequence[str]) -> None:
         selection_mode="single-cell",
         row_height=inbox.ROW,
         height="content" if len(shown) < 12 else 640,
+        # A telephone shows some 350 of it: what to order by when stands there, and lines are high enough to wrap.
         column_config={
-            "Status": st.column_config.TextColumn(width=114),
-            "Category": st.column_config.TextColumn(width=126),
-            "Order": st.column_config.TextColumn(width=76, alignment="right"),
-            "By": st.column_config.TextColumn(width=92),
+            "Status": st.column_config.TextColumn(width=92),
+            "Category": st.column_config.TextColumn(width=96),
+            "Order": st.column_config.TextColumn(width=70, alignment="right"),
+            "By": st.column_config.TextColumn(width=76),
             "At stake": st.column_config.TextColumn(
                 width=84,
                 alignment="right",
