@@ -13,6 +13,7 @@ import pytest
 from tests.services.shops import Shop
 from trendcast.errors import Conflict, InvalidInput, NotFound
 from trendcast.services import incidents
+from trendcast.services.detect_window import CORRECTED
 from trendcast.store.engine import Database
 
 KEY = ["level", "product_category", "region", "store"]
@@ -99,6 +100,36 @@ def test_a_move_moves_all_members_and_is_logged(shop: Shop) -> None:
     assert list(events["to_status"]) == ["NEW", "ACKNOWLEDGED", "RESOLVED"]
     assert events["note"].iloc[-1] == "The tills were down."
     assert first(shop) != number
+
+
+def test_a_member_that_the_data_no_longer_show_stays_out_of_what_becomes_of_its_incident(shop: Shop) -> None:
+    number = first(shop)
+    shop.units[22, 158] = np.round(shop.units[22, 158] / 0.4)
+    shop.load(160, first=158)
+    shop.detect()
+
+    def told() -> dict[bool, set[tuple[str, str | None]]]:
+        rows = [row for row in shop.rows("anomaly_log") if row["incident_id"] == number]
+        sides: dict[bool, set[tuple[str, str | None]]] = {True: set(), False: set()}
+        for row in rows:
+            sides[row["product_category"] == "C05"].add((row["status"], row["note"]))
+        return sides
+
+    assert told() == {True: {("RESOLVED", CORRECTED)}, False: {("NEW", None)}}
+    move(shop, number, "acknowledge")
+    assert told() == {True: {("RESOLVED", CORRECTED)}, False: {("ACKNOWLEDGED", None)}}
+    move(shop, number, "confirmed", note="The tills were down.")
+    assert told()[True] == {("RESOLVED", CORRECTED)}
+
+
+def test_what_is_acknowledged_after_it_was_resolved_is_open_again(shop: Shop) -> None:
+    number = first(shop)
+    move(shop, number, "resolve", note="The tills were down.")
+    (row,) = [one for one in shop.rows("incident") if one["id"] == number]
+    assert row["resolved_by"] == "anna"
+    move(shop, number, "acknowledge")
+    (row,) = [one for one in shop.rows("incident") if one["id"] == number]
+    assert (row["status"], row["resolved_by"], row["resolved_at"]) == ("ACKNOWLEDGED", None, None)
 
 
 def test_a_move_that_changes_nothing_says_so_and_leaves_no_trace(shop: Shop) -> None:

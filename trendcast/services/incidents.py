@@ -404,6 +404,7 @@ def move(
             return {**_answer(was["version"], state), "incident_id": incident_id, "changed": False}
         if set(events) != set(standing):
             db.execute("learnt_event_set", connection=connection, incident_id=incident_id, ids=events, who=who, at=now)
+        ended = was["status"] == "RESOLVED" and was["note"] in CORRECTIONS  # all of it, which then moves together
         new = db.rows(
             "incident_move",
             connection=connection,
@@ -414,6 +415,7 @@ def move(
             who=who,
             at=now,
             event_note=note or None,
+            corrected=[] if ended else list(CORRECTIONS),
             **after,
         )
         return {**_answer(new[0]["version"], after), "incident_id": incident_id, "changed": True}
@@ -432,7 +434,8 @@ def _moved(
     acked = {"acked_by": state["acked_by"] or who, "acked_at": state["acked_at"] or now}
     said = {"note": note} if note else {}
     if action == "acknowledge":
-        return {"status": "ACKNOWLEDGED", "owner": owner or state["owner"] or who, **acked, **said}
+        again = {"resolved_by": None, "resolved_at": None}
+        return {"status": "ACKNOWLEDGED", "owner": owner or state["owner"] or who, **acked, **again, **said}
     if action == "snooze":
         return {"snoozed_until": until, "owner": owner or state["owner"] or who, **said}
     if action == "reopen":
