@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -298,6 +299,8 @@ def test_a_threshold_is_tried_on_the_past_before_it_can_be_saved(retailer, page)
     button(app, "threshold_0_0_save").click().run()
     assert retailer.alerts.asked[-1] == ("put_threshold", {**what, "reason": "Too many mails.", "who": "local"})
     assert table(app, "Set by")[["For", "Value"]].to_numpy().tolist() == [["Everything", "5,000"]]
+    columns = json.loads(next(frame for frame in app.dataframe if "Set by" in frame.value).proto.columns)
+    assert sum(columns[name]["width"] for name in ("Figure", "For", "Value")) <= 350  # what a telephone shows
     assert "It holds from the next data on." in words(app)
 
 

@@ -43,6 +43,15 @@ def test_the_list_puts_what_needs_a_decision_first(make_retailer, open_page):
     assert frame["At stake"].iloc[0] == "1,480"
 
 
+def test_a_telephone_shows_what_to_order_by_when(retailer, open_page):
+    """390 pixels show some 350 of a table."""
+    shown = open_page("inventory").dataframe[0]
+    columns = json.loads(shown.proto.columns)
+    first = list(shown.value.columns[:4])
+    assert first == ["Status", "Category", "Order", "By"]
+    assert sum(columns[name]["width"] for name in first) <= 350
+
+
 def test_tiles_show_the_services_figures(retailer, open_page):
     shown = tiles(open_page("inventory"))
     assert shown["Order now"][0] == "1"

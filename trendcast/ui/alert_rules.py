@@ -236,7 +236,13 @@ def thresholds(view: View | None, admin: bool) -> None:
             hide_index=True,
             height="content" if len(frame) < 12 else 420,
             key="alert_thresholds",
-            column_config={"Value": st.column_config.TextColumn(alignment="right")},
+            # A telephone shows some 350 of it: the figure and its value stand there, and lines are high enough to wrap.
+            row_height=66,
+            column_config={
+                "Figure": st.column_config.TextColumn(width=150),
+                "For": st.column_config.TextColumn(width=108),
+                "Value": st.column_config.TextColumn(width=84, alignment="right"),
+            },
             alt=f"{len(frame)} thresholds; the narrowest that fits holds.",
         )
         st.caption("The narrowest that fits holds. Where nothing is set, the rule's own figure does.")
