@@ -42,8 +42,6 @@ def missed(scene: Scene, expected: Expectation, rest: Residuals, day: int) -> li
     """The promotions that ran on ``day`` and by then had sold half of their uplift less than past ones; those that
     are surely weaker than past ones were, by how these went. What sold far less than without any promotion is no
     such case."""
-    from scipy.stats import t as student
-
     on = scene.promoted
     candidates = np.flatnonzero(on[:, day] & np.isfinite(rest.raw[:, day]) & (expected.lift[:, day] >= LEAST_LIFT))
     tests: list[Missed] = []
@@ -63,6 +61,8 @@ def missed(scene: Scene, expected: Expectation, rest: Residuals, day: int) -> li
         each.append((int(row), span, float(rest.raw[row, span].mean()), scale, runs, float(past.sum())))
     if not each:
         return []
+    from scipy.special import stdtr
+
     # How far promotions of a series go apart is known from a few of its own, and from those of all.
     shared = float(np.median([runs.var(ddof=1) for *_, runs, _ in each]))
     for place, span, gap, scale, runs, days in each:
@@ -75,7 +75,7 @@ def missed(scene: Scene, expected: Expectation, rest: Residuals, day: int) -> li
         z = (lift + gap - min(lift, brought)) / float(error)
         # Below 0: a day sold far less than without a promotion.
         least = float((rest.raw[place, span] + lift + np.maximum(BELOW, 2 * rest.sigma[place, span])).min())
-        p = float(student.cdf(z, count - 1 + OTHERS))
+        p = float(stdtr(count - 1 + OTHERS, z))
         tests.append(Missed(place, span, lift, lift + gap, z, p, np.nan))
         sold_less.append(least < 0)
     q = benjamini_hochberg(np.array([one.p for one in tests]))

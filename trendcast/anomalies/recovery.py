@@ -7,6 +7,7 @@ is expected has followed it since.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import product
 
 import numpy as np
 
@@ -44,17 +45,19 @@ def back(episodes: Sequence[Episode], scene: Scene, found: Found, under: Under) 
 def without_returns(entries: Sequence[Entry], episodes: Sequence[Episode], scene: Scene, under: Under) -> list[Entry]:
     """Entries without those that only say that a lasting change is over: what they are of is where it was before, the
     node of the change and whatever is part of it."""
-    lasting = [
-        one for one in episodes if one.cls in LASTING and one.family == "sales" and one.disposition is None and one.lead
-    ]
+    lasting: dict[tuple[str, ...], list[Episode]] = {}
+    for one in episodes:
+        if one.cls in LASTING and one.family == "sales" and one.disposition is None and one.lead:
+            lasting.setdefault(one.key[1:], []).append(one)
     kept = []
     for entry in entries:
+        nodes = set(product(*(("", name) for name in entry.key[1:])))  # it is of, or part of
         ends = entry.kind == "DEMAND" and any(
             entry.direction == -one.direction
             and one.last > scene.first_day + entry.day - 7 * WEEKS
-            and all(not of or of == name for of, name in zip(one.key[1:], entry.key[1:], strict=True))
             and _as_before(entry, one, under(entry.key), scene)
-            for one in lasting
+            for node in nodes
+            for one in lasting.get(node, ())
         )
         if not ends:
             kept.append(entry)
