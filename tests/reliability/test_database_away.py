@@ -289,6 +289,8 @@ class Mute:
             while data := source.recv(65536):
                 if not self.silent and source not in self.forgotten:
                     target.sendall(data)
+            for end in (source, target):  # the other pump waits there
+                end.shutdown(socket.SHUT_RDWR)
 
     def forget(self) -> None:
         """As a router does with connections that lie unused: whatever there is now is dead."""
@@ -362,6 +364,32 @@ def test_once_a_silence_was_noticed_nobody_waits_for_it_again(
         "The database has fallen silent; it is asked again until it answers.",
         "The database answers again.",
     ]
+
+
+def test_a_load_whose_answer_was_lost_is_ended_and_one_that_works_is_not(
+    mute: tuple[Mute, Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would hold back every other load."""
+    proxy, db = mute
+    monkeypatch.setattr(silence, "LONG", 0.4)
+    monkeypatch.setattr(silence, "AGAIN", 0.2)
+    monkeypatch.setattr(silence, "_waits", silence._Waits())  # whose thread looks as often as that
+
+    def load(query: str) -> None:
+        with db.transaction() as connection:
+            loads.begin(connection)
+            proxy.silent = "lost" in query
+            with loads._cursor(connection) as cursor:
+                cursor.execute(query)
+
+    load("SELECT pg_sleep(1.5)")
+    with concurrent.futures.ThreadPoolExecutor() as other:
+        waiting = other.submit(away_after, lambda: load("SELECT 'lost'"))
+        until(lambda: proxy.silent, 10)
+        time.sleep(0.2)
+        proxy.silent = False
+        assert waiting.result() < 10
+    load("SELECT 'the lock is free'")
 
 
 def test_one_dead_connection_is_no_silent_database(mute: tuple[Mute, Database]) -> None:

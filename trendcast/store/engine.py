@@ -100,7 +100,7 @@ class Database:
         )
         # A worker has time: it goes on trying to connect.
         self._line = silence.Line() if line is None and role == "web" else line
-        silence.limit(self._engine, role, STATEMENT_TIMEOUT[role] / 1000, self._line)
+        silence.limit(self._engine, role, STATEMENT_TIMEOUT[role] / 1000, self._at_rest, self._line)
 
     @classmethod
     def open(cls, settings: Settings, *, role: str = "web", check_schema: bool = True) -> Self:
@@ -233,10 +233,10 @@ class Database:
         copied = 0
         with mapped_errors(), self._cursor(connection) as cursor:
             text_command = command.as_string(cursor)
-            with raw_errors(), silence.watching(cursor.connection, STATEMENT_TIMEOUT[self.role] / 1000):
-                for buffer in _csv_buffers(source, columns) if isinstance(source, pa.Table) else [source]:
+            for buffer in _csv_buffers(source, columns) if isinstance(source, pa.Table) else [source]:
+                with raw_errors(), silence.watching(cursor.connection, STATEMENT_TIMEOUT[self.role] / 1000):
                     cursor.copy_expert(text_command, buffer)
-                    copied += cursor.rowcount
+                copied += cursor.rowcount
         return copied
 
     def copy_out(self, query: str, /, *, connection: Connection | None = None, **parameters: object) -> pa.Table:
@@ -276,6 +276,9 @@ class Database:
         with self._connection() as connection:
             connection.execute(text("SELECT 1"))
         return time.perf_counter() - started
+
+    def _at_rest(self, pid: int) -> bool:
+        return bool(self.pulse.rows("session_at_rest", pid=pid))
 
     def close(self) -> None:
         """Give all connections back; an embedded server stops with the last process that uses it."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-from psycopg2 import sql
+from psycopg2 import extensions, sql
 from sqlalchemy import Connection
 
 from trendcast.store import silence
@@ -36,10 +36,21 @@ _TYPES = {
 }
 
 
+class _Watched(extensions.cursor):
+    """The driver's cursor, which waits for no lost answer."""
+
+    def execute(self, *what: Any) -> None:
+        with silence.watching(self.connection, PATIENCE):
+            super().execute(*what)
+
+    def copy_expert(self, *what: Any) -> None:
+        with silence.watching(self.connection, PATIENCE):
+            super().copy_expert(*what)
+
+
 @contextmanager
 def _cursor(connection: Connection) -> Iterator[Any]:
-    limit = silence.watching(connection.connection.driver_connection, PATIENCE)
-    with mapped_errors(), closing(connection.connection.cursor()) as cursor, raw_errors(), limit:
+    with mapped_errors(), closing(connection.connection.cursor(cursor_factory=_Watched)) as cursor, raw_errors():
         yield cursor
 
 

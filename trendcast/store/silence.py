@@ -5,6 +5,9 @@ would wait for the answer for ever. The server ends a statement by itself after 
 not there soon after, nobody answers any more. The connection's socket is then shut down, and the caller hears of a
 broken connection as of any other.
 
+Who may work for long is waited for, and the question or its answer may have been lost all the same. So the server is
+asked from another connection, and when it has twice nothing to do for this one, that is ended too.
+
 Such waits must not add up. Where people wait, a connection that said nothing is replaced only when the database answers
 a short knock; when it does not, everybody hears at once that it is away, until it answers one.
 """
@@ -21,7 +24,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg2
 from psycopg2 import extensions
@@ -33,6 +36,14 @@ GRACE = 1.0  # seconds after the server's own limit
 PING = {"web": 2.0, "pulse": 1.0, "worker": 15.0}  # seconds an answer to "are you there" may take
 KNOCK = 1.5  # seconds an answer to a new connection may take, once another one said nothing
 _PAUSE, _PATIENCE = 0.5, 3.0  # between knocks while nobody answers, and for each of them
+LONG, AGAIN = 30.0, 15.0  # seconds of a wait until the server is asked about it, and between two such questions
+
+
+class _Wait(NamedTuple):
+    since: float
+    until: float
+    connection: Any
+    cut: Callable[[], None]  # is told when the wait was ended; may not wait itself
 
 
 class _Waits:
@@ -44,18 +55,23 @@ class _Waits:
     def reset(self) -> None:
         """Nobody waits and no thread looks after them."""
         self._lock = threading.Condition()
-        self._until: dict[int, tuple[float, Any, Callable[[], None]]] = {}
+        self._waits: dict[int, _Wait] = {}
         self._next = 0
         self._look = float("inf")  # when the thread looks again
         self._thread: threading.Thread | None = None
+        self._asker: threading.Thread | None = None
 
     @contextlib.contextmanager
     def on(self, connection: Any, seconds: float, cut: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """``cut`` is told when the wait was ended; it may not wait itself."""
+        now = time.monotonic()
+        until = now + seconds
         with self._lock:
             self._next += 1
-            number, until = self._next, time.monotonic() + seconds
-            self._until[number] = until, connection, cut
+            number = self._next
+            self._waits[number] = _Wait(now, until, connection, cut)
+            if seconds > LONG and self._asker is None:
+                self._asker = threading.Thread(target=self._ask, name="database-rest", daemon=True)
+                self._asker.start()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._watch, name="database-silence", daemon=True)
                 self._thread.start()
@@ -65,20 +81,41 @@ class _Waits:
             yield
         finally:
             with self._lock:
-                self._until.pop(number, None)
+                self._waits.pop(number, None)
 
     def _watch(self) -> None:
         with self._lock:
             while True:
-                # Under the lock: whoever waits is still in the driver's call, so the descriptor is still its own.
                 now = time.monotonic()
-                for number, (until, connection, cut) in list(self._until.items()):
-                    if now >= until:
-                        del self._until[number]
-                        cut()
-                        _hang_up(connection)
-                self._look = min((until for until, _, _ in self._until.values()), default=float("inf"))
+                for number in [number for number, wait in self._waits.items() if now >= wait.until]:
+                    self._end(number)
+                self._look = min((wait.until for wait in self._waits.values()), default=float("inf"))
                 self._lock.wait(None if self._look == float("inf") else self._look - now)
+
+    def _end(self, number: int) -> None:
+        # Under the lock: whoever waits is still in the driver's call, so the descriptor is still its own.
+        wait = self._waits.pop(number, None)
+        if wait is not None:
+            wait.cut()
+            _hang_up(wait.connection)
+
+    def _ask(self) -> None:
+        """Ask about long waits as long as there are any that may become long."""
+        at_rest: set[int] = set()
+        while True:
+            time.sleep(AGAIN)
+            with self._lock:
+                now = time.monotonic()
+                long = {number: wait.connection for number, wait in self._waits.items() if now - wait.since > LONG}
+                if not any(wait.until - wait.since > LONG for wait in self._waits.values()):
+                    self._asker = None
+                    return
+            found = {number for number, connection in long.items() if _is_at_rest(connection)}
+            with self._lock:
+                for number in found & at_rest & self._waits.keys():
+                    log.warning("What a connection waits for was lost on the way: it is ended.")
+                    self._end(number)
+            at_rest = found
 
 
 _waits = _Waits()
@@ -102,6 +139,17 @@ def _driver(handle: Any) -> Any:
 # A transaction that takes more time for itself says so to the server, and is waited for as long.
 _TAKES = re.compile(r"set_config\('statement_timeout', '(\d+)', true\)")
 _patience: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
+
+
+# Whether the server has nothing to do for a connection, by the number of its session there.
+_servers: weakref.WeakKeyDictionary[Any, Callable[[int], bool]] = weakref.WeakKeyDictionary()
+
+
+def _is_at_rest(connection: Any) -> bool:
+    asks = _servers.get(connection)
+    with contextlib.suppress(Exception):  # closed by now, or the database is away
+        return asks is not None and asks(connection.get_backend_pid())
+    return False
 
 
 def patient(connection: Any, seconds: float) -> None:
@@ -184,15 +232,21 @@ class Line:
         return True
 
 
-def limit(engine: Engine, role: str, statement_timeout: float, line: Line | None = None) -> None:
+def limit(
+    engine: Engine, role: str, statement_timeout: float, at_rest: Callable[[int], bool], line: Line | None = None
+) -> None:
     """Let no call of the driver on this engine's connections wait longer than the server would let it work, which is
-    ``statement_timeout`` seconds, or what the transaction set for itself. With a ``line``, let no new connection wait
-    for what is known to be silent."""
+    ``statement_timeout`` seconds, or what the transaction set for itself, nor when ``at_rest`` says that the server
+    has nothing to do for that session. With a ``line``, let no new connection wait for what is known to be silent."""
     dialect: Any = engine.dialect
-    cut = line.doubt if line is not None else lambda: None
-    if line is not None:
-        connect = dialect.connect
-        dialect.connect = lambda *positional, **named: line.open(connect, *positional, **named)
+    connect, cut = dialect.connect, line.doubt if line is not None else lambda: None
+
+    def connected(*positional: Any, **named: Any) -> Any:
+        made = connect(*positional, **named) if line is None else line.open(connect, *positional, **named)
+        _servers[made] = at_rest
+        return made
+
+    dialect.connect = connected
 
     def watched(name: str, before: Callable[..., float], after: Callable[[Any], object] = lambda _: None) -> None:
         call = getattr(dialect, name)
