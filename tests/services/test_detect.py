@@ -584,3 +584,17 @@ class TestToday:
         self.at(shop, days=3)()
         (one,) = shop.rows("incident")
         assert (one["status"], one["note"]) == ("RESOLVED", detect_window.ARRIVED)
+
+    def test_sales_that_stayed_away_for_longer_than_days_are_judged_again_have_come_too(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shop.load(151)
+        self.at(shop)()
+        self.at(shop, days=9)("0800")
+        (one,) = shop.rows("incident")
+        assert (one["status"], one["episode_start"]) == ("NEW", shop.day(151))
+        monkeypatch.setattr(detect_window, "FIRST_LOOK", 5)
+        shop.load(160)
+        assert self.at(shop)()["days"] == 5
+        (one,) = shop.rows("incident")
+        assert (one["status"], one["note"]) == ("RESOLVED", detect_window.ARRIVED)

@@ -201,6 +201,9 @@ class Window:
             stock=stock, value=_value(state, series, sales.units, sales.price, self.assumed),
         )  # fmt: skip
         self.episodes = [_episode(entry) for entry in state["entries"]]
+        # Whatever came ends the wait for sales, also one that was longer than days are judged again.
+        waited = (day for one in self.episodes if one.cls == "LATE_FEED" and one.open for day in one.days)
+        self.judged_days |= {day for day in waited if scene.place(day) < scene.days}
         masked, accepted, noted = self._verdicts(scene, stock)
         closed = (sales.shut & ~(sales.units > 0)) | _closed(scene)
         self.scene = replace(
