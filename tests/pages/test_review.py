@@ -66,15 +66,16 @@ def test_the_finding_says_how_it_stands_and_what_to_do_first(retailer, open_page
 def test_tiles_have_level_lag_and_comparison(retailer, open_page):
     app = open_page("review")
     shown = tiles(app)
-    assert shown["Error at 1 week, category"] == "9.1\u202f%"
-    assert shown["Error at 4 weeks, category"] == "12.1\u202f%"
-    assert shown["Bias, category"] == "\u22121.2\u202f%"
-    assert shown["Value added, category"] == "14.8\u202f%"  # 1 - 0.121 / 0.142
+    assert shown["Error at 1 week"] == "9.1\u202f%"
+    assert shown["Error at 4 weeks"] == "12.1\u202f%"
+    assert shown["Bias"] == "\u22121.2\u202f%"
+    assert shown["Value added"] == "14.8\u202f%"  # 1 - 0.121 / 0.142
     assert shown["Stock-out rate"] == "3.3\u202f%"  # 3 days of 13 weeks
     assert shown["Inventory value"] == "2,448"  # three categories of 816
     assert shown["Open alerts"] == "3"
-    tile = next(metric for metric in app.metric if metric.label == "Error at 1 week, category")
+    tile = next(metric for metric in app.metric if metric.label == "Error at 1 week")
     assert tile.delta == "+1.2 points"
+    assert "Category level; vs a week ago; best naive" in words(app)
     assert "WAPE, category, 1 week ahead" in tile.help.replace("\\", "")
 
 
@@ -200,9 +201,9 @@ def test_one_category_and_no_stock_and_no_past_forecasts(make_retailer, open_pag
     assert "Nothing needs a decision this week." in said
     assert "No stock-out, overstock or open anomaly is known here." in said
     assert "No forecast was published a week ago" in said
-    assert "back-test" in next(
-        metric for metric in app.metric if metric.label == "Error at 1 week, category"
-    ).help.replace("\\", "")
+    assert "back-test" in next(metric for metric in app.metric if metric.label == "Error at 1 week").help.replace(
+        "\\", ""
+    )
     assert len(app.get("plotly_chart")) == 1
 
 

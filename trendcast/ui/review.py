@@ -77,17 +77,22 @@ def _tile(kpi: Kpi) -> None:
             against = 0 if abs(points) < 0.05 else f"{'-' if points < 0 else '+'}{wording.fixed(abs(points), 1)} points"
         elif kpi.against:
             against = text.change(kpi.value / kpi.against - 1)
+    same = against == 0
+    # A telephone has no room for the level beside the name: it stands below, with what the figure is held against.
+    name, _, level = kpi.label.partition(", ")
     st.metric(
-        kpi.label,
+        name,
         _value(kpi),
-        delta=against,
-        delta_color=_COLOURS[kpi.better],
+        delta="no change" if same else against,
+        delta_color="off" if same else _COLOURS[kpi.better],
+        delta_arrow="off" if same else "auto",
         help=text.sentence(kpi.basis),
         chart_data=list(kpi.line) if len(kpi.line) > 2 else None,
         chart_type="bar" if kpi.kind == "count" else "line",
         height="stretch",
     )
-    said = [kpi.against_words] if against is not None else []
+    said = [f"{level} level"] if level else []
+    said += [kpi.against_words] if against is not None else []
     said += [kpi.note] if kpi.note else []
     if said:
         words = "; ".join(said)
