@@ -58,7 +58,8 @@ class Panel:
     price: float32, price of a unit, NaN where not known; after history only what is planned.
     stockout: bool, a stock-out day of the series' category; False after history.
     opening: the part of `open` that was recorded or planned, NaN where `open` is inferred; None = all of it.
-    doubtful: bool, days that somebody confirmed to be out of the ordinary, or wrong data; None = none.
+    doubtful: bool, days that teach nothing: confirmed to be out of the ordinary, or wrong data; None = none.
+    wrong: bool, those of them on which the data are wrong: what was sold is not known; None = none.
     """
 
     series: pd.DataFrame
@@ -74,6 +75,7 @@ class Panel:
     # The events table itself, to be cut and carried on again at earlier origins.
     calendar: pd.DataFrame | None = field(default=None, repr=False)
     doubtful: np.ndarray | None = None
+    wrong: np.ndarray | None = None
     # A panel of nodes remembers what it was summed from: its weights depend on what was known.
     source: tuple[Hierarchy, Panel, np.ndarray] | None = field(default=None, repr=False)
 
@@ -163,6 +165,7 @@ class Panel:
             price=hidden(self.price, np.nan),
             stockout=hidden(self.stockout, False),
             doubtful=None if self.doubtful is None else hidden(self.doubtful, False),
+            wrong=None if self.wrong is None else hidden(self.wrong, False),
             events=self.events.until(days),
             opening=None if self.opening is None else planned(self.opening, None if reach is None else reach.opening),
         )
@@ -188,6 +191,7 @@ class Panel:
             price=self.price[picked],
             stockout=self.stockout[picked],
             doubtful=None if self.doubtful is None else self.doubtful[picked],
+            wrong=None if self.wrong is None else self.wrong[picked],
             opening=None if self.opening is None else self.opening[picked],
             source=None if self.source is None else (self.source[0], self.source[1], self.source[2][picked]),
         )
@@ -504,11 +508,15 @@ class Hierarchy:
         seen = sums @ observed.astype(np.float64) > 0
         units = np.where(seen, sums @ np.where(observed, bottom.units, 0), np.nan)
         out = (sums @ (bottom.stockout * weight)) / total >= STOCKOUT_SHARE
-        doubtful = None
-        if bottom.doubtful is not None:
-            off = np.where(bottom.doubtful & observed, np.abs(np.nan_to_num(bottom.units) - weight), 0.0)
-            mine = (sums @ (bottom.doubtful * weight)) / total >= STOCKOUT_SHARE
-            doubtful = np.vstack([mine | ((sums @ off) / total >= DOUBTFUL_SHARE), bottom.doubtful])
+
+        def of_nodes(those: np.ndarray | None) -> np.ndarray | None:
+            """Days of the bottoms, with the days of the nodes on which these are much of what the node sells."""
+            if those is None:
+                return None
+            off = np.where(those & observed, np.abs(np.nan_to_num(bottom.units) - weight), 0.0)
+            mine = (sums @ (those * weight)) / total >= STOCKOUT_SHARE
+            return np.vstack([mine | ((sums @ off) / total >= DOUBTFUL_SHARE), those])
+
         panel = Panel(
             series=self.nodes,
             first_day=bottom.first_day,
@@ -518,7 +526,8 @@ class Hierarchy:
             promotion=np.vstack([promotion, bottom.promotion]),
             price=np.vstack([price, bottom.price]),
             stockout=np.vstack([out, bottom.stockout]),
-            doubtful=doubtful,
+            doubtful=of_nodes(bottom.doubtful),
+            wrong=of_nodes(bottom.wrong),
             events=bottom.events,
         )
         return replace(panel, source=(self, bottom, np.arange(panel.n_series)))

@@ -103,6 +103,29 @@ def test_a_fault_of_the_data_teaches_nothing_until_they_are_corrected(shop: Shop
     assert next_week(shop, **node) == pytest.approx(1.3 * expected, rel=0.02)
 
 
+def test_what_the_gate_calls_a_fault_teaches_nothing_until_it_is_corrected_or_somebody_knows_better(shop: Shop) -> None:
+    """A region in another unit, with nobody there to say so: neither the forecasts nor their accuracy follow it."""
+    right = shop.units.copy()
+    shop.units[::4, LAST] *= 100
+    shop.load(161)
+    shop.detect()
+    (entry,) = of(shop, LAST)
+    assert (entry["class"], entry["region"]) == ("RESCALED_FEED", "East")
+    node: dict[str, Any] = {"categories": ("C03",), "regions": ("East",)}
+    expected = right[shop.row("C03", "East"), LAST]
+    assert next_week(shop, **node) == pytest.approx(expected, rel=0.15)
+    assert next_week(shop) == pytest.approx(right[:, LAST].sum(), rel=0.05)
+    weeks = measured(shop)
+    move(shop, entry["incident_id"], "expected", note="A warehouse sale.")
+    assert next_week(shop, **node) == pytest.approx(100 * expected, rel=0.15)
+    assert measured(shop) > weeks > 0
+    move(shop, entry["incident_id"], "undo")
+    assert next_week(shop, **node) == pytest.approx(expected, rel=0.15)
+    shop.units[::4, LAST] = np.round(right[::4, LAST] * 1.3)
+    load_frames(shop.db, {"sales_daily": shop.frame(LAST, LAST + 1)}, source="test", accept=True, clock=shop.clock)
+    assert next_week(shop, **node) == pytest.approx(1.3 * expected, rel=0.02)
+
+
 def test_of_some_series_of_a_region_that_went_far_the_others_go_on_teaching(shop: Shop) -> None:
     far = [shop.row(f"C{number:02d}", "East") for number in range(5)]
     shop.units[far, LAST] = np.round(shop.units[far, LAST] * 0.5)
@@ -176,12 +199,16 @@ def test_the_doubtful_days_are_those_below_the_node_and_go_with_the_cut() -> Non
     shop.keys = [(category, region) for category in CATEGORIES for region in REGIONS]
     shop.units = np.full((40, 60), 100.0)
     panel = Panel.from_frames(shop.frame(0, 60), ahead=7)
-    told = {"product_category": "", "region": "West", "store": "", "days": [{"day": "2026-03-01", "actual": 1000.0}]}
+    told = {"product_category": "", "region": "West", "store": "", "wrong": True}
+    told["days"] = [{"day": "2026-03-01", "actual": 1000.0}]
     marked = verdicts.without_doubtful(panel, [told])
     assert marked.doubtful is not None
     row, day = np.nonzero(marked.doubtful)
     assert set(panel.series["region"].iloc[row]) == {"West"}
     assert set(panel.dates[day].astype(str)) == {"2026-03-01"}
+    assert marked.wrong is not None
+    assert (marked.wrong == marked.doubtful).all()
+    assert verdicts.without_doubtful(panel, [told | {"wrong": False}]).wrong is None
     cut = marked.as_of(40)
     assert cut.doubtful is not None
     assert not cut.doubtful.any()

@@ -259,9 +259,24 @@ def replay(
     on_block: Callable[[int, int], None] = lambda done, total: None,
 ) -> Lived:
     """Live the judged days through again, four weeks at a time; each day is judged by what was before it, in the window
-    a pass would have read, with the forecasts that were published before it."""
+    a pass would have read, with the forecasts that were published before it.
+
+    Forecasts learn nothing from a day on which a fault of a feed was found. Without a ``forecast`` of its own the past
+    with faults is therefore lived through twice: to find them, and with the forecasts made without them.
+    """
     scene = world.scene if units is None else replace(world.scene, units=units)
-    frozen = world.forecast(scene.units) if forecast is None else forecast
+    lived, held = _replay(
+        world, scene, world.forecast(scene.units) if forecast is None else forecast, frozen_days, on_block
+    )
+    if forecast is None and held.any():
+        lived, _ = _replay(world, scene, world.forecast(np.where(held, np.nan, scene.units)), frozen_days, on_block)
+    return lived
+
+
+def _replay(
+    world: World, scene: Scene, frozen: np.ndarray, frozen_days: int, on_block: Callable[[int, int], None]
+) -> tuple[Lived, np.ndarray]:
+    """What was found with these forecasts, and the points (S, T) at which a feed was at fault."""
     kept = {name: np.full(scene.units.shape, np.nan) for name in ("p", "q", "own", "sigma", "mean")}
     ordinary, found, held = (np.zeros(scene.units.shape, bool) for _ in range(3))
     entries: list[Entry] = []
@@ -290,7 +305,7 @@ def replay(
             kept[name][:, start:stop] = values[:, judged]
         ordinary[:, start:stop] = np.isinf(said.expected.examples[:, judged])
         on_block(stop - world.first, scene.days - world.first)
-    return Lived(entries, episodes, ordinary=ordinary, **kept)
+    return Lived(entries, episodes, ordinary=ordinary, **kept), held
 
 
 def _part(

@@ -16,6 +16,7 @@ from trendcast.anomalies.scene import Scene
 SIGMAS = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, np.inf)
 BOOTSTRAP = 400
 WEEK = 7.0
+AFTER = 28  # days in which the forecasts might have learnt from a feed's fault
 Flags = np.ndarray  # int8 (S, T): the direction of what is found of a series on a day, 0 where nothing
 
 
@@ -223,8 +224,9 @@ def _count(names: Sequence[str]) -> dict[str, int]:
 def wide(lived: Lived, scene: Scene, cases: Sequence[Case], usual: Lived) -> list[dict[str, Any]]:
     """Of each outage and feed fault: ``alerts``, new incidents told at once as HIGH; ``told`` by the right class;
     ``over_next_day``, those of the alerts that nothing later belongs to: one mail says that they are over; ``demand``,
-    entries of demand in its region on its day. What the replay without injections had within three days is another
-    matter, which a region more or less makes begin a little earlier or later."""
+    entries of demand in its region on its day; ``after``, HIGH alerts about the whole region in the four weeks after.
+    What the replay without injections had within three days is another matter, which a region more or less makes begin
+    a little earlier or later."""
     known = _by_key(usual.episodes)
     by_day: dict[str, list[Episode]] = {}
     for episode in lived.episodes:
@@ -252,6 +254,17 @@ def wide(lived: Lived, scene: Scene, cases: Sequence[Case], usual: Lived) -> lis
             rows = [entry.rows for entry in lived.at.get((episode.key, case.start), [])]
             return bool(rows) and bool(np.isin(np.concatenate(rows), case.rows).any())
 
+        later = {str(scene.first_day + case.start + apart) for apart in range(1, AFTER + 1)}
+        others = {str(scene.first_day + other.start) for other in cases if other.region and other is not case}
+        after = [
+            one
+            for one in heads.values()
+            if one.key == ("region", "", case.region, "")
+            and one.family == "sales"
+            and one.impact == "HIGH"
+            and min(one.days) in later - others
+            and not any(set(one.days) & set(was.days) for was in known.get(one.key, []))
+        ]
         # Over when nothing of it is found any more: one mail says so.
         ends = [one for one in alerts if one.last <= scene.dates[case.start]]
         result.append(
@@ -262,6 +275,7 @@ def wide(lived: Lived, scene: Scene, cases: Sequence[Case], usual: Lived) -> lis
                 "over_next_day": len(ends),
                 "told": lead is not None and lead.cls in RIGHT[case.kind],
                 "demand": sum(one.family == "sales" and about(one) for one in here) if case.kind in FAULTS else 0,
+                "after": len(after),
             }
         )
     return result
@@ -282,6 +296,7 @@ def summed(each: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                 "alerts": float(np.mean([one["alerts"] for one in mine])),
                 "one_recovery": float(np.mean([one["alerts"] == one["over_next_day"] == 1 for one in mine])),
                 "demand": sum(one["demand"] for one in mine),
+                "after": sum(one["after"] for one in mine),
             }
         )
     return sorted(table, key=lambda one: (one["kind"] in FAULTS, one["kind"], one["size"]))

@@ -105,10 +105,10 @@ def text(result: dict[str, Any]) -> str:
         + f"; besides, {false['feed_incidents']} of the data themselves. Real events are among them.",
         _table(
             ["outages and faults of a region's feed", "size", "number", "told as what it is", "exactly one alert",
-             "alerts each", "one alert, over the day after", "entries of demand"],
+             "alerts each", "one alert, over the day after", "entries of demand", "HIGH alerts about it after"],
             [
                 [one["kind"], f"{one['size']:+.0%}", one["number"], f"{one['told']:.1%}", f"{one['one_alert']:.1%}",
-                 _figure(one["alerts"], 2), f"{one['one_recovery']:.1%}", one["demand"]]
+                 _figure(one["alerts"], 2), f"{one['one_recovery']:.1%}", one["demand"], one["after"]]
                 for one in result["wide"]
             ],
         ),

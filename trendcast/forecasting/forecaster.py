@@ -354,11 +354,14 @@ class Forecaster:
 
     def sold_after(self, publication: Publication) -> np.ndarray:
         """``past_truth`` of a publication with the days that somebody confirmed to be out of the ordinary (O, S, H):
-        nothing is learnt from these, but the forecasts of them were as far off as they were."""
+        nothing is learnt from these, but the forecasts of them were as far off as they were. Where the data are wrong
+        nobody knows how far."""
         panel = self.known_at(publication.history)
         if panel.doubtful is None:
             return publication.past_truth
-        return self._past_truth(replace(panel, doubtful=None), publication.origins, publication.past_truth.shape[2])
+        return self._past_truth(
+            replace(panel, doubtful=panel.wrong), publication.origins, publication.past_truth.shape[2]
+        )
 
     def _past_truth(self, panel: Panel, origins: list[int], horizon: int) -> np.ndarray:
         truth = np.full((len(origins), panel.n_series, horizon), np.nan)

@@ -413,6 +413,8 @@ def targets(document: dict[str, Any]) -> list[dict[str, Any]]:
         ("regional outages that are over the day after", share("one_recovery"), 1.0, True),
         ("entries of demand for faults of a feed", float(sum(one["demand"] for one in faults)) if faults else None, 0,
          False),
+        ("HIGH alerts about its region in the four weeks after these",
+         float(sum(one["after"] for one in faults)) if faults else None, 0, False),
     ]  # fmt: skip
     return [
         {

@@ -1,4 +1,5 @@
-"""What people said of findings, as the forecasts see it: days that nothing is to be learnt from."""
+"""What people, and the gate of the data, said of findings, as the forecasts see it: days that nothing is to be learnt
+from."""
 
 from __future__ import annotations
 
@@ -41,14 +42,14 @@ def read_panel(db: Database, connection: Any, **how: Any) -> Panel:
 
 
 def without_doubtful(panel: Panel, verdicts: Sequence[Mapping[str, Any]]) -> Panel:
-    """The bottom panel with the days marked on which somebody confirmed a finding or called it a fault of the data
-    (rows of sql/panel_verdicts.sql): they teach the forecasts nothing. A day whose data were corrected since does, and
-    so do the series of a region of which others went far: these have rows of their own."""
+    """The bottom panel with the days marked on which somebody confirmed a finding, or on which the data are wrong (rows
+    of sql/panel_verdicts.sql): they teach the forecasts nothing. A day whose data were corrected since does, and so do
+    the series of a region of which others went far: these have rows of their own."""
     from trendcast.panel import DIMENSIONS
 
     if not verdicts:
         return panel
-    doubtful = np.zeros(panel.units.shape, bool)
+    doubtful, wrong = (np.zeros(panel.units.shape, bool) for _ in range(2))
     first = panel.first_day.astype("datetime64[D]")
     names = {name: panel.series[name].to_numpy(str) for name in DIMENSIONS}
     for verdict in verdicts:
@@ -63,4 +64,7 @@ def without_doubtful(panel: Panel, verdicts: Sequence[Mapping[str, Any]]) -> Pan
             sold, then = float(np.nansum(panel.units[mine, day])), told.get("whole", told["actual"])
             if abs(sold - then) <= CORRECTED * max(abs(then), 1.0):
                 doubtful[mine, day] = True
-    return replace(panel, doubtful=doubtful) if doubtful.any() else panel
+                wrong[mine, day] |= verdict["wrong"]
+    if not doubtful.any():
+        return panel
+    return replace(panel, doubtful=doubtful, wrong=wrong if wrong.any() else None)
