@@ -44,7 +44,7 @@ def test_tiles_show_the_services_figures(retailer, open_page):
     shown = tiles(open_page())
     total = retailer.forecast_weekly(7, [1])["mean"].head(12).sum()
     assert shown["Next 12\u202fweeks"] == f"{total / 1000:.0f}\u202fk"
-    assert shown["Error 1\N{EN DASH}13 weeks ahead"] == "8.1\u202f%"
+    assert shown["Error, weeks 1\N{EN DASH}13"] == "8.1\u202f%"
     assert shown["80\u202f% band, weeks"] == "82.3\u202f%"
 
 
@@ -192,7 +192,7 @@ def test_the_coverage_is_that_of_the_bands_on_view(retailer, open_page, by, held
     assert count in tile.help
     names = [str(trace.get("name", "")) for trace in figure(app, 0)["data"]]
     assert any(f"80\u202f% band (held {held}" in name for name in names)
-    error = next(metric for metric in app.metric if metric.label == "Error 1\N{EN DASH}13 weeks ahead")
+    error = next(metric for metric in app.metric if metric.label == "Error, weeks 1\N{EN DASH}13")
     assert "weeks 1 to 13 ahead" in error.help
 
 

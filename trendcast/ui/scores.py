@@ -49,8 +49,9 @@ def error_column(metrics: pd.DataFrame) -> str:
 
 
 def together(reach: int) -> str:
-    """What the backtest's error of all weeks ahead is called: not to be taken for that of one week."""
-    return f"Error 1\N{EN DASH}{reach} weeks ahead" if reach > 1 else "Error 1 week ahead"
+    """What the backtest's error of all weeks ahead is called: not to be taken for that of one week.
+    Short enough for a tile on a telephone."""
+    return f"Error, weeks 1\N{EN DASH}{reach}" if reach > 1 else "Error 1 week ahead"
 
 
 def reach(metrics: pd.DataFrame) -> int:
