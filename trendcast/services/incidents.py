@@ -294,8 +294,8 @@ def finding(db: Database) -> str:
     now = counts(db)
     if now["last_checked"] is None:
         return "Nothing has been checked yet: anomalies are looked for as soon as data arrive."
-    listed = inbox(db, limit=FIRST_OF, snoozed=False) if now["open"] else []
-    if not listed:  # or the last one was settled since it was counted
+    listed = inbox(db, limit=FIRST_OF, snoozed=False) if now["open"] else None
+    if listed is None or listed.empty:  # the last one may have been settled since it was counted
         return " ".join(part for part in (_calm(now), unjudged(now), _snoozed(now)) if part)
     top = _first(listed, now["as_of"])
     first = _lead(listed, top, now["as_of"])

@@ -248,8 +248,8 @@ def leaderboard(view: View) -> None:
     st.caption(
         f"The naive ones, which need no model, are {naives}. Measured on past weeks, forecast from the data before "
         "them. The weights of the combination are those of this run, so its own error is very slightly flattered. Days "
-        "that somebody confirmed as out of the ordinary count here; only nothing is learnt from them. Days whose data are wrong do "
-        "neither until they are corrected."
+        "that somebody confirmed as out of the ordinary count here; only nothing is learnt from them. Days "
+        "whose data are wrong do neither until they are corrected."
     )
     steps = service.staircase(reads.series_accuracy(view.run_id, view.choice))
     if len(steps) > 1:
