@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 BLOCK = 20_000  # values of one lag that are put in order at once: all lags of them stay in the processor's memory
+MANY = 200_000  # values, from which several processors are quicker than one
 FEW = 16  # arrays, up to which they are put in order by comparing whole arrays
 
 T = TypeVar("T")
@@ -25,19 +26,17 @@ class Ordered:
     def __init__(self, values: Sequence[np.ndarray] | np.ndarray) -> None:
         """``values``: (K, ...), NaN is not known."""
         self._all = len(values)
+        self._arrays: list[np.ndarray] = []
         if self._all <= FEW:
             self.count = np.full(np.shape(values[0]), self._all, np.int8)
             for one in values:
                 self.count -= np.isnan(one)
-            self._values: Sequence[np.ndarray] | np.ndarray = _compared(
-                [np.asarray(np.fmin(one, np.inf)) for one in values]
-            )
+            self._arrays = _compared([np.asarray(np.fmin(one, np.inf)) for one in values])
         else:
-            together = np.array(np.moveaxis(np.asarray(values), 0, -1), order="C")
-            together.sort(axis=-1)  # NaN goes to the end
-            self.count = self._all - np.isnan(together).sum(axis=-1)
-            self._values = np.moveaxis(together, -1, 0)
-        self._holes = np.flatnonzero(self.count < self._all)
+            self._table = np.array(_last(np.asarray(values)), order="C")
+            self._table.sort(axis=-1)  # NaN goes to the end
+            self.count = self._all - np.isnan(self._table).sum(axis=-1)
+        self._holes = (self.count < self._all).ravel().nonzero()[0]
 
     def median(self, least: int = 1) -> np.ndarray:
         """NaN where fewer than ``least`` are known."""
@@ -71,14 +70,15 @@ class Ordered:
 
     def _at(self, place: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """The values at a place in the order that depends on how many are known."""
-        whole = self._values[int(place(np.array(self._all)))]
+        first = int(place(np.array(self._all)))
+        whole = self._arrays[first] if self._arrays else self._table[..., first]
         if not len(self._holes):
             return whole
         result, at = np.array(whole, order="C"), place(self.count.ravel()[self._holes])
-        if isinstance(self._values, np.ndarray):  # what is told apart by the last axis there is by the first here
-            told = np.moveaxis(self._values, 0, -1).reshape(-1, self._all)[self._holes, at]
+        if self._arrays:
+            told = np.stack([one.ravel()[self._holes] for one in self._arrays])[at, np.arange(len(at))]
         else:
-            told = np.stack([one.ravel()[self._holes] for one in self._values])[at, np.arange(len(at))]
+            told = self._table.reshape(-1, self._all)[self._holes, at]
         result.ravel()[self._holes] = told
         return result
 
@@ -112,11 +112,21 @@ def _comparisons(count: int) -> tuple[tuple[int, int], ...]:
     return tuple(pairs())
 
 
+def _first(values: np.ndarray) -> np.ndarray:
+    """The last axis as the first one."""
+    return values.transpose(-1, *range(values.ndim - 1))
+
+
+def _last(values: np.ndarray) -> np.ndarray:
+    """The first axis as the last one."""
+    return values.transpose(*range(1, values.ndim), 0)
+
+
 def median(values: np.ndarray, least: int = 1) -> np.ndarray:
     """The median over the last axis of what is not NaN; NaN where fewer than ``least`` are known."""
     if values.shape[-1] == 0:  # the first day of a history has nothing before it
         return np.full(values.shape[:-1], np.nan)
-    return Ordered(np.moveaxis(values, -1, 0)).median(least)
+    return Ordered(_first(values)).median(least)
 
 
 def quantile(values: np.ndarray, share: float, least: int = 1) -> np.ndarray:
@@ -124,7 +134,7 @@ def quantile(values: np.ndarray, share: float, least: int = 1) -> np.ndarray:
     known."""
     if values.shape[-1] == 0:
         return np.full(values.shape[:-1], np.nan)
-    return Ordered(np.moveaxis(values, -1, 0)).quantile(share, least)
+    return Ordered(_first(values)).quantile(share, least)
 
 
 def lagged_median(values: np.ndarray, lags: tuple[int, ...], least: int) -> np.ndarray:
@@ -140,16 +150,16 @@ def lagged_median(values: np.ndarray, lags: tuple[int, ...], least: int) -> np.n
         before = [padded[:, longest - lag : longest - lag + days] for lag in lags]
         result[start : start + rows] = Ordered(before).median(least)
 
-    at_once(one, range(0, len(values), rows))
+    at_once(one, range(0, len(values), rows), values.size)
     return result
 
 
-def at_once(work: Callable[[T], object], items: Iterable[T]) -> None:
-    """Do the ``work`` of all items on all processors: arrays leave the interpreter to others."""
-    items = list(items)
-    if len(items) > 1:
-        with ThreadPoolExecutor(min(len(items), os.cpu_count() or 1)) as pool:
-            list(pool.map(work, items))
-    else:
+def at_once(work: Callable[[T], object], items: Iterable[T], values: int) -> None:
+    """Do the ``work`` of all items, on all processors where there are enough ``values`` to be worth it: arrays leave
+    the interpreter to others."""
+    if values < MANY:
         for item in items:
             work(item)
+        return
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        list(pool.map(work, items))

@@ -32,12 +32,12 @@ class Reference:
         z, bucket = z[known], bucket[known]
         self._tails: dict[tuple[int, int], _Tail] = {}
         self._sizes: dict[tuple[float, int], np.ndarray] = {}
+        parts = [z[bucket == one] for one in range(len(VOLUMES) + 1)]
         for sign in (-1, 1):
-            side = z * sign > 0
-            every = _Tail(np.abs(z[side]))
-            for one in range(len(VOLUMES) + 1):
-                mine = np.abs(z[side & (bucket == one)])
-                self._tails[sign, one] = _Tail(mine) if len(mine) >= LEAST else every
+            sides = [np.abs(part[part * sign > 0]) for part in parts]
+            every = _Tail(np.concatenate(sides)) if any(len(mine) < LEAST for mine in sides) else None
+            for one, mine in enumerate(sides):
+                self._tails[sign, one] = every if every is not None and len(mine) < LEAST else _Tail(mine)
 
     def p(self, z: np.ndarray, bucket: np.ndarray) -> np.ndarray:
         """P(a deviation in this tail is at least as large), NaN where z is."""

@@ -167,11 +167,11 @@ def _trailing(size: np.ndarray, days: np.ndarray, told: Callable[[Ordered], np.n
     usual = np.full(size.shape, np.nan)
 
     def over(last: int, so_long: int) -> None:
-        window = np.moveaxis(size[:, max(0, last - WINDOW) : last], -1, 0)
-        usual[:, last : last + so_long] = told(Ordered(window))[:, None]
+        window = size[:, max(0, last - WINDOW) : last]
+        usual[:, last : last + so_long] = told(Ordered(window.T))[:, None]
 
-    at_once(lambda start: over(start, STEP), range(SHORTEST, length, STEP))
-    at_once(lambda day: over(int(day), 1), [day for day in days if day > 0])
+    at_once(lambda start: over(start, STEP), range(SHORTEST, length, STEP), size.size)
+    at_once(lambda day: over(int(day), 1), [day for day in days if day > 0], size.size)
     return usual
 
 
@@ -252,9 +252,8 @@ def _further(size: np.ndarray, share: float, least: float, most: float, crowd: i
     where ``crowd`` series are known. On the eve of a holiday everybody scatters."""
     few = size[:: max(1, len(size) // ASKED)]
     far, count = quantile(few.T, share, 3), np.isfinite(size).sum(axis=0)
-    usual = np.full(far.shape, np.nan)
-    for day in range(SHORTEST, len(far)):
-        usual[day] = median(far[None, max(0, day - WINDOW) : day], SHORTEST)[0]
+    before = np.concatenate([np.full(WINDOW, np.nan), far[:-1]])
+    usual = median(np.lib.stride_tricks.sliding_window_view(before, WINDOW), SHORTEST)
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = np.nan_to_num(far / usual, nan=1.0, posinf=1.0)
     return np.clip(ratio, least, most) ** (count / (count + crowd))
