@@ -212,7 +212,7 @@ def test_what_is_suppressed_or_snoozed_is_counted_and_listed_with_its_end(retail
     app.run()
     assert labels(app)["tile_snoozed"].label == "Snoozed **2**"
     silent = next(one for one in app.expander if one.key == "inbox_silent")
-    assert silent.label == "4 suppressed (messages held back in the last 7 days), 2 snoozed"
+    assert silent.label == "4\u202fmessages held back in the last 7 days, 2 snoozed"
     assert "until 1 Oct 2026, 00:00 UTC" in words(app)
     assert "The tills are replaced" in words(app)
     app.get_by_key("tile_snoozed").click().run()

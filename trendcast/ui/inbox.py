@@ -509,8 +509,9 @@ def silent(view: View) -> None:
     counts = alert_reads.silence()
     if not any(counts.values()):
         return
+    held = counts["suppressed"]
     parts = [
-        f"{text.full(counts['suppressed'])} suppressed (messages held back in the last 7 days)",
+        f"{text.count(held, 'message')} held back in the last 7 days" if held else "No message held back lately",
         f"{text.full(counts['snoozed'])} snoozed",
     ]
     with st.expander(", ".join(parts), icon=":material/notifications_off:", key="inbox_silent"):
