@@ -305,6 +305,19 @@ def test_the_day_the_shelf_is_likely_empty_counts_what_is_on_order_when_it_is_du
     assert advise(replace(gap, on_hand=9000.0)).figures["out_days"] is None
 
 
+def test_chances_to_run_out_before_a_delivery_and_after_it_make_no_empty_shelf_together() -> None:
+    """Nearly half of the paths run out before a delivery of a month's sales, others weeks after it."""
+    one = category(on_hand=199.0, receipts=np.r_[np.zeros(10), 640.0, np.zeros(80)])
+    found = advise(one)
+    path, _ = drawn(one)
+    stock, lost = _replay(199.0, one.receipts, np.cumsum(path, axis=1))
+    empty = (stock < 1e-6).mean(axis=0)
+    out = found.figures["out_days"]
+    assert (lost[:, 9] > 0).mean() > 0.4
+    assert np.argmax((lost > 0).mean(axis=0) > 0.5) < out - 3
+    assert empty[out] > 0.5 >= empty[:out].max()
+
+
 @pytest.mark.parametrize(
     ("parameters", "usual", "source"),
     [({"lot": 90.0}, 280.0, "given"), ({"order_cost": 8.0}, 280.0, "economic"), ({}, 280.0, "deliveries"),

@@ -204,7 +204,7 @@ def _advise(
         "lost_units_with_order": float(lost_with.mean()),
         "lost_money": lost_money,
         "cover_days": cover,
-        "out_days": _out(short_without, tiny),
+        "out_days": _out(without, tiny),
         "excess_units": excess,
         "excess_money": excess_money,
         "excess_threshold": threshold,
@@ -365,10 +365,11 @@ def _cover(running: np.ndarray, on_hand: float) -> float | None:
     return float(len(middle) + (on_hand - middle[-1]) / pace) if pace > 0 else None
 
 
-def _out(lost: np.ndarray, tiny: float) -> int | None:
-    """The day (0: the business date) from which a stock-out without an order is likelier than not, with what is on
-    order arriving when it is due; None: not within the horizon."""
-    likely = (lost > tiny).mean(axis=0) > 0.5
+def _out(without: np.ndarray, tiny: float) -> int | None:
+    """The first day (0: the business date) that the shelf without an order is likelier to end empty than not, with what
+    is on order arriving when it is due; None: not within the horizon. Units lost so far would not say so: once lost
+    they stay, and paths that run out before a delivery and others that do after it add up."""
+    likely = (without <= tiny).mean(axis=0) > 0.5
     return int(likely.argmax()) if likely.any() else None
 
 
