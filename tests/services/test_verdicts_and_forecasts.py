@@ -126,6 +126,27 @@ def test_what_the_gate_calls_a_fault_teaches_nothing_until_it_is_corrected_or_so
     assert next_week(shop, **node) == pytest.approx(1.3 * expected, rel=0.02)
 
 
+def test_what_the_gate_takes_back_teaches_again_also_where_the_day_itself_stands(shop: Shop) -> None:
+    """A region goes over to another unit, and then sends its past in that unit too: the first day was right."""
+    shop.units[::4, LAST] *= 100
+    shop.load(161)
+    shop.detect()
+    (entry,) = of(shop, LAST)
+    move(shop, entry["incident_id"], "confirmed")  # that it is a fault: how much was sold, nobody knows all the same
+    wrong = seen(shop).wrong
+    assert wrong is not None
+    assert wrong[:, LAST].sum() == len(CATEGORIES)
+    move(shop, entry["incident_id"], "undo")
+    shop.units[::4, :LAST] *= 100
+    shop.units[::4, LAST + 1 :] *= 100
+    shop.units[1, LAST] += 1  # the day is looked at again
+    load_frames(shop.db, {"sales_daily": shop.frame(0, 161)}, source="test", accept=True, clock=shop.clock)
+    shop.detect()
+    (entry,) = of(shop, LAST)
+    assert entry["status"] == "RESOLVED"
+    assert seen(shop).doubtful is None
+
+
 def test_of_some_series_of_a_region_that_went_far_the_others_go_on_teaching(shop: Shop) -> None:
     far = [shop.row(f"C{number:02d}", "East") for number in range(5)]
     shop.units[far, LAST] = np.round(shop.units[far, LAST] * 0.5)

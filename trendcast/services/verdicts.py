@@ -36,9 +36,11 @@ def note_wholes(entries: Iterable[Entry], scene: Scene, under: Callable[[Key], n
 def read_panel(db: Database, connection: Any, **how: Any) -> Panel:
     """The bottom panel that forecasts are made from: what is loaded, with what people said of it (``without_doubtful``;
     ``how``: as in store.panel.read_panel, whose errors it raises)."""
+    from trendcast.services.detect_window import CORRECTIONS
     from trendcast.store import panel
 
-    return without_doubtful(panel.read_panel(db, connection, **how), db.rows("panel_verdicts", connection=connection))
+    said = db.rows("panel_verdicts", connection=connection, corrections=list(CORRECTIONS))
+    return without_doubtful(panel.read_panel(db, connection, **how), said)
 
 
 def without_doubtful(panel: Panel, verdicts: Sequence[Mapping[str, Any]]) -> Panel:
