@@ -103,6 +103,11 @@ class Panel:
         return self.stockout if self.doubtful is None else self.stockout | self.doubtful
 
     @property
+    def sold(self) -> np.ndarray:
+        """float32 (S, days): ``units``, NaN where the data are wrong: nothing is measured against these days."""
+        return self.units if self.wrong is None else np.where(self.wrong, np.float32(np.nan), self.units)
+
+    @property
     def ahead(self) -> int:
         return self.days - self.history
 

@@ -350,6 +350,31 @@ def test_a_day_somebody_confirmed_teaches_nothing_and_counts_in_the_accuracy(pan
     assert counted["n"].tolist() == before["n"].tolist()
 
 
+def test_a_day_whose_data_are_wrong_counts_in_no_accuracy(panel):
+    """One series in another unit for a day: what a run measures, and the backtest, is as if it had not been told."""
+    day = DAYS - 20
+    wrong = np.zeros(panel.units.shape, bool)
+    wrong[0, day] = True
+    units = panel.units.copy()
+    units[0, day] *= 100
+
+    def found(one):
+        engine = Forecaster(one, members=QUICK)
+        run = rolling.measure(engine, engine.publish(one.history))
+        tally = rolling.Tally(engine.hierarchy.nodes["level"].to_numpy())
+        for window in rolling.windows(engine, 28, 1, 28):
+            rolling.add_window(tally, engine, window, 28)
+        ours = [one[(one["model"] == rolling.COMBINATION) & (one["horizon_week"] == 0)] for one in (run, tally.frame())]
+        return [one.groupby("level")["wape"].max().to_numpy() for one in ours]
+
+    usual = found(panel)
+    believed = found(replace(panel, units=units))
+    told = found(replace(panel, units=units, doubtful=wrong, wrong=wrong))
+    for before, with_it, without in zip(usual, believed, told, strict=True):
+        assert (with_it > 1.08 * before).all()
+        assert without == pytest.approx(before, rel=0.06)
+
+
 def test_a_run_measures_the_coverage_of_its_weeks_too(panel):
     engine = Forecaster(panel, members=QUICK)
     figures = rolling.measure(engine, engine.publish(panel.history))

@@ -33,7 +33,8 @@ def backtest_origins(history: int, horizon: int, origins: int, step: int) -> lis
 
 @dataclass(frozen=True)
 class Window:
-    """One scored origin: the publication cut to the horizon, and the truth (S, H), NaN where nothing was recorded."""
+    """One scored origin: the publication cut to the horizon, and the truth (S, H), NaN where none is known, or a wrong
+    one."""
 
     origin: int
     publication: Publication
@@ -47,6 +48,7 @@ def windows(forecaster: Forecaster, horizon: int, origins: int, step: int) -> It
         raise InvalidInput(f"The forecaster reaches {forecaster.horizon} days ahead, not {horizon}.")
     scored = backtest_origins(forecaster.bottom.history, horizon, origins, step)
     truth = forecaster.known_at(forecaster.bottom.history)
+    sold = truth.sold
     begun = forecaster.bottom.as_of(scored[0]).alive.all()
     if begun:
         forecaster.prepare(scored)
@@ -54,7 +56,7 @@ def windows(forecaster: Forecaster, horizon: int, origins: int, step: int) -> It
         days = slice(origin, origin + horizon)
         # Where series began later, an origin is forecast by a forecaster that has never heard of them.
         publication = forecaster.publish(origin) if begun else forecaster.widened(forecaster.at(origin))
-        yield Window(origin, publication, truth.units[:, days], truth.open[:, days] <= 0)
+        yield Window(origin, publication, sold[:, days], truth.open[:, days] <= 0)
 
 
 class Tally:
@@ -197,7 +199,7 @@ def all_names(figures: pd.DataFrame, aliases: Mapping[str, str]) -> pd.DataFrame
 def add_window(tally: Tally, forecaster: Forecaster, window: Window, horizon: int, *, published: bool = True) -> None:
     """Score one origin: every member and the combination; with ``published`` its nine quantiles too."""
     whole = np.where(np.isnan(window.truth) & window.closed, 0.0, window.truth)
-    scale = metrics.seasonal_scale(forecaster.known_at(window.origin).units[:, : window.origin])
+    scale = metrics.seasonal_scale(forecaster.known_at(window.origin).sold[:, : window.origin])
     publication = window.publication
     for m, member in enumerate(forecaster.member_table):
         said = publication.members[m, :, :horizon]
@@ -225,15 +227,15 @@ def measure(forecaster: Forecaster, publication: Publication) -> pd.DataFrame:
     panel = forecaster.known_at(publication.history)
     levels = forecaster.hierarchy.nodes["level"].to_numpy()
     tally = Tally(levels)
-    horizon, origins = forecaster.horizon, publication.origins
+    horizon, origins, sold = forecaster.horizon, publication.origins, panel.sold
     for o, origin in enumerate(origins):
         stop = min(origin + horizon, panel.history)
         truth = np.full((panel.n_series, horizon), np.nan)
         closed = np.zeros(truth.shape, bool)
-        truth[:, : stop - origin] = panel.units[:, origin:stop]
+        truth[:, : stop - origin] = sold[:, origin:stop]
         closed[:, : stop - origin] = panel.open[:, origin:stop] <= 0
         whole = with_closed_days(truth[None], panel, [origin])[0]
-        scale = metrics.seasonal_scale(panel.units[:, :origin])
+        scale = metrics.seasonal_scale(sold[:, :origin])
         quantiles = weekly = None
         if o >= max(len(origins) - MEASURED_ORIGINS, 4):
             # What was known at this origin of the windows before it.
