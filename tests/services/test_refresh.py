@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import types
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from trendcast.demo import generate
 from trendcast.errors import Conflict, LeaseLost, TrendCastError
 from trendcast.forecasting.members import MEMBERS
 from trendcast.jobs.worker import Worker
-from trendcast.services import forecast
+from trendcast.services import forecast, verdicts
 from trendcast.services import jobs as job_service
 from trendcast.services import refresh as refresh_service
 from trendcast.services.load import load_frames
@@ -454,6 +455,34 @@ def test_what_was_scored_is_scored_again_when_the_truth_is_corrected(small):
     after = small_frame(small, logged).iloc[0]
     assert after["actual"] == pytest.approx(before["actual"] + 10 * len(week))
     assert after["scored_at"] == before["scored_at"]
+
+
+def test_a_published_week_is_not_measured_against_a_day_whose_data_are_wrong(small, monkeypatch):
+    do_refresh(small)
+    later = generate(2, 2, 0, 2, LAST_DAY + dt.timedelta(days=14))["sales_daily"]
+    new = later[pd.to_datetime(later["date_id"]).dt.date > LAST_DAY]
+    load_frames(small, {"sales_daily": new}, source="test", accept=True)
+    do_refresh(small)
+    logged = "SELECT week, actual, bias FROM forecast_log WHERE level = 'total' AND lag_weeks = 1 ORDER BY week LIMIT 1"
+    before = small_frame(small, logged).iloc[0]
+    read = verdicts.read_panel
+
+    def told(*where, **how):
+        panel = read(*where, **how)
+        wrong = np.zeros(panel.units.shape, bool)
+        wrong[:, int((np.datetime64(before["week"], "D") - panel.first_day).astype(int))] = True
+        return replace(panel, doubtful=wrong, wrong=wrong)
+
+    monkeypatch.setattr(verdicts, "read_panel", told)
+    do_refresh(small)
+    meanwhile = small_frame(small, logged).iloc[0]
+    monkeypatch.undo()
+    do_refresh(small)
+    after = small_frame(small, logged).iloc[0]
+    assert before["actual"] > 0
+    assert pd.isna(meanwhile["actual"])
+    assert pd.isna(meanwhile["bias"])
+    assert (after["actual"], after["bias"]) == (before["actual"], before["bias"])
 
 
 def test_packed_days_come_back_as_they_were():

@@ -408,11 +408,11 @@ def _write_metrics(db: Database, connection: Any, run_id: int, metrics: pd.DataF
 
 def weekly_actuals(panel: Panel, ids: np.ndarray, node: np.ndarray) -> pd.DataFrame:
     """Units sold per series and whole week of the last 26 weeks: series_id, week (Monday), actual. Days without a row
-    on which the series was closed count as zero; a week with another unknown day is left out."""
+    on which the series was closed count as zero; NaN is a week with another day that is not known, or wrong."""
     last = panel.history - 1
     day = (panel.first_day + np.arange(panel.history)).astype("datetime64[D]").astype(int)
     mondays = [m for m in np.flatnonzero((day - 4) % 7 == 0) if m + 6 <= last][-26:]
-    units = panel.units[:, : panel.history]
+    units = panel.sold[:, : panel.history]
     units = np.where(np.isnan(units) & (panel.open[:, : panel.history] <= 0), 0.0, units)
     frames = [
         pd.DataFrame(

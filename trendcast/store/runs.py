@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
@@ -120,12 +121,12 @@ def publish(
 
 
 def score(db: Database, connection: Connection, last_day: date, actuals: pd.DataFrame) -> int:
-    """Score the logged weeks that are over, and again those of the last 26 whose truth was corrected; ``actuals`` has
-    series_id, week, actual. Returns the rows scored."""
+    """Score the logged weeks that are over, and again those of the last 26 whose truth was corrected, or is known no
+    more; ``actuals`` has series_id, week, actual (NaN: not known). Returns the rows scored."""
     due = db.frame("forecast_log_due", connection=connection, last_day=last_day)
     if due.empty:
         return 0
-    known = due.merge(actuals, on=["series_id", "week"]).dropna(subset="actual")
+    known = due.merge(actuals, on=["series_id", "week"])
     if known.empty:
         return 0
     return db.execute(
@@ -133,7 +134,7 @@ def score(db: Database, connection: Connection, last_day: date, actuals: pd.Data
         connection=connection,
         series_ids=known["series_id"].tolist(),
         weeks=[day.date() for day in known["week"]],
-        actuals=known["actual"].tolist(),
+        actuals=[None if math.isnan(actual) else actual for actual in known["actual"].tolist()],
     )
 
 
