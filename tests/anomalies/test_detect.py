@@ -291,6 +291,50 @@ def test_no_stock_is_a_matter_of_supply() -> None:
     assert {entry.kind for entry in found.entries} == {"SUPPLY"}
 
 
+def test_a_category_that_is_often_out_of_stock_is_told_each_time() -> None:
+    """Three days of every two weeks: that it is usual makes it no less a loss."""
+    units = noisy(40, DAYS)
+    rows = slice(12, 16)  # category C003 in four regions
+    out = np.zeros((1, DAYS), bool)
+    for last in range(DAYS, 0, -14):
+        out[0, last - 3 : last] = True
+    units[rows] = np.where(out, 0, units[rows])
+    masked = np.zeros(units.shape, bool)
+    masked[rows] = out
+    stock = Stock(["C003"], np.where(out, 0.0, 5000.0), out, np.array([7.0]))
+    found = detect(scene(units, regions=4, stock=stock, masked=masked), np.arange(DAYS - 3, DAYS))
+    told = [entry for entry in found.entries if entry.level == "category"]
+    assert {(entry.product_category, entry.cls) for entry in told} == {("C003", "STOCK_OUT")}
+    assert {entry.day for entry in told} == {DAYS - 3, DAYS - 2, DAYS - 1}
+    assert max(entry.now.z for entry in told) < -20  # against days with stock
+
+
+def test_what_sold_less_before_the_shelf_was_empty_is_no_stock_out() -> None:
+    units = noisy(40, DAYS)
+    rows = slice(12, 16)
+    units[rows, -12:-2] = np.round(units[rows, -12:-2] * 0.7)
+    units[rows, -2:] = 0
+    out = np.zeros((1, DAYS), bool)
+    out[0, -2:] = True
+    masked = np.zeros(units.shape, bool)
+    masked[rows] = out
+    stock = Stock(["C003"], np.where(out, 0.0, 5000.0), out, np.array([7.0]))
+    found = detect(scene(units, regions=4, stock=stock, masked=masked), np.arange(DAYS - 12, DAYS))
+    short = [entry for entry in found.entries if entry.cls == "STOCK_OUT"]
+    assert {entry.day for entry in short} == {DAYS - 2, DAYS - 1}
+    assert {day.day for entry in short for day in entry.days} == {DAYS - 2, DAYS - 1}
+    assert any(entry.cls == "LEVEL_SHIFT" for entry in found.entries)
+
+
+def test_what_was_not_heard_of_for_weeks_begins_anew() -> None:
+    z = np.full((2, 60), np.nan)
+    z[:, :2] = -3.0
+    z[0, 10:] = z[1, 40:] = -1.5
+    alarms = cusum(z, np.zeros(z.shape, bool), 0.75, 6.0)
+    first = [int(np.flatnonzero(row)[0]) for row in alarms.alarm]
+    assert [alarms.at(row, day)[1] for row, day in enumerate(first)] == [0, 40]
+
+
 def test_a_rise_is_high_only_while_the_stock_may_not_last() -> None:
     units = noisy(40, DAYS)
     units[5, -1] *= 4

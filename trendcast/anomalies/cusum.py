@@ -8,6 +8,7 @@ import numpy as np
 
 BLOCK = 2_000  # series at once
 SLACK, ALARM, WINSOR = 1.1, 2.6, 3.0
+FORGET = 14  # days after which a sum of which nothing new is known begins anew
 NODE_SLACK, NODE_ALARM = 0.75, 10.0  # of what many have in common: it drifts for weeks, and costs more
 
 
@@ -25,7 +26,8 @@ class Alarms(NamedTuple):
 
 def cusum(z: np.ndarray, skip: np.ndarray, slack: float = SLACK, limit: float = ALARM) -> Alarms:
     """(alarm, start) of shape (S, T): -1, 0 or 1 where the sum of winsorised z passed its limit, and the day on which
-    that sum had begun. Days of ``skip`` and unknown ones are passed over; an alarm starts anew (Page 1954)."""
+    that sum had begun. Days of ``skip`` and unknown ones are passed over, unless there are too many of them; an alarm
+    starts anew (Page 1954)."""
     alarm = np.zeros(z.shape, np.int8)
     start = np.zeros(z.shape, int)
     for begin in range(0, len(z), BLOCK):
@@ -39,8 +41,10 @@ def _sums(z: np.ndarray, skip: np.ndarray, slack: float, limit: float, alarm: np
     known = np.ascontiguousarray((np.isfinite(z) & ~skip).T)  # the days one after the other, as they are gone through
     held = np.clip(np.where(known, z.T, 0.0), -WINSOR, WINSOR)
     for sign in (1, -1):
-        total, since = np.zeros(len(z)), np.full(len(z), -1)
+        total, since, heard = np.zeros(len(z)), np.full(len(z), -1), np.zeros(len(z), int)
         for day, (mine, value) in enumerate(zip(known, held, strict=True)):
+            total[mine & (day - heard > FORGET)] = 0.0
+            heard[mine] = day
             since[mine & (total <= 0)] = day
             total = np.where(mine, np.maximum(0.0, total + sign * value - slack), total)
             rang = (mine & (total > limit)).nonzero()[0]

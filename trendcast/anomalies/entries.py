@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,11 @@ class Figures:
     loss: float  # money, or NaN without a price
     loss_units: float
     whole: float = np.nan  # what all of a node sold, also those series of which nothing was expected; NaN: ``actual``
+
+
+def relative(days: Sequence[Figures]) -> float:
+    """How much of what was expected is missing, or more than it, over these days."""
+    return float(np.mean([one.loss_units for one in days])) / max(float(np.mean([one.expected for one in days])), 1e-9)
 
 
 @dataclass(eq=False)

@@ -12,7 +12,7 @@ from trendcast.anomalies import pvalues, trend
 from trendcast.anomalies.arrays import median, quantile
 from trendcast.anomalies.attribution import explained
 from trendcast.anomalies.cusum import Alarms
-from trendcast.anomalies.entries import Entry, Figures
+from trendcast.anomalies.entries import Entry, Figures, relative
 from trendcast.anomalies.expectation import SHORTEST
 from trendcast.anomalies.impact import Size, impact
 from trendcast.anomalies.judging import NOTABLE, Judge
@@ -34,7 +34,8 @@ def moved(judge: Judge, shifts: list[Alarms], day: int, window: slice) -> tuple[
     level's sums; ``window``: the days that say what is usual."""
     found: list[Entry] = []
     rest = judge.rest.raw[:, day].copy()
-    all_nodes = [(number, _usual(nodes, window)) for number, nodes in enumerate(judge.rest.nodes)]
+    masked = judge.scene.masked[:, window]
+    all_nodes = [(number, _usual(nodes, window, masked)) for number, nodes in enumerate(judge.rest.nodes)]
     if not all_nodes:
         return found, 0
     # Each in its own usual movements, nodes of all levels are as rare as one another.
@@ -102,15 +103,22 @@ def _some(
     q = min(1.0, p * 2 * len(nodes.names))  # asked of each region, upwards and downwards
     strongest = float(direction * np.median(np.abs(judge.rest.z_alone[far, day])))
     days = [replace(_figures(judge, nodes, node, rows, day, p, q), z=strongest)]
-    size = Size(p=p, q=q, rel=_rel(days), loss=0.0, node=True, up=direction > 0)
+    size = Size(p=p, q=q, rel=relative(days), loss=0.0, node=True, up=direction > 0)
     facts = {"leaning": len(far), "some": True, "factor": float(np.median(judge.rest.raw[far, day]))}
     return _entry(judge, nodes.key(node), rows, far, days, "SPIKE" if direction > 0 else "DROP", [size], facts)
 
 
-def _usual(nodes: Nodes, window: slice) -> Nodes:
+def _usual(nodes: Nodes, window: slice, masked: np.ndarray) -> Nodes:
     """Nodes with their deviations never in less than a node's own further movements: where little is agreed on for
-    most of the time, the middle of all days says nothing of a holiday that one region has."""
-    far = quantile(np.abs(nodes.factor[:, window]), FAR, SHORTEST) / FAR_NORMAL
+    most of the time, the middle of all days says nothing of a holiday that one region has. A day on which most of its
+    series are ``masked`` says nothing of either: a category that is often out of stock is so no less each time."""
+    moves = np.abs(nodes.factor[:, window])
+    some = masked.any(axis=1)
+    if some.any():
+        hidden = np.zeros(moves.shape)
+        np.add.at(hidden, nodes.code[some], masked[some])
+        moves = np.where(hidden > 0.5 * nodes.children[:, None], np.nan, moves)
+    far = quantile(moves, FAR, SHORTEST) / FAR_NORMAL
     with np.errstate(divide="ignore", invalid="ignore"):
         most = np.nan_to_num(np.abs(nodes.factor) / far[:, None], nan=np.inf, posinf=np.inf)
     return replace(nodes, z=np.sign(nodes.z) * np.minimum(np.abs(nodes.z), most))
@@ -150,7 +158,7 @@ def _node(
     whole_gap = np.log1p(now.actual) - np.log1p(now.expected)
     if not shift and (np.sign(whole_gap) != direction or abs(factor) < MOST_OF_IT * abs(whole_gap)):
         return None  # the node is off because of some that are, not as a whole
-    rel = _rel(days)
+    rel = relative(days)
     size = Size(
         # What has added up so far in so many is certain; as for a single series, urgent only where it is large.
         p=p if strong else 0.0 if shift and rel >= sizes.REL_MEDIUM else 1.0,
@@ -173,11 +181,6 @@ def _node(
     found = [size, replace(size, node=False, rel=alone)]
     facts = {"leaning": int(leaning.sum()), "factor": factor}
     return _entry(judge, nodes.key(node), rows, rows, days, cls, found, facts)
-
-
-def _rel(days: list[Figures]) -> float:
-    """How much of what was expected is missing, or more than it, over these days."""
-    return float(np.mean([one.loss_units for one in days])) / max(float(np.mean([one.expected for one in days])), 1e-9)
 
 
 def _entry(

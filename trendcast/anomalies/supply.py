@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from trendcast.anomalies.categories import whole
-from trendcast.anomalies.entries import Entry, under
+from trendcast.anomalies.entries import Entry, relative, under
 from trendcast.anomalies.judging import Judge
 
 LEFT = 0.1  # of a usual day, below which a category is as good as out of stock
@@ -23,7 +23,14 @@ def short_of_stock(judge: Judge, day: int, entries: list[Entry]) -> list[Entry]:
             result.append(entry)
             continue
         on_hand = stock.on_hand[row, day]
-        if stock.out[row, day] or (np.isfinite(on_hand) and on_hand < LEFT * judge.category_a_day(category, day)):
+        if _short(judge, row, category, day):
+            # What had been less before is another matter: that there was nothing left says nothing of it.
+            first = day
+            while first > entry.start and _short(judge, row, category, first - 1):
+                first -= 1
+            if first > entry.start:
+                entry.start, entry.days = first, [one for one in entry.days if one.day >= first]
+                entry.rel = relative(entry.days)
             entry.kind, entry.cls, entry.cause = "SUPPLY", "STOCK_OUT", "stock-out"
             entry.facts["on_hand"] = None if np.isnan(on_hand) else float(on_hand)
             short.setdefault(category, []).append(entry)
@@ -38,3 +45,10 @@ def short_of_stock(judge: Judge, day: int, entries: list[Entry]) -> list[Entry]:
         under(lead, found)
         result += [lead, *(one for one in found if one is not lead)]
     return result
+
+
+def _short(judge: Judge, row: int, category: str, day: int) -> bool:
+    """Whether the category, a row of the stock, was out of stock on a day, or as good as."""
+    stock = judge.scene.stock
+    on_hand = stock.on_hand[row, day]
+    return bool(stock.out[row, day] or (np.isfinite(on_hand) and on_hand < LEFT * judge.category_a_day(category, day)))
