@@ -25,7 +25,7 @@ from trendcast.anomalies.scaling import magnified, reduced, scaled
 from trendcast.anomalies.scene import Scene
 from trendcast.anomalies.supply import short_of_stock
 
-VERSION = "3"
+VERSION = "4"
 
 
 @dataclass(frozen=True, eq=False)
