@@ -1,5 +1,5 @@
--- Scores logged weeks with the truth that arrived, or was corrected: accuracy 1 - |error| / actual, floored at 0. With NULL
--- the truth is known no more, as the data were found to be wrong.
+-- Scores logged weeks with the truth that arrived, or was corrected: accuracy 1 - |error| / actual, floored at 0. NULL is
+-- a truth that is known no more, as the data were found to be wrong.
 UPDATE forecast_log l
 SET actual = t.actual,
     forecast_accuracy = CASE WHEN t.actual > 0 THEN greatest(0, 1 - abs(l.mean - t.actual) / t.actual) END,

@@ -1,5 +1,5 @@
 -- Findings that somebody confirmed, and those that are a fault of the data because somebody, or the gate and nobody else,
--- says so (wrong): node, class, verdict and days with what was sold. What the gate took back when the data were corrected
+-- says so (wrong): node, class, verdict and days with what was sold. What the gate took back as the data were corrected
 -- (:corrections, its words) is none. A lasting change that is real is the level to forecast from: it is not among them.
 -- Nor is, as it was once written without a word of which days that was, a region of which some series only went far.
 SELECT level, class, product_category, region, store, disposition, explanation -> 'days' AS days,
