@@ -28,6 +28,7 @@ from trendcast.ui.memory import CurrentRun, Recent, Standing
 from trendcast.ui.provider import Choice, Provider
 
 DAY = 86_400
+DECIDED = 30  # seconds: an answer may be of a decision that another process has taken back since
 MANY = 24  # up to so many series of one selection are explained part by part
 
 provider: Provider = LiveProvider()
@@ -199,7 +200,7 @@ def marks(run_id: int, choice: Choice) -> tuple[measures.Mark, ...]:
     return found
 
 
-@st.cache_data(ttl=DAY, max_entries=256, show_spinner=False)
+@st.cache_data(ttl=DECIDED, max_entries=256, show_spinner=False)
 def _recommendations(run_id: int, choice: Choice, settled: tuple[str, ...]) -> list[dict[str, Any]]:
     return provider.recommendations(_holder().run(run_id), series(run_id, choice))
 
@@ -514,7 +515,7 @@ def settled(run_id: int) -> tuple[str, ...]:
     return found
 
 
-@st.cache_resource(ttl=DAY, max_entries=32, show_spinner=False)
+@st.cache_resource(ttl=DECIDED, max_entries=32, show_spinner=False)
 def _stock_summary(run_id: int, settled: tuple[str, ...]) -> dict[str, Any]:
     return provider.stock_summary(run_id)
 
@@ -524,7 +525,7 @@ def stock_summary(run_id: int) -> dict[str, Any]:
     return _stock_summary(run_id, settled(run_id))
 
 
-@st.cache_data(ttl=DAY, max_entries=32, show_spinner=False)
+@st.cache_data(ttl=DECIDED, max_entries=32, show_spinner=False)
 def _stock_finding(run_id: int, settled: tuple[str, ...]) -> str:
     return provider.stock_finding(run_id)
 
