@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trendcast.demo import AHEAD, Demo, almanac, anomalies, generate, story, truth
+from trendcast.demo import AHEAD, Demo, almanac, generate, story
 from trendcast.demo.demand import MENTIONS_LEAD
 from trendcast.services.load import load_frames
 from trendcast.store.engine import Database
@@ -46,8 +46,8 @@ def test_equal_arguments_give_equal_bytes() -> None:
     once = digest(generate(9, 3, 0, 2, END, seed=7))
     assert digest(generate(9, 3, 0, 2, END, seed=7)) == once
     assert digest(generate(9, 3, 0, 2, END, seed=8)) != once
-    pd.testing.assert_frame_equal(truth(3, 2, 0, 1, END), truth(3, 2, 0, 1, END))
-    pd.testing.assert_frame_equal(anomalies(3, 2, 0, 1, END), anomalies(3, 2, 0, 1, END))
+    pd.testing.assert_frame_equal(Demo(3, 2, 0, 1, END).truth(), Demo(3, 2, 0, 1, END).truth())
+    pd.testing.assert_frame_equal(Demo(3, 2, 0, 1, END).anomalies(), Demo(3, 2, 0, 1, END).anomalies())
 
 
 @pytest.mark.parametrize("more", [1, 40])
@@ -302,7 +302,7 @@ def test_categories_come_and_go(frames: dict[str, pd.DataFrame]) -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 2), (24, 4)])
 def test_the_last_thirteen_weeks_have_every_kind_of_trouble(size: tuple[int, int]) -> None:
-    labels = anomalies(*size, end=END)
+    labels = Demo(*size, end=END).anomalies()
     recent = labels[labels["first_day"] > pd.Timestamp(END) - pd.Timedelta(weeks=13)]
     kinds = {story.SPIKE, story.DROP, story.SHIFT, story.OUTAGE, story.MISSING, story.DOUBLED}
     assert set(recent["kind"]) == kinds

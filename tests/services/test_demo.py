@@ -155,7 +155,7 @@ def test_the_truth_lies_apart_and_is_the_generators(lived: Any) -> None:
     database, _, _ = lived
     run = forecast.current_run(database)
     index = forecast.series_index(database, run.id)
-    hidden = made_up.truth(4, 2, 0, 2, END)
+    hidden = made_up.Demo(4, 2, 0, 2, END).truth()
     for level in ("total", "region", "category", "category_region"):
         row = index[index["level"] == level].iloc[-1]
         mine = hidden
@@ -168,7 +168,7 @@ def test_the_truth_lies_apart_and_is_the_generators(lived: Any) -> None:
         assert told["expected"].to_numpy() == pytest.approx(mine["expected_units"].to_numpy(), rel=1e-5, abs=0.01)
         assert told["lost"].to_numpy() == pytest.approx(mine["lost_units"].to_numpy(), abs=1e-6)
     labels = demo.truth_anomalies(database)
-    assert len(labels) == len(made_up.anomalies(4, 2, 0, 2, END))
+    assert len(labels) == len(made_up.Demo(4, 2, 0, 2, END).anomalies())
 
 
 def test_the_next_day_is_exactly_one_day(lived: Any) -> None:
@@ -189,7 +189,8 @@ def test_the_next_day_is_exactly_one_day(lived: Any) -> None:
     assert one(database, "SELECT count(*) FROM run") == runs + 1
     assert forecast.current_run(database).last_day == END + timedelta(days=1)
     assert one(database, "SELECT max(as_of) FROM detection_run WHERE status = 'done'") == END + timedelta(days=1)
-    whole = made_up.truth(4, 2, 0, 2, END + timedelta(days=1), first=made_up.Demo(4, 2, 0, 2, END).first_day)
+    first = made_up.Demo(4, 2, 0, 2, END).first_day
+    whole = made_up.Demo(4, 2, 0, 2, END + timedelta(days=1), first=first).truth()
     assert one(database, "SELECT sum(demand) FROM demo_truth.daily") == pytest.approx(whole["demand_units"].sum())
 
 

@@ -112,29 +112,3 @@ def generate(
 ) -> dict[str, pd.DataFrame]:
     """Frames by table name of the whole retailer (see Demo)."""
     return Demo(categories, regions, stores, years, end, seed, first).frames()
-
-
-def truth(
-    categories: int = 24,
-    regions: int = 4,
-    stores: int = 0,
-    years: int = 3,
-    end: date | None = None,
-    seed: int = 7,
-    first: date | None = None,
-) -> pd.DataFrame:
-    """What ``generate`` hides, for the same arguments (see Demo.truth)."""
-    return Demo(categories, regions, stores, years, end, seed, first).truth()
-
-
-def anomalies(
-    categories: int = 24,
-    regions: int = 4,
-    stores: int = 0,
-    years: int = 3,
-    end: date | None = None,
-    seed: int = 7,
-    first: date | None = None,
-) -> pd.DataFrame:
-    """The labelled anomalies, for the same arguments (see Demo.anomalies)."""
-    return Demo(categories, regions, stores, years, end, seed, first).anomalies()
