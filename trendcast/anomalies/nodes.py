@@ -35,7 +35,9 @@ def moved(judge: Judge, shifts: list[Alarms], day: int, window: slice) -> tuple[
     found: list[Entry] = []
     rest = judge.rest.raw[:, day].copy()
     masked = judge.scene.masked[:, window]
-    all_nodes = [(number, _usual(nodes, window, masked)) for number, nodes in enumerate(judge.rest.nodes)]
+    some = np.flatnonzero(masked.any(axis=1))
+    hidden = some, masked[some]
+    all_nodes = [(number, _usual(nodes, window, *hidden)) for number, nodes in enumerate(judge.rest.nodes)]
     if not all_nodes:
         return found, 0
     # Each in its own usual movements, nodes of all levels are as rare as one another.
@@ -108,15 +110,15 @@ def _some(
     return _entry(judge, nodes.key(node), rows, far, days, "SPIKE" if direction > 0 else "DROP", [size], facts)
 
 
-def _usual(nodes: Nodes, window: slice, masked: np.ndarray) -> Nodes:
+def _usual(nodes: Nodes, window: slice, some: np.ndarray, masked: np.ndarray) -> Nodes:
     """Nodes with their deviations never in less than a node's own further movements: where little is agreed on for
     most of the time, the middle of all days says nothing of a holiday that one region has. A day on which most of its
-    series are ``masked`` says nothing of either: a category that is often out of stock is so no less each time."""
+    series are ``masked``, of ``some`` rows, says nothing of either: a category that is often out of stock is so no less
+    each time."""
     moves = np.abs(nodes.factor[:, window])
-    some = masked.any(axis=1)
-    if some.any():
+    if len(some):
         hidden = np.zeros(moves.shape)
-        np.add.at(hidden, nodes.code[some], masked[some])
+        np.add.at(hidden, nodes.code[some], masked)
         moves = np.where(hidden > 0.5 * nodes.children[:, None], np.nan, moves)
     far = quantile(moves, FAR, SHORTEST) / FAR_NORMAL
     with np.errstate(divide="ignore", invalid="ignore"):
