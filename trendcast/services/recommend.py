@@ -6,7 +6,7 @@ recorded per category, so decisions are per category, on the demand of all its r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -255,7 +255,7 @@ def summary(db: Database, run_id: int) -> dict[str, Any]:
     and its carrying cost, share of category-days out of stock in the last 13 weeks and in the 13 before, and everything
     that was assumed (with the number of categories)."""
     frame = advice(db, run_id)
-    placed = _placed(db, run_id, frame)
+    placed = is_placed(frame, decisions.settled(db, run_id))
     counts = frame.loc[~placed, "status"].value_counts()
     ordering = frame["status"].isin(ORDERS) & ~placed
     outages = db.rows("stock_outages", last_day=forecast.run_info(db, run_id).last_day)[0]
@@ -274,9 +274,10 @@ def summary(db: Database, run_id: int) -> dict[str, Any]:
     }
 
 
-def _placed(db: Database, run_id: int, frame: pd.DataFrame) -> pd.Series:
-    """Whether each row of ``advice`` is an order that somebody has accepted or changed: nothing to decide any more."""
-    return frame["status"].isin(ORDERS) & frame["product_category"].isin(decisions.settled(db, run_id))
+def is_placed(frame: pd.DataFrame, settled: Collection[str]) -> pd.Series:
+    """Whether each row of ``advice`` is an order that somebody has accepted or changed: nothing to decide any more.
+    ``settled``: services.decisions.settled."""
+    return frame["status"].isin(ORDERS) & frame["product_category"].isin(list(settled))
 
 
 def _assumed(frame: pd.DataFrame) -> list[str]:
@@ -311,7 +312,7 @@ NOTHING_KNOWN = (
 def finding(db: Database, run_id: int) -> str:
     """What is still to order first, and what lies too long, in a sentence or two."""
     frame = advice(db, run_id)
-    placed = _placed(db, run_id, frame)
+    placed = is_placed(frame, decisions.settled(db, run_id))
     known = frame[(frame["status"] != "unknown") & ~placed]
     if known.empty and not placed.any():
         return NOTHING_KNOWN

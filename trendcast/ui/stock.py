@@ -14,7 +14,7 @@ import streamlit as st
 
 from trendcast import wording
 from trendcast.export import tables
-from trendcast.services.recommend import ORDERS
+from trendcast.services.recommend import is_placed
 from trendcast.ui import inbox, painted, reads, text
 from trendcast.ui.shell import View
 
@@ -76,7 +76,7 @@ def rows(view: View) -> pd.DataFrame:
     """The advice of the run for the categories of the filter bar, what needs a decision first, then by money. Its
     ``state`` is the status, or 'decided' of an order that is decided on."""
     frame = reads.advice(view.run_id, view.filters.category)
-    placed = frame["status"].isin(ORDERS) & frame["product_category"].isin(reads.settled(view.run_id))
+    placed = is_placed(frame, reads.settled(view.run_id))
     frame = frame.assign(state=frame["status"].mask(placed, "decided"))
     order = list(STATUSES)
     key = frame["state"].map(lambda v: order.index(v) if v in order else len(order))
